@@ -1,0 +1,45 @@
+"""Who may come in: users (people), API tokens (programs). Roles are Django groups."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class User(AbstractUser):
+    """A person or an integration that signs in."""
+
+    class Meta(AbstractUser.Meta):
+        pass
+
+
+class AccessRule(models.Model):
+    """Carries the product's permissions; no rows. See `apps.access.permissions`."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = (
+            ("view_images", "See studies, images and reports"),
+            ("store_instances", "Store instances (STOW-RS, import)"),
+            ("manage_quarantine", "Decide on quarantined instances"),
+            ("delete_studies", "Delete studies"),
+            ("administer", "Administer the system"),
+            ("read_metrics", "Read metrics"),
+        )
+
+
+class ApiToken(models.Model):
+    """A bearer token; only its SHA-256 is kept. The text is shown once, when it is made."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… {self.name}"

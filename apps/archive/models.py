@@ -1,0 +1,271 @@
+"""Patient > Study > Series > Instance, and what was derived from each instance's bytes at ingest.
+
+Columns are named after their attribute (`study_date` is StudyDate); `apps.archive.checks` fails
+when a row of `apps.dicom.attributes` and its column do not pair up. Text is normalised DICOM text.
+No logic lives here: state changes are in `actions/`, questions in `selectors.py`.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from apps.indexing.columns import AttributeColumn, ExactText, FoldedNameColumn, NumberColumn
+
+
+class Provenance(models.Model):
+    """Which door an object came by, from whom, and when its last byte was durable."""
+
+    source_ae_title = ExactText(default="", blank=True)
+    source_address = ExactText(default="", blank=True)
+    source_door = ExactText(default="", blank=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+
+class Patient(Provenance):
+    """One person as the issuing authority knows them (PS3.3 C.7.1.1).
+
+    `identity_key` is `PatientID` + NUL-free separator + issuer; an object without Patient ID gets
+    a patient of its own per study, so that unnamed objects never become one person.
+    """
+
+    identity_key = ExactText(unique=True)
+    patient_id = AttributeColumn("PatientID")
+    issuer_of_patient_id = AttributeColumn("IssuerOfPatientID")
+    patient_name = AttributeColumn("PatientName")
+    patient_name_alphabetic = FoldedNameColumn()
+    patient_name_ideographic = FoldedNameColumn()
+    patient_name_phonetic = FoldedNameColumn()
+    patient_birth_date = AttributeColumn("PatientBirthDate")
+    patient_sex = AttributeColumn("PatientSex")
+    other_patient_ids = AttributeColumn("OtherPatientIDs")
+    ethnic_group = AttributeColumn("EthnicGroup")
+    patient_comments = AttributeColumn("PatientComments")
+    number_of_patient_related_studies = models.BigIntegerField(default=0)
+    number_of_patient_related_series = models.BigIntegerField(default=0)
+    number_of_patient_related_instances = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["patient_id"]),
+            models.Index(fields=["patient_name_alphabetic", "id"]),
+            models.Index(fields=["patient_name_ideographic"]),
+            models.Index(fields=["patient_name_phonetic"]),
+            models.Index(fields=["patient_birth_date"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"patient {self.pk}"
+
+
+class Study(Provenance):
+    """One study (PS3.3 C.7.2.1), with the patient attributes as this study's objects state them.
+
+    Study Root treats patient attributes as attributes of the study (PS3.4 C.3.2): two spellings
+    give two answers, so they are kept here and not only on the Patient.
+    """
+
+    class State(models.TextChoices):
+        RECEIVING = "receiving", "receiving"
+        COMPLETE = "complete", "complete"
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="studies")
+    study_instance_uid = AttributeColumn("StudyInstanceUID", unique=True)
+
+    patient_name = AttributeColumn("PatientName")
+    patient_name_alphabetic = FoldedNameColumn()
+    patient_name_ideographic = FoldedNameColumn()
+    patient_name_phonetic = FoldedNameColumn()
+    patient_id = AttributeColumn("PatientID")
+    issuer_of_patient_id = AttributeColumn("IssuerOfPatientID")
+    patient_birth_date = AttributeColumn("PatientBirthDate")
+    patient_sex = AttributeColumn("PatientSex")
+    other_patient_ids = AttributeColumn("OtherPatientIDs")
+    ethnic_group = AttributeColumn("EthnicGroup")
+    patient_comments = AttributeColumn("PatientComments")
+
+    study_date = AttributeColumn("StudyDate")
+    study_time = AttributeColumn("StudyTime")
+    accession_number = AttributeColumn("AccessionNumber")
+    study_id = AttributeColumn("StudyID")
+    study_description = AttributeColumn("StudyDescription")
+    referring_physician_name = AttributeColumn("ReferringPhysicianName")
+    referring_physician_name_alphabetic = FoldedNameColumn()
+    referring_physician_name_ideographic = FoldedNameColumn()
+    referring_physician_name_phonetic = FoldedNameColumn()
+    name_of_physicians_reading_study = AttributeColumn("NameOfPhysiciansReadingStudy")
+    name_of_physicians_reading_study_alphabetic = FoldedNameColumn()
+    name_of_physicians_reading_study_ideographic = FoldedNameColumn()
+    name_of_physicians_reading_study_phonetic = FoldedNameColumn()
+    admitting_diagnoses_description = AttributeColumn("AdmittingDiagnosesDescription")
+    patient_age = AttributeColumn("PatientAge")
+    patient_size = AttributeColumn("PatientSize")
+    patient_weight = AttributeColumn("PatientWeight")
+    timezone_offset_from_utc = ExactText(default="", blank=True)
+
+    modalities_in_study = AttributeColumn("ModalitiesInStudy")
+    sop_classes_in_study = AttributeColumn("SOPClassesInStudy")
+    number_of_study_related_series = models.BigIntegerField(default=0)
+    number_of_study_related_instances = models.BigIntegerField(default=0)
+    body_parts_examined = ExactText(default="", blank=True)
+    station_names = ExactText(default="", blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+
+    state = models.CharField(max_length=16, choices=State, default=State.RECEIVING)
+    last_received_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "studies"
+        indexes = [
+            models.Index(fields=["study_date", "study_time", "id"]),
+            models.Index(fields=["patient_name_alphabetic", "id"]),
+            models.Index(fields=["patient_name_ideographic"]),
+            models.Index(fields=["patient_name_phonetic"]),
+            models.Index(fields=["patient_id", "id"]),
+            models.Index(fields=["accession_number"]),
+            models.Index(fields=["study_id"]),
+            models.Index(fields=["study_description"]),
+            models.Index(fields=["patient_birth_date"]),
+            models.Index(fields=["referring_physician_name_alphabetic"]),
+            models.Index(fields=["received_at", "id"]),
+            models.Index(fields=["last_received_at", "id"]),
+            models.Index(fields=["state", "last_received_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"study {self.study_instance_uid}"
+
+
+class StudySearchToken(models.Model):
+    """A folded word of a study's patient names and identifiers, for prefix search as one types."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="search_tokens")
+    token = ExactText()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token", "study"], name="search_token_once_per_study")
+        ]
+
+    def __str__(self) -> str:
+        return f"token of study {self.study_id}"
+
+
+class Series(Provenance):
+    """One series (PS3.3 C.7.3.1)."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="series")
+    series_instance_uid = AttributeColumn("SeriesInstanceUID", unique=True)
+    modality = AttributeColumn("Modality")
+    series_number = NumberColumn("SeriesNumber")
+    series_description = AttributeColumn("SeriesDescription")
+    series_date = AttributeColumn("SeriesDate")
+    series_time = AttributeColumn("SeriesTime")
+    body_part_examined = AttributeColumn("BodyPartExamined")
+    laterality = AttributeColumn("Laterality")
+    protocol_name = AttributeColumn("ProtocolName")
+    manufacturer = AttributeColumn("Manufacturer")
+    manufacturer_model_name = AttributeColumn("ManufacturerModelName")
+    station_name = AttributeColumn("StationName")
+    institution_name = AttributeColumn("InstitutionName")
+    institutional_department_name = AttributeColumn("InstitutionalDepartmentName")
+    operators_name = AttributeColumn("OperatorsName")
+    operators_name_alphabetic = FoldedNameColumn()
+    operators_name_ideographic = FoldedNameColumn()
+    operators_name_phonetic = FoldedNameColumn()
+    performing_physician_name = AttributeColumn("PerformingPhysicianName")
+    performing_physician_name_alphabetic = FoldedNameColumn()
+    performing_physician_name_ideographic = FoldedNameColumn()
+    performing_physician_name_phonetic = FoldedNameColumn()
+    frame_of_reference_uid = AttributeColumn("FrameOfReferenceUID")
+    performed_procedure_step_start_date = AttributeColumn("PerformedProcedureStepStartDate")
+    performed_procedure_step_start_time = AttributeColumn("PerformedProcedureStepStartTime")
+    number_of_series_related_instances = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
+    last_received_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "series"
+        indexes = [
+            models.Index(fields=["study", "modality"]),
+            models.Index(fields=["modality"]),
+            models.Index(fields=["body_part_examined"]),
+            models.Index(fields=["station_name"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"series {self.series_instance_uid}"
+
+
+class Instance(Provenance):
+    """One instance and where its blob lies. Columns for queries; everything else is metadata."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="instances")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="instances")
+    sop_instance_uid = AttributeColumn("SOPInstanceUID", unique=True)
+    sop_class_uid = AttributeColumn("SOPClassUID")
+    instance_number = NumberColumn("InstanceNumber")
+    acquisition_number = NumberColumn("AcquisitionNumber")
+    acquisition_date = AttributeColumn("AcquisitionDate")
+    acquisition_time = AttributeColumn("AcquisitionTime")
+    content_date = AttributeColumn("ContentDate")
+    content_time = AttributeColumn("ContentTime")
+    image_type = AttributeColumn("ImageType")
+    rows = NumberColumn("Rows")
+    columns = NumberColumn("Columns")
+    bits_allocated = NumberColumn("BitsAllocated")
+    number_of_frames = NumberColumn("NumberOfFrames")
+    photometric_interpretation = AttributeColumn("PhotometricInterpretation")
+    completion_flag = AttributeColumn("CompletionFlag")
+    verification_flag = AttributeColumn("VerificationFlag")
+    content_label = AttributeColumn("ContentLabel")
+    lossy_image_compression = AttributeColumn("LossyImageCompression")
+
+    transfer_syntax_uid = ExactText()
+    blob_key = ExactText(unique=True)
+    size_bytes = models.BigIntegerField()
+    dataset_offset = models.BigIntegerField()
+    dataset_sha256 = models.BinaryField(max_length=32)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["series", "instance_number", "id"]),
+            models.Index(fields=["study"]),
+            models.Index(fields=["sop_class_uid"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"instance {self.sop_instance_uid}"
+
+
+class Metadata(models.Model):
+    """The instance's DICOM JSON (PS3.18 F) as prepared bytes: see `apps.archive.fragments`."""
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, primary_key=True, related_name="metadata"
+    )
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    instance_number = models.BigIntegerField(null=True)
+    fragment = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "metadata"
+        indexes = [models.Index(fields=["series", "instance_number", "instance"])]
+
+    def __str__(self) -> str:
+        return f"metadata of instance {self.pk}"
+
+
+class FrameTable(models.Model):
+    """Where each frame lies in the blob: `apps.dicom.frames.FrameTable` in packed form."""
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, primary_key=True, related_name="frame_table"
+    )
+    packed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"frame table of instance {self.pk}"

@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class ConsoleConfig(AppConfig):
+    """Registers every ModelAdmin of the product."""
+
+    name = "apps.console"
+    label = "console"
+    default = True
+
+
+class ConsoleAdminConfig(AdminConfig):
+    """Django's admin with our site in place of the stock one."""
+
+    default_site = "apps.console.site.ConsoleSite"
+    default = False

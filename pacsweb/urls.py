@@ -1,0 +1,8 @@
+"""Where the doors and the faces are mounted."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]
