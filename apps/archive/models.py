@@ -71,7 +71,8 @@ class Study(Provenance):
         RECEIVING = "receiving", "receiving"
         COMPLETE = "complete", "complete"
 
-    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="studies")
+    # Not `patient`: its column would be `patient_id`, which is the attribute PatientID.
+    patient_entity = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="studies")
     study_instance_uid = AttributeColumn("StudyInstanceUID", unique=True)
 
     patient_name = AttributeColumn("PatientName")

@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class ConsoleConfig(AppConfig):
@@ -10,7 +10,7 @@ class ConsoleConfig(AppConfig):
     default = True
 
 
-class ConsoleAdminConfig(AdminConfig):
+class ConsoleAdminConfig(admin_apps.AdminConfig):
     """Django's admin with our site in place of the stock one."""
 
     default_site = "apps.console.site.ConsoleSite"
