@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "axes",
     "csp",
+    "pacsweb",
     "apps.events",
     "apps.storage",
     "apps.access",
@@ -245,3 +246,6 @@ LOGGING = {
 }
 
 SILENCED_SYSTEM_CHECKS = ["axes.W003"]
+
+# Boot-time facts for the apps, which sit below this package and may not import it.
+PACSWEB = ENVIRONMENT
