@@ -1,8 +1,9 @@
 """Where the doors and the faces are mounted."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
+    path("", include("apps.access.urls")),
     path("admin/", admin.site.urls),
 ]

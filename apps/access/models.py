@@ -14,7 +14,7 @@ class User(AbstractUser):
 
 
 class AccessRule(models.Model):
-    """Carries the product's permissions; no rows. See `apps.access.permissions`."""
+    """Carries the product's permissions; no table and no rows. See `apps.access.principals`."""
 
     class Meta:
         managed = False
@@ -27,6 +27,9 @@ class AccessRule(models.Model):
             ("administer", "Administer the system"),
             ("read_metrics", "Read metrics"),
         )
+
+    def __str__(self) -> str:
+        return "access rule"
 
 
 class ApiToken(models.Model):

@@ -23,7 +23,7 @@ class PrincipalKind(Enum):
     """Where the principal's identity comes from."""
 
     USER = "user"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 -- a kind of principal, not a secret
     APPLICATION_ENTITY = "ae"
     SYSTEM = "system"
 
@@ -52,6 +52,4 @@ def permit(principal: Principal, permission: Permission) -> None:
 
 def system_principal(name: str) -> Principal:
     """The product acting for itself: tasks, commands, sweeps."""
-    return Principal(
-        PrincipalKind.SYSTEM, name, door="system", permissions=frozenset(Permission)
-    )
+    return Principal(PrincipalKind.SYSTEM, name, door="system", permissions=frozenset(Permission))

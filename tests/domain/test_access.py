@@ -1,0 +1,160 @@
+"""Principals, tokens, roles and throttling, through real requests."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.cache import cache
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from apps.access.audit import view_event
+from apps.access.authentication import forget_remembered, principal_of
+from apps.access.models import ApiToken, User
+from apps.access.principals import Permission, Principal, PrincipalKind, permit
+from apps.access.tokens import issue_token
+from apps.errors import NotAuthenticated, NotPermitted
+from apps.events.models import Event
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    forget_remembered()
+
+
+@pytest.fixture
+def clinician() -> User:
+    user = User.objects.create_user("clara", password=PASSWORD)
+    user.groups.add(Group.objects.get(name="clinician"))
+    return user
+
+
+def _request(header: str = "", **extra: str):
+    from django.contrib.auth.models import AnonymousUser
+
+    headers = {"Authorization": header} if header else {}
+    request = RequestFactory().get("/dicom-web/studies", headers=headers, **extra)
+    request.user = AnonymousUser()
+    return request
+
+
+def _basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def test_roles_hold_their_permissions(clinician: User) -> None:
+    assert clinician.has_perm("access.view_images")
+    assert not clinician.has_perm("access.store_instances")
+    administrator = User.objects.create_user("adam", password=PASSWORD, is_staff=True)
+    administrator.groups.add(Group.objects.get(name="administrator"))
+    assert administrator.has_perm("access.administer")
+    assert administrator.has_perm("network.change_applicationentity")
+
+
+def test_basic_gives_a_principal_with_the_roles_permissions(clinician: User) -> None:
+    principal = principal_of(_request(_basic("clara", PASSWORD)), "dicomweb")
+    assert principal.name == "clara"
+    assert principal.kind is PrincipalKind.USER
+    assert principal.may(Permission.VIEW_IMAGES)
+    with pytest.raises(NotPermitted):
+        permit(principal, Permission.STORE_INSTANCES)
+
+
+def test_a_changed_password_ends_a_remembered_basic_login_at_once(clinician: User) -> None:
+    header = _basic("clara", PASSWORD)
+    principal_of(_request(header), "dicomweb")
+    clinician.set_password("another long password")
+    clinician.save()
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(header), "dicomweb")
+
+
+def test_a_deactivated_user_is_out_at_once(clinician: User) -> None:
+    header = _basic("clara", PASSWORD)
+    principal_of(_request(header), "dicomweb")
+    User.objects.filter(pk=clinician.pk).update(is_active=False)
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(header), "dicomweb")
+
+
+@pytest.mark.parametrize(
+    "header", ["Basic !!!", "Basic bm9jb2xvbg==", "Bearer nonsense", "Digest x", "Basic"]
+)
+def test_unreadable_credentials_are_no_principal(header: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(header), "dicomweb")
+
+
+def test_a_stranger_is_no_principal() -> None:
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(), "dicomweb")
+
+
+def test_bearer_tokens_work_until_revoked_or_expired(clinician: User) -> None:
+    row, text = issue_token(clinician, "script")
+    principal = principal_of(_request(f"Bearer {text}"), "dicomweb")
+    assert principal.kind is PrincipalKind.TOKEN
+    row.refresh_from_db()
+    assert row.last_used_at is not None
+    assert text.encode() not in bytes(row.digest)
+    ApiToken.objects.filter(pk=row.pk).update(revoked_at=timezone.now())
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(f"Bearer {text}"), "dicomweb")
+    _, expired = issue_token(clinician, "old", timezone.now() - timedelta(seconds=1))
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(f"Bearer {expired}"), "dicomweb")
+
+
+def test_failed_logins_are_throttled(clinician: User) -> None:
+    client = Client()
+    for _ in range(8):
+        client.post("/login/", {"username": "clara", "password": "wrong"})
+    answer = client.post("/login/", {"username": "clara", "password": PASSWORD})
+    assert answer.status_code == 429
+    assert b"five minutes" in answer.content
+    with pytest.raises(NotAuthenticated):
+        principal_of(_request(_basic("clara", PASSWORD)), "dicomweb")
+
+
+def test_sign_in_needs_the_csrf_token(clinician: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post("/login/", {"username": "clara", "password": PASSWORD})
+    assert answer.status_code == 403
+
+
+def test_an_unsafe_request_by_session_needs_the_csrf_token(clinician: User) -> None:
+    request = RequestFactory().post("/dicom-web/studies", data=b"", content_type="text/plain")
+    request.user = clinician
+    with pytest.raises(NotPermitted):
+        principal_of(request, "dicomweb")
+
+
+def test_a_forged_forwarded_address_is_not_believed(clinician: User) -> None:
+    header = _basic("clara", PASSWORD)
+    request = _request(header, REMOTE_ADDR="198.51.100.7", HTTP_X_FORWARDED_FOR="10.0.0.1")
+    assert principal_of(request, "dicomweb").address == "198.51.100.7"
+
+
+def test_reading_a_study_is_one_event_in_five_minutes() -> None:
+    principal = Principal(PrincipalKind.USER, f"reader-{id(object())}", "ui", "192.0.2.1")
+    uid = f"2.25.{timezone.now().timestamp():.0f}"
+    for _ in range(3):
+        view_event(principal, "StudyViewed", uid)
+    view_event(principal, "StudyRetrieved", uid)
+    kinds = list(Event.objects.filter(study_instance_uid=uid).values_list("kind", flat=True))
+    assert sorted(kinds) == ["StudyRetrieved", "StudyViewed"]
+    event = Event.objects.filter(study_instance_uid=uid).first()
+    assert event is not None
+    assert (event.actor_name, event.actor_address, event.door) == (
+        principal.name,
+        "192.0.2.1",
+        "ui",
+    )
+    cache.close()
