@@ -6,4 +6,5 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("apps.access.urls")),
     path("admin/", admin.site.urls),
+    path("api/", include("apps.api.urls")),
 ]

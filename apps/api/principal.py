@@ -1,0 +1,54 @@
+"""The principal of a REST request, and the product's errors as REST framework answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.exceptions import NotAuthenticated as RestNotAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, exception_handler
+
+from apps import errors
+from apps.access.principals import Permission, Principal, permit
+
+_STATUS: dict[type[errors.PacsError], int] = {
+    errors.InvalidRequest: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotPermitted: 403,
+    errors.NotFound: 404,
+    errors.NotAcceptable: 406,
+    errors.IdentityConflict: 409,
+    errors.UnreadableInstance: 422,
+    errors.UnsupportedPixels: 422,
+    errors.Unavailable: 503,
+    errors.OutOfResources: 507,
+}
+
+
+class PrincipalView(APIView):
+    """A view that knows who asks; `permission` is demanded before any handler runs."""
+
+    permission: Permission | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Raises a 401 for strangers."""
+        auth = self.request.auth
+        if not isinstance(auth, Principal):
+            raise RestNotAuthenticated
+        return auth
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Checks the permission once, for every method."""
+        super().initial(request, *args, **kwargs)
+        if self.permission is not None:
+            permit(self.principal, self.permission)
+
+
+def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's exception handler, with our errors' plain sentences."""
+    if isinstance(error, errors.PacsError):
+        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
+        return Response({"detail": error.message}, status=status)
+    return exception_handler(error, context)
