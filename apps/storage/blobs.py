@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
+
+CHUNK: Final = 1 << 20
+"""Streams come in chunks of at most this many bytes."""
+
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
-class BlobMissing(Exception):
+class BlobMissing(Exception):  # noqa: N818 - a fact, as the names in apps.errors
     """No blob by that key: the index points at bytes that are gone."""
+
+
+def valid_key(key: str) -> str:
+    """The key itself; raises ValueError for one that could leave the store or differ per store.
+
+    Parts of letters, digits, `.`, `_` and `-`, none beginning with a dot, joined by `/`.
+    """
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not a blob key: {key!r}")
+    return key
 
 
 class RandomAccess(Protocol):
@@ -26,14 +42,22 @@ class RandomAccess(Protocol):
 
 
 class BlobStore(Protocol):
-    """The contract both implementations are held to by one shared test."""
+    """The contract both implementations are held to by one shared test.
+
+    Every method may raise Unavailable when the store does not answer.
+    """
 
     def place(self, key: str, source: Path) -> None:
-        """Makes the file the blob `key`, durable when this returns; the source is consumed.
+        """Makes the file the blob `key`, durable when this returns.
 
-        Placing the same key again with the same bytes is harmless. Raises OutOfResources when
-        there is no space, Unavailable when the store does not answer; the source is then intact.
+        The source stays where it is and belongs to the caller, who may remove it afterwards but
+        must not change it: a local store links it instead of copying. Placing the same key again
+        is harmless; the first bytes stay. Raises OutOfResources when there is no space.
         """
+        ...
+
+    def place_all(self, sources: Sequence[tuple[str, Path]]) -> None:
+        """`place` for many, durable together: cheaper than one by one, and not all-or-nothing."""
         ...
 
     def open(self, key: str) -> RandomAccess:
@@ -41,11 +65,11 @@ class BlobStore(Protocol):
         ...
 
     def read_at(self, key: str, offset: int, length: int) -> bytes:
-        """One range read without keeping anything open."""
+        """One range read without keeping anything open; raises BlobMissing."""
         ...
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The bytes in chunks of at most 1 MiB."""
+        """The bytes in chunks of at most 1 MiB; raises BlobMissing before the first."""
         ...
 
     def size(self, key: str) -> int:
@@ -65,5 +89,9 @@ class BlobStore(Protocol):
         ...
 
     def put(self, key: str, body: BinaryIO) -> None:
-        """Writes a stream as the blob `key`, durable when this returns."""
+        """Writes a stream as the blob `key`, durable when this returns; the first bytes stay."""
+        ...
+
+    def discard_unfinished(self, older_than: float) -> int:
+        """Removes what writes cut short left behind, `older_than` seconds ago; how many."""
         ...

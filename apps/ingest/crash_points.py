@@ -1,0 +1,37 @@
+"""Numbered places where a crash test kills the process. Inert unless the test asks for one.
+
+`PACSWEB_TEST_CRASH_AT=placed` kills this process with SIGKILL when it first passes that point,
+`placed:3` when it passes the third time. It is read once, here, and is no setting of the product:
+nobody but `tests/crash` sets it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from typing import Final
+
+POINTS: Final = (
+    "writing",  # 1 the receiver has written some of the data set
+    "synced",  # 2 the file is durable, but not yet in ready/
+    "renamed",  # 3 the file is in ready/, the folder not yet synced, nothing answered
+    "committed",  # 4 durable in ready/, the answer not yet sent
+    "claimed",  # 5 the worker holds its batch
+    "placed",  # 6 blobs are placed, no row points to them
+    "recorded",  # 7 all rows written, the transaction not committed
+    "indexed",  # 8 committed, the inbox not yet settled
+    "settling",  # 9 one file of the batch is settled
+)
+
+_AT, _, _TIMES = os.environ.get("PACSWEB_TEST_CRASH_AT", "").partition(":")  # noqa: TID251 - see above
+_passed: Counter[str] = Counter()
+
+
+def crash_point(name: str) -> None:
+    """Does nothing, except in a crash test that named this point."""
+    if not _AT or name != _AT:
+        return
+    _passed[name] += 1
+    if _passed[name] >= int(_TIMES or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

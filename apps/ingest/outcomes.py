@@ -1,0 +1,77 @@
+"""What became of an object that a door handed in, for doors that must say so (STOW-RS)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from apps.archive.models import Instance
+from apps.ingest import spool
+from apps.ingest.models import QuarantinedInstance
+from apps.ingest.spool import SpoolName
+
+_POLL_SECONDS: Final = 0.01
+
+INSTANCES: Final = "instances"
+QUARANTINE: Final = "quarantine"
+
+
+class Fate(Enum):
+    """Where an object stands."""
+
+    STORED = "stored"
+    QUARANTINED = "quarantined"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object; `reason` and `explanation` are set for quarantined ones."""
+
+    fate: Fate
+    reason: str = ""
+    explanation: str = ""
+
+
+def outcome_of(inbox_names: Iterable[str], timeout: float) -> dict[str, Outcome]:
+    """Waits until all the names are settled, `timeout` seconds at most; one outcome per name.
+
+    Names still waiting after the time are WAITING: they are safe, and will be indexed.
+    """
+    names = list(inbox_names)
+    unsettled = list(names)
+    deadline = time.monotonic() + timeout
+    while True:
+        unsettled = [name for name in unsettled if spool.is_waiting(name)]
+        if not unsettled or time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    waiting = set(unsettled)
+    outcomes = _outcomes([SpoolName.parse(name) for name in names if name not in waiting])
+    return {name: outcomes.get(name, Outcome(Fate.WAITING)) for name in names}
+
+
+def _outcomes(settled: list[SpoolName]) -> dict[str, Outcome]:
+    """Two queries. Settled without a trace of its own means: these bytes were stored before."""
+    key_of = {str(name): name.blob_key(INSTANCES) for name in settled}
+    indexed = set(
+        Instance.objects.filter(blob_key__in=list(key_of.values())).values_list(
+            "blob_key", flat=True
+        )
+    )
+    quarantined = {
+        bytes(row.sha256).hex(): Outcome(Fate.QUARANTINED, row.reason, row.explanation)
+        for row in QuarantinedInstance.objects.filter(
+            sha256__in=[bytes.fromhex(name.dataset_sha256) for name in settled]
+        ).exclude(state__in=[QuarantinedInstance.State.REPLACED, QuarantinedInstance.State.RETRIED])
+    }
+    stored = Outcome(Fate.STORED)
+    return {
+        str(name): stored
+        if key_of[str(name)] in indexed
+        else quarantined.get(name.dataset_sha256, stored)
+        for name in settled
+    }

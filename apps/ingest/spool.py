@@ -1,0 +1,224 @@
+"""The inbox on disk: the truth about what was acknowledged and is not yet indexed.
+
+`writing/` holds what is being received, `ready/` what was acknowledged, `provenance/` how those
+few objects came whose bytes could carry no File Meta of ours. A file in `ready/` is never changed;
+it is removed once the database has committed what became of it. Writers and claimers hold a lock
+(flock) on the file itself, so a killed process leaves nothing locked and nothing to clean up but
+its half-written files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+from apps.ingest.crash_points import crash_point
+from apps.storage.durable import make_folder, sync_folder
+
+_NAME_PARTS: Final = 4
+_FOLDERS_MADE: set[Path] = set()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SpoolName:
+    """What a spool file's name says. Names sort by time of arrival."""
+
+    received_ns: int
+    random: str
+    size: int
+    dataset_sha256: str
+
+    @classmethod
+    def mint(cls, size: int, dataset_sha256: str) -> SpoolName:
+        """The name of a file that is complete now. `size` counts the whole file, in bytes."""
+        return cls(time.time_ns(), secrets.token_hex(4), size, dataset_sha256)
+
+    @classmethod
+    def parse(cls, text: str) -> SpoolName:
+        """Raises ValueError for a name that is not one of ours."""
+        parts = text.split("-")
+        if len(parts) != _NAME_PARTS:
+            raise ValueError(f"not a spool name: {text!r}")
+        bytes.fromhex(parts[3])
+        return cls(int(parts[0]), parts[1], int(parts[2]), parts[3])
+
+    def __str__(self) -> str:
+        return f"{self.received_ns:020d}-{self.random}-{self.size}-{self.dataset_sha256}"
+
+    @property
+    def received_at(self) -> datetime:
+        """When the last byte was durable, UTC."""
+        return datetime.fromtimestamp(self.received_ns / 1e9, UTC)
+
+    def blob_key(self, kind: str) -> str:
+        """Where the bytes go: `kind/day/hour-and-minute/name`.
+
+        It follows from the name alone, so a second run after a crash writes to the same place;
+        and by time, so that a batch touches one folder and a backup finds what is new.
+        """
+        return f"{kind}/{self.received_at:%Y%m%d/%H%M}/{self}"
+
+
+@dataclass(slots=True)
+class SpoolFile:
+    """A claimed file: open for reading and locked against other claimers until released."""
+
+    name: SpoolName
+    path: Path
+    descriptor: int
+
+    def release(self) -> None:
+        """Lets go without settling; the file is claimed again later. Twice is harmless."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def folder(name: str) -> Path:
+    """`writing`, `ready` or `provenance`, made when first asked for."""
+    path: Path = settings.PACSWEB.inbox / name
+    if path not in _FOLDERS_MADE:
+        make_folder(path)
+        _FOLDERS_MADE.add(path)
+    return path
+
+
+def open_for_writing() -> tuple[Path, int]:
+    """A new locked file in `writing/`."""
+    path = folder("writing") / f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(8)}"
+    try:
+        descriptor = _create(path)
+    except FileNotFoundError:
+        # Somebody removed the inbox under us; it is made again rather than refused for ever.
+        _FOLDERS_MADE.clear()
+        folder("writing")
+        descriptor = _create(path)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return path, descriptor
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+
+
+def make_ready(path: Path, descriptor: int, name: SpoolName) -> None:
+    """File to disk, into `ready/`, folder to disk. Durable and visible when this returns."""
+    os.fsync(descriptor)
+    crash_point("synced")
+    ready = folder("ready")
+    path.rename(ready / str(name))
+    crash_point("renamed")
+    sync_folder(ready)
+
+
+def put_back(name: SpoolName, source: Path) -> None:
+    """Makes a file of the same disk wait again under its own name (links it into `ready/`)."""
+    ready = folder("ready")
+    try:
+        os.link(source, ready / str(name))
+    except FileExistsError:
+        return
+    sync_folder(ready)
+
+
+def waiting() -> list[SpoolName]:
+    """Everything in `ready/`, oldest first. Costs about 2 µs a file."""
+    names = []
+    with os.scandir(folder("ready")) as entries:
+        for entry in entries:
+            try:
+                names.append(SpoolName.parse(entry.name))
+            except ValueError:
+                continue
+    names.sort()
+    return names
+
+
+def is_waiting(name: str) -> bool:
+    """Whether the file still waits to be indexed."""
+    return (folder("ready") / name).exists()
+
+
+def claim(name: SpoolName) -> SpoolFile | None:
+    """Opens and locks one file; None when another worker has it or has settled it."""
+    path = folder("ready") / str(name)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    if not path.exists():
+        # Settled between our opening and our locking it.
+        os.close(descriptor)
+        return None
+    return SpoolFile(name, path, descriptor)
+
+
+def settle(files: Iterable[SpoolFile]) -> None:
+    """Removes files whose fate is committed to the database, then lets them go."""
+    for file in files:
+        file.path.unlink(missing_ok=True)
+        crash_point("settling")
+        file.release()
+
+
+def write_provenance(name: SpoolName, text: str) -> None:
+    """Durably remembers how an object came that cannot say so itself."""
+    path = folder("provenance") / str(name)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def read_provenance(name: SpoolName) -> str:
+    """What `write_provenance` kept, or empty."""
+    try:
+        return (folder("provenance") / str(name)).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def forget_provenance(name: SpoolName) -> None:
+    """Once the database has it."""
+    (folder("provenance") / str(name)).unlink(missing_ok=True)
+
+
+def clean_writing(older_than: float = 60.0) -> int:
+    """Removes half-written files of processes that are gone; how many. None was acknowledged.
+
+    A living writer holds the lock; the age only covers the moment between making and locking.
+    """
+    removed = 0
+    limit = time.time() - older_than
+    for path in list(folder("writing").iterdir()):
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            if os.fstat(descriptor).st_mtime < limit:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+                removed += 1
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+    return removed

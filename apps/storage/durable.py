@@ -1,0 +1,58 @@
+"""Files and folders that survive a loss of power, and what the system's errors mean to us."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apps.errors import OutOfResources, Unavailable
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
+
+
+def sync_folder(folder: Path | str) -> None:
+    """Makes the folder's entries (new names, renames, removals) durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder and its parents, each new name durable in its parent."""
+    missing: list[Path] = []
+    at = folder
+    while not at.is_dir():
+        missing.append(at)
+        at = at.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)
+
+
+def write_fully(descriptor: int, chunks: Iterable[bytes | bytearray | memoryview]) -> int:
+    """Writes every byte, however the system cuts the writes; how many."""
+    total = 0
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while view:
+            written = os.write(descriptor, view)
+            total += written
+            view = view[written:]
+    return total
+
+
+@contextmanager
+def as_pacs_error(doing: str) -> Iterator[None]:
+    """Turns the system's errors into ours: no space is OutOfResources, the rest Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno in _NO_SPACE:
+            raise OutOfResources(f"There is no room for {doing}: {reason}.") from error
+        raise Unavailable(f"The disk failed while {doing}: {reason}.") from error

@@ -1,0 +1,216 @@
+"""BlobStore in a local folder: `file:///path`. A key is a path below it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from apps.storage.blobs import CHUNK, BlobMissing, RandomAccess, valid_key
+from apps.storage.durable import as_pacs_error, make_folder, sync_folder, write_fully
+
+_UNFINISHED: Final = ".unfinished"
+_REMEMBERED_FOLDERS: Final = 1000
+# Another device, a file system without hard links, a file of another owner, too many links.
+_CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
+
+
+class OpenFile:
+    """RandomAccess over an open file."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`, fewer only at the end of the file."""
+        with as_pacs_error("reading a blob"):
+            data = os.pread(self._descriptor, length, offset)
+            # One pread returns at most 2 GiB.
+            if len(data) < length and offset + len(data) < self.size:
+                parts = [data]
+                read = len(data)
+                while read < length and (more := self._more(offset + read, length - read)):
+                    parts.append(more)
+                    read += len(more)
+                data = b"".join(parts)
+            return data
+
+    def _more(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        """Releases the descriptor; closing twice is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class FilesystemStore:
+    """Blobs as files. Placing a file of the same file system is a hard link: nothing is copied."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known_folders: set[Path] = set()
+
+    def _path(self, key: str) -> Path:
+        return self._root / valid_key(key)
+
+    def place(self, key: str, source: Path) -> None:
+        """See BlobStore."""
+        self.place_all([(key, source)])
+
+    def place_all(self, sources: Sequence[tuple[str, Path]]) -> None:
+        """See BlobStore. One fsync per touched folder."""
+        with as_pacs_error("storing blobs"):
+            touched = set()
+            for key, source in sources:
+                target = self._path(key)
+                self._make_folder(target.parent)
+                self._link_or_copy(source, target)
+                touched.add(target.parent)
+            for folder in touched:
+                sync_folder(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder in self._known_folders:
+            return
+        make_folder(folder)
+        if len(self._known_folders) > _REMEMBERED_FOLDERS:
+            self._known_folders.clear()
+        self._known_folders.add(folder)
+
+    def _link_or_copy(self, source: Path, target: Path) -> None:
+        try:
+            _sync_file(source)
+            os.link(source, target)
+        except FileExistsError:
+            return
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            with source.open("rb", buffering=0) as body:
+                self._copy(target, body)
+
+    def _copy(self, target: Path, body: BinaryIO) -> None:
+        """A complete, synced file beside the others first; then the name, if still free."""
+        folder = self._root / _UNFINISHED
+        self._make_folder(folder)
+        unfinished = folder / secrets.token_hex(16)
+        try:
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            try:
+                write_fully(descriptor, iter(lambda: body.read(CHUNK), b""))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            unfinished.rename(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def put(self, key: str, body: BinaryIO) -> None:
+        """See BlobStore."""
+        with as_pacs_error("storing a blob"):
+            target = self._path(key)
+            if target.exists():
+                return
+            self._make_folder(target.parent)
+            self._copy(target, body)
+            sync_folder(target.parent)
+
+    def open(self, key: str) -> RandomAccess:
+        """See BlobStore."""
+        with as_pacs_error("opening a blob"):
+            try:
+                return OpenFile(os.open(self._path(key), os.O_RDONLY))
+            except (FileNotFoundError, NotADirectoryError):
+                raise BlobMissing(key) from None
+
+    def read_at(self, key: str, offset: int, length: int) -> bytes:
+        """See BlobStore."""
+        blob = self.open(key)
+        try:
+            return blob.read_at(offset, length)
+        finally:
+            blob.close()
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """See BlobStore."""
+        return _chunks(self.open(key), offset, length)
+
+    def size(self, key: str) -> int:
+        """See BlobStore."""
+        with as_pacs_error("looking at a blob"):
+            try:
+                return self._path(key).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                raise BlobMissing(key) from None
+
+    def delete(self, key: str) -> None:
+        """See BlobStore."""
+        with as_pacs_error("removing a blob"):
+            self._path(key).unlink(missing_ok=True)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """See BlobStore. Walks folder by folder; memory is one folder's names."""
+        with as_pacs_error("listing blobs"):
+            # Everything below the prefix's last full folder, then compared as text.
+            start = prefix.rpartition("/")[0]
+            for key in _walk(self._root / start, f"{start}/" if start else ""):
+                if key.startswith(prefix):
+                    yield key
+
+    def local_path(self, key: str) -> Path | None:
+        """See BlobStore."""
+        return self._path(key)
+
+    def discard_unfinished(self, older_than: float) -> int:
+        """See BlobStore."""
+        with as_pacs_error("clearing unfinished blobs"):
+            limit = time.time() - older_than
+            folder = self._root / _UNFINISHED
+            old = [each for each in _entries(folder) if each.stat().st_mtime < limit]
+            for each in old:
+                Path(each.path).unlink(missing_ok=True)
+            return len(old)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _chunks(blob: RandomAccess, offset: int, length: int | None) -> Iterator[bytes]:
+    end = blob.size if length is None else min(blob.size, offset + length)
+    try:
+        while offset < end:
+            chunk = blob.read_at(offset, min(CHUNK, end - offset))
+            offset += len(chunk)
+            yield chunk
+    finally:
+        blob.close()
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[str]:
+    for entry in _entries(folder):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name
