@@ -1,11 +1,50 @@
 """The Celery application: queues and the clockwork (beat)."""
 
-import os
+from __future__ import annotations
 
-from celery import Celery
+import logging.config
+import os
+import warnings
+from typing import Any
+
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from pacsweb.launch import NAME_VARIABLE, die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pacsweb.settings")
+# Who runs the product as root has decided so; images run as a user of their own.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 application = Celery("pacsweb")
 application.config_from_object("django.conf:settings", namespace="CELERY")
 application.autodiscover_tasks()
 application.conf.beat_schedule = {}
+
+
+@signals.setup_logging.connect
+def _use_our_logging(**_: Any) -> None:
+    """Celery keeps its hands off logging when somebody listens here."""
+    from django.conf import settings
+
+    logging.config.dictConfig(settings.LOGGING)
+
+
+@signals.worker_process_init.connect
+def _end_with_the_worker(**_: Any) -> None:
+    """A pool process whose worker was killed must not go on alone."""
+    if NAME_VARIABLE in os.environ:
+        die_with_parent()
+
+
+@signals.worker_ready.connect
+def _report_life(**_: Any) -> None:
+    from pacsweb.heartbeat import beat_in_background
+
+    beat_in_background(os.environ.get(NAME_VARIABLE, "worker"))
+
+
+@signals.beat_init.connect
+def _report_life_of_the_clock(**_: Any) -> None:
+    from pacsweb.heartbeat import beat_in_background
+
+    beat_in_background(os.environ.get(NAME_VARIABLE, "beat"))

@@ -6,7 +6,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +60,7 @@ class Environment:
 
     data_dir: Path
     http_port: int
+    dicom_host: str
     dicom_port: int
     hl7_port: int
     bind: str
@@ -77,14 +78,21 @@ class Environment:
     dimse_processes: int
     web_workers: int
     web_threads: int
+    worker_processes: int
     log_format: str
     log_level: str
+    process: str
     secure_cookies: bool
 
     @property
     def embedded_redis(self) -> bool:
         """True where `serve` starts a Redis of its own on a private unix socket."""
         return self.redis_url.startswith("unix://") and "PACSWEB_REDIS_URL" not in os.environ
+
+    @property
+    def redis_socket(self) -> str:
+        """The unix socket's path, empty for a Redis reached over the network."""
+        return unquote(urlsplit(self.redis_url).path) if self.embedded_redis else ""
 
 
 def read_environment() -> Environment:
@@ -101,6 +109,7 @@ def read_environment() -> Environment:
     return Environment(
         data_dir=data_dir,
         http_port=_number("PACSWEB_HTTP_PORT", 8000),
+        dicom_host=_text("PACSWEB_DICOM_HOST", ""),
         dicom_port=_number("PACSWEB_DICOM_PORT", 11112),
         hl7_port=_number("PACSWEB_HL7_PORT", 2575),
         bind=_text("PACSWEB_BIND", "127.0.0.1"),
@@ -118,8 +127,11 @@ def read_environment() -> Environment:
         dimse_processes=_number("PACSWEB_DIMSE_PROCESSES", 2),
         web_workers=_number("PACSWEB_WEB_WORKERS", 2),
         web_threads=_number("PACSWEB_WEB_THREADS", 8),
+        worker_processes=_number("PACSWEB_WORKER_PROCESSES", 1),
         log_format=_text("PACSWEB_LOG_FORMAT", "plain"),
         log_level=_text("PACSWEB_LOG_LEVEL", "INFO"),
+        # Set by the supervisor for each process it starts; it names the process in every log line.
+        process=_text("PACSWEB_PROCESS", ""),
         secure_cookies=_flag("PACSWEB_SECURE_COOKIES", default=False),
     )
 

@@ -1,0 +1,39 @@
+"""The web process: granian serving the WSGI application."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from pacsweb.settings import LOGGING
+from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
+
+
+def main() -> None:
+    """Serves until SIGTERM or SIGINT, then lets requests under way finish for five seconds."""
+    Granian(
+        "pacsweb.wsgi:application",
+        address=ENVIRONMENT.bind,
+        port=ENVIRONMENT.http_port,
+        interface=Interfaces.WSGI,
+        workers=ENVIRONMENT.web_workers,
+        blocking_threads=ENVIRONMENT.web_threads,
+        backlog=1024,
+        # Connections one worker holds at once; more wait in the backlog instead of in memory.
+        backpressure=256,
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=deepcopy(LOGGING),
+        respawn_failed_workers=True,
+        respawn_interval=1.0,
+        workers_kill_timeout=5,
+        working_dir=Path(PROJECT_ROOT),
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()
