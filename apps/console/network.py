@@ -1,0 +1,35 @@
+"""Application entities and who may call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.console.model_admin import AnyModelAdmin
+from apps.console.one_row import OneRowAdmin
+from apps.network.models import ApplicationEntity, NetworkPolicy
+
+
+@admin.register(ApplicationEntity)
+class ApplicationEntityAdmin(AnyModelAdmin):
+    list_display = ("title", "host", "port", "enabled", "last_seen_at")
+    list_filter = ("enabled", "may_store", "may_query")
+    search_fields = ("title", "host", "description")
+    fieldsets = (
+        (None, {"fields": ("title", "description", "enabled")}),
+        ("Where it listens", {"fields": ("host", "port")}),
+        ("What it may do here", {"fields": ("may_store", "may_query", "match_address")}),
+        ("Seen", {"fields": ("created_at", "last_seen_at")}),
+    )
+    readonly_fields = ("created_at", "last_seen_at")
+
+
+@admin.register(NetworkPolicy)
+class NetworkPolicyAdmin(OneRowAdmin):
+    fields = ("unknown_callers", "check_called_title", "max_associations")
+
+    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """The policy always exists."""
+        return False

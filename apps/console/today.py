@@ -1,0 +1,100 @@
+"""What an administrator wants to know first: does it run, is there room, does anything wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.archive.models import Instance, Study
+from apps.events.models import Event
+from apps.ingest.inbox import depth
+from apps.ingest.models import QuarantinedInstance
+from apps.storage.capacity import capacity
+
+_LATE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the page: what, how much, whether it needs somebody, and where to look."""
+
+    label: str
+    value: str
+    tone: str = "calm"
+    note: str = ""
+    link: str = ""
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:  # noqa: PLR2004 -- decimal units, as disks are sold
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _disk() -> Figure:
+    state = capacity()
+    tone = "calm" if state.accepts_associations else "attention"
+    if not state.accepts_instances:
+        tone = "danger"
+    return Figure(
+        "Disk for images",
+        f"{_size(state.free_bytes)} free ({state.free_percent:.0f} %)",
+        tone,
+        state.message,
+        reverse("admin:storage_storagepolicy_changelist"),
+    )
+
+
+def _inbox() -> Figure:
+    waiting = depth()
+    late = waiting.oldest_age_seconds > _LATE_SECONDS
+    note = "The oldest waits longer than a minute: the index worker may be stopped." if late else ""
+    return Figure("Inbox", f"{waiting.files} waiting", "attention" if late else "calm", note)
+
+
+def _quarantine() -> Figure:
+    waiting = QuarantinedInstance.objects.filter(state=QuarantinedInstance.State.WAITING).count()
+    link = reverse("admin:ingest_quarantinedinstance_changelist") + "?state__exact=waiting"
+    return Figure(
+        "Quarantine",
+        f"{waiting} to decide",
+        "attention" if waiting else "calm",
+        "",
+        link,
+    )
+
+
+def _received() -> Figure:
+    since = timezone.now() - timedelta(hours=24)
+    studies = Study.objects.filter(received_at__gte=since).count()
+    return Figure("Studies in the last 24 h", str(studies))
+
+
+def _held() -> Figure:
+    newest = Instance.objects.order_by("-pk").values_list("pk", flat=True).first()
+    size = Study.objects.aggregate(total=Sum("size_bytes"))["total"] or 0
+    count = Study.objects.aggregate(total=Sum("number_of_study_related_instances"))["total"] or 0
+    return Figure("Held", f"{count} instances, {_size(size)}" if newest else "nothing yet")
+
+
+def _associations() -> Figure:
+    last = (
+        Event.objects.filter(kind="InstancesStored", door="dimse")
+        .order_by("-sequence")
+        .values_list("actor_name", "occurred_at")
+        .first()
+    )
+    value = f"{last[0]}, {last[1]:%Y-%m-%d %H:%M} UTC" if last else "none yet"
+    return Figure("Last C-STORE sender", value, link=reverse("admin:events_event_changelist"))
+
+
+def today() -> list[Figure]:
+    """The figures of the first page, in the order an administrator reads them."""
+    return [_disk(), _inbox(), _quarantine(), _received(), _held(), _associations()]
