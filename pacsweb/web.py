@@ -26,7 +26,7 @@ def main() -> None:
         # Connections one worker holds at once; more wait in the backlog instead of in memory.
         backpressure=256,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         log_dictconfig=deepcopy(LOGGING),
         respawn_failed_workers=True,
         respawn_interval=1.0,
