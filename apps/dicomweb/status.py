@@ -1,0 +1,89 @@
+"""TABLE: PacsError -> HTTP status, and the answer in words."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+
+from apps import errors
+from apps.storage.blobs import BlobMissing
+
+
+class UnsupportedMediaType(errors.PacsError):
+    """The request's body is of a type that this resource does not take."""
+
+
+class RangeNotSatisfiable(errors.PacsError):
+    """The Range header asks for bytes that are not there; `length` is the whole."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__("The range lies outside the resource.")
+        self.length = length
+
+
+class MethodNotAllowed(errors.PacsError):
+    """The resource exists and does not know this method; `allowed` are those it knows."""
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__("This resource takes " + ", ".join(allowed) + " only.")
+        self.allowed = allowed
+
+
+TABLE: Final[dict[type[Exception], int]] = {
+    errors.InvalidRequest: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotPermitted: 403,
+    errors.NotFound: 404,
+    MethodNotAllowed: 405,
+    errors.NotAcceptable: 406,
+    errors.UnsupportedPixels: 406,
+    errors.IdentityConflict: 409,
+    BlobMissing: 410,
+    UnsupportedMediaType: 415,
+    RangeNotSatisfiable: 416,
+    errors.UnreadableInstance: 422,
+    errors.Unavailable: 503,
+    errors.OutOfResources: 507,
+    errors.PacsError: 500,
+}
+
+
+def status_of(failure: Exception) -> int:
+    """The HTTP status of a failure: its own row, or that of the nearest parent class."""
+    for kind in type(failure).__mro__:
+        if kind in TABLE:
+            return TABLE[kind]
+    return 500
+
+
+def sentence_of(failure: Exception) -> str:
+    """One plain sentence for people; never a traceback, never patient data."""
+    if isinstance(failure, errors.PacsError):
+        return failure.message
+    if isinstance(failure, BlobMissing):
+        return "The stored bytes of this instance are missing. Tell the administrator."
+    return "Something failed here; the log has the details."
+
+
+def failure_response(request: HttpRequest, failure: Exception) -> HttpResponse:
+    """The failure as a response: JSON, or plain text for clients that ask for text first."""
+    message = sentence_of(failure)
+    accept = request.META.get("HTTP_ACCEPT", "").lower()
+    if "text/plain" in accept or "text/html" in accept:
+        response = HttpResponse(message + "\n", content_type="text/plain; charset=utf-8")
+    else:
+        body: dict[str, object] = {"message": message}
+        if isinstance(failure, errors.InvalidRequest) and failure.offending:
+            body["offending"] = list(failure.offending)
+        response = HttpResponse(json.dumps(body), content_type="application/json")
+    response.status_code = status_of(failure)
+    response["Cache-Control"] = "no-store"
+    if isinstance(failure, errors.PacsError) and failure.retryable:
+        response["Retry-After"] = "5"
+    if isinstance(failure, RangeNotSatisfiable):
+        response["Content-Range"] = f"bytes */{failure.length}"
+    if isinstance(failure, MethodNotAllowed):
+        response["Allow"] = ", ".join(failure.allowed)
+    return response

@@ -1,0 +1,186 @@
+"""A multipart/related body read as a stream (RFC 2046 5.1), in flat memory however long it is.
+
+Lenient where senders are known to err: LF alone as line end, no preamble line break, no line
+break after the last delimiter, header names in any case, parts of another type than announced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from apps.errors import InvalidRequest, PacsError
+
+CHUNK = 1 << 18
+_LONGEST_HEADER = 64 << 10
+_LONGEST_BOUNDARY = 70
+_LONGEST_PADDING = 80
+_LINE_END = re.compile(rb"[ \t]*\r?\n")
+
+
+class PartCutOff(PacsError):
+    """The body ended inside a part: the connection broke, or the last delimiter is missing."""
+
+
+class ByteSource(Protocol):
+    """What WSGI hands us as the body."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; empty at the end."""
+        ...
+
+
+@dataclass(slots=True)
+class Part:
+    """One part: its header fields by lower-case name, and its bytes, to be read once and in order."""
+
+    headers: dict[str, str]
+    chunks: Iterator[bytes] = field(repr=False)
+
+
+class MultipartReader:
+    """Iterates the parts; a part's chunks must be exhausted (or are skipped) before the next."""
+
+    def __init__(self, source: ByteSource, boundary: str) -> None:
+        if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
+            raise InvalidRequest(
+                "The boundary of a multipart body has 1 to 70 characters.",
+                offending=("Content-Type",),
+            )
+        self._source = source
+        self._buffer = bytearray()
+        self._ended = False
+        self._mark = b"--" + boundary.encode("latin-1", "replace")
+        self._opening = re.compile(
+            rb"(?:\A|\n)" + re.escape(self._mark) + rb"(--|[ \t]*\r?\n)"
+        )
+        self._delimiter = b"\r\n" + self._mark
+        # The longest text that may be the start of a delimiter: it is held back.
+        self._held = len(self._mark) + _LONGEST_PADDING
+
+    def __iter__(self) -> Iterator[Part]:
+        if not self._begin():
+            return
+        while True:
+            part = Part(self._headers(), iter(()))
+            state = _PartState()
+            part.chunks = self._chunks(state)
+            yield part
+            for _ in part.chunks:
+                pass
+            if state.last:
+                return
+
+    def _fill(self) -> bool:
+        """Reads more; False at the end of the body."""
+        if self._ended:
+            return False
+        chunk = self._source.read(CHUNK)
+        if not chunk:
+            self._ended = True
+            return False
+        self._buffer += chunk
+        return True
+
+    def _begin(self) -> bool:
+        """Skips the preamble up to the first delimiter; False for a body without parts."""
+        while True:
+            match = self._opening.search(self._buffer)
+            if match is not None:
+                break
+            if len(self._buffer) > _LONGEST_HEADER or not self._fill():
+                raise InvalidRequest(
+                    "The body does not begin with the boundary that Content-Type names.",
+                    offending=("Content-Type",),
+                )
+        ending = bytes(match.group(1))
+        del self._buffer[: match.end()]
+        if ending.strip(b" \t") == b"\n":
+            self._delimiter = b"\n" + self._mark
+        return ending != b"--"
+
+    def _headers(self) -> dict[str, str]:
+        """The part's header fields, up to and with the empty line."""
+        while True:
+            if self._buffer[:1] == b"\n" or self._buffer[:2] == b"\r\n":
+                del self._buffer[: self._buffer.index(b"\n") + 1]
+                return {}
+            match = re.search(rb"\r?\n\r?\n", self._buffer)
+            if match is not None:
+                break
+            if len(self._buffer) > _LONGEST_HEADER:
+                raise InvalidRequest("The header of a part is too long.")
+            if not self._fill():
+                raise PartCutOff("The body ended inside the header of a part.")
+        lines = bytes(self._buffer[: match.start()]).decode("latin-1")
+        del self._buffer[: match.end()]
+        unfolded = re.sub(r"\r?\n[ \t]+", " ", lines)
+        pairs = (line.partition(":") for line in unfolded.splitlines())
+        return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+    def _chunks(self, state: _PartState) -> Iterator[bytes]:
+        """The part's bytes up to its delimiter. Raises PartCutOff where there is none."""
+        start = 0
+        while True:
+            at = self._buffer.find(self._delimiter, start)
+            if at < 0:
+                ready = len(self._buffer) - self._held
+                if ready > 0:
+                    yield self._take(ready)
+                start = 0
+                if not self._fill():
+                    yield from self._unterminated(state)
+                    return
+                continue
+            ending = self._ending(at + len(self._delimiter))
+            if ending is None:
+                start = at + 1
+                continue
+            state.last = ending.last
+            if at:
+                yield self._take(at)
+            del self._buffer[: ending.end - at]
+            return
+
+    def _take(self, length: int) -> bytes:
+        taken = bytes(memoryview(self._buffer)[:length])
+        del self._buffer[:length]
+        return taken
+
+    def _ending(self, position: int) -> _Ending | None:
+        """What follows a delimiter's text; None when it was only the beginning of other bytes."""
+        while len(self._buffer) < position + _LONGEST_PADDING and self._fill():
+            pass
+        if self._buffer[position : position + 2] == b"--":
+            return _Ending(position + 2, last=True)
+        match = _LINE_END.match(self._buffer, position)
+        if match is not None:
+            return _Ending(match.end(), last=False)
+        if not self._buffer[position:].strip():
+            return _Ending(len(self._buffer), last=True)
+        return None
+
+    def _unterminated(self, state: _PartState) -> Iterator[bytes]:
+        """The end of the body without a proper delimiter: one without line break is let pass."""
+        tail = re.search(rb"\r?\n?" + re.escape(self._mark) + rb"--\s*\Z", self._buffer)
+        if tail is None:
+            raise PartCutOff("The body ended inside a part.")
+        state.last = True
+        if tail.start():
+            yield self._take(tail.start())
+
+
+class _PartState:
+    """Whether the delimiter behind the part was the last one."""
+
+    last = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """Where the bytes after a delimiter begin, and whether it closes the body."""
+
+    end: int
+    last: bool
