@@ -1,0 +1,108 @@
+import { useEffect, useRef } from "react";
+
+export interface ListKeys {
+	move: (by: number) => void;
+	ends: (end: "first" | "last") => void;
+	open: (newWindow: boolean) => void;
+	preview: () => void;
+	nextUnread: () => void;
+	filters: () => void;
+	refresh: () => void;
+	search: (text: string) => void;
+	help: () => void;
+	clear: () => void;
+}
+
+/** TABLE: the list's keys, for the sheet. */
+export const LIST_KEYS: [string, string][] = [
+	["/", "search"],
+	["↑ ↓", "previous, next study"],
+	["PgUp PgDn", "ten studies up, down"],
+	["Home End", "first, last study"],
+	["Enter", "open"],
+	["Shift Enter", "open in a second window"],
+	["Space", "preview in the side panel"],
+	["n", "next study that is complete and not opened yet"],
+	["f", "filters"],
+	["r", "refresh"],
+	["Esc", "lift all filters"],
+	["any name", "search"],
+	["?", "this sheet"],
+];
+
+const COMMANDS = new Map<string, (keys: ListKeys) => void>([
+	["n", (keys) => keys.nextUnread()],
+	["f", (keys) => keys.filters()],
+	["r", (keys) => keys.refresh()],
+]);
+
+const NAMED = new Map<string, (keys: ListKeys, event: KeyboardEvent) => void>([
+	["ArrowDown", (keys) => keys.move(1)],
+	["ArrowUp", (keys) => keys.move(-1)],
+	["PageDown", (keys) => keys.move(10)],
+	["PageUp", (keys) => keys.move(-10)],
+	["Home", (keys) => keys.ends("first")],
+	["End", (keys) => keys.ends("last")],
+	["Enter", (keys, event) => keys.open(event.shiftKey)],
+	[" ", (keys) => keys.preview()],
+	["/", (keys) => keys.search("")],
+	["?", (keys) => keys.help()],
+	["Escape", (keys) => keys.clear()],
+]);
+
+// A single letter may be a key or the beginning of a name: the next letter decides.
+const DECIDE_MS = 300;
+
+/** Keys for the whole page, except while somebody types in a field. */
+export function useListKeys(keys: ListKeys): void {
+	const latest = useRef(keys);
+	latest.current = keys;
+	useEffect(() => {
+		let pending = "";
+		let timer = 0;
+		const letter = (key: string) => {
+			window.clearTimeout(timer);
+			const text = pending + key;
+			pending = "";
+			const command = COMMANDS.get(text);
+			if (!command) {
+				latest.current.search(text);
+				return;
+			}
+			pending = text;
+			timer = window.setTimeout(() => {
+				pending = "";
+				command(latest.current);
+			}, DECIDE_MS);
+		};
+		const down = (event: KeyboardEvent) => {
+			const target = event.target as HTMLElement;
+			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+			const typing = target.closest("input, select, textarea, [role=dialog], [role=menu]");
+			if (typing) {
+				const field = target.classList.contains("filter-field");
+				if (field && (event.key === "ArrowDown" || event.key === "Enter")) {
+					target.blur();
+					latest.current.ends("first");
+					event.preventDefault();
+				}
+				if (field && event.key === "Escape") target.blur();
+				return;
+			}
+			const action = NAMED.get(event.key);
+			if (action) {
+				if (target.closest("button, a") && (event.key === "Enter" || event.key === " ")) return;
+				event.preventDefault();
+				action(latest.current, event);
+			} else if (/^[\p{L}\p{N}]$/u.test(event.key)) {
+				event.preventDefault();
+				letter(event.key);
+			}
+		};
+		window.addEventListener("keydown", down);
+		return () => {
+			window.removeEventListener("keydown", down);
+			window.clearTimeout(timer);
+		};
+	}, []);
+}
