@@ -180,9 +180,7 @@ def npm(arguments, failure):
 
 def npm_install():
     """`npm ci`, unless node_modules came from the same lock file."""
-    lock = digest_of(
-        os.path.join(FRONTEND, name) for name in ("package.json", "package-lock.json")
-    )
+    lock = digest_of(os.path.join(FRONTEND, name) for name in ("package.json", "package-lock.json"))
     stamp = os.path.join(FRONTEND, "node_modules", ".pacsweb-installed")
     if read(stamp) == lock:
         return
