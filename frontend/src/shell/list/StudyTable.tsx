@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows are positioned one by one; a <table> cannot do that
+// biome-ignore-all lint/a11y/useFocusableInteractive: the page moves the selection by keys, not the focus
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type ReactNode, useEffect, useLayoutEffect, useRef } from "react";
@@ -41,7 +43,6 @@ export function StudyTable(props: Props) {
 		const index = rows.findIndex((row) => row.StudyInstanceUID === selected);
 		if (index >= 0) virtualizer.scrollToIndex(index, { align: "auto" });
 		// Only a change of selection scrolls; rows that change around it do not.
-		// biome-ignore lint/correctness/useExhaustiveDependencies: see above
 	}, [selected]);
 	const template = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
 	return (
