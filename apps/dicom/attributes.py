@@ -1,7 +1,8 @@
 """TABLE: the attributes we index. The root of columns, query keys, filters and documents.
 
-Tag, VR and VM come from pydicom's dictionary, so no row can contradict PS3.6. PS3.4 and PS3.18
-say how the attribute matches as a key: U unique, R required, O optional.
+Tag, VR and VM come from pydicom's dictionary, so no row can contradict PS3.6. PS3.4 says how the
+attribute matches as a key: U unique, R required, O optional; PS3.18 marks R what every answer of
+that entity holds (PS3.18 10.6.3.3).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Final
 
-from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, keyword_for_tag
 
 
 class Entity(Enum):
@@ -63,6 +64,11 @@ class Attribute:
         return dictionary_VM(self.tag)
 
     @property
+    def multiple(self) -> bool:
+        """True where an object may hold several values, any of which may match (C.2.2.3)."""
+        return self.vm != "1"
+
+    @property
     def tag_hex(self) -> str:
         """Eight upper-case hexadecimal digits (PS3.18 F.2.2)."""
         return f"{self.tag:08X}"
@@ -93,8 +99,8 @@ TABLE: Final[tuple[Attribute, ...]] = (
     row("PatientName",                         _P, _M.NAME,      "R", "R", listed=True),
     row("PatientID",                           _P, _M.WILDCARD,  "U", "R", listed=True),
     row("IssuerOfPatientID",                   _P, _M.WILDCARD,  "O", "O"),
-    row("PatientBirthDate",                    _P, _M.RANGE,     "O", "O", listed=True),
-    row("PatientSex",                          _P, _M.WILDCARD,  "O", "O", listed=True),
+    row("PatientBirthDate",                    _P, _M.RANGE,     "O", "R", listed=True),
+    row("PatientSex",                          _P, _M.WILDCARD,  "O", "R", listed=True),
     row("OtherPatientIDs",                     _P, _M.WILDCARD,  "O", "O"),
     row("EthnicGroup",                         _P, _M.WILDCARD,  "O", "O"),
     row("PatientComments",                     _P, _M.WILDCARD,  "O", "O"),
@@ -111,10 +117,12 @@ TABLE: Final[tuple[Attribute, ...]] = (
     row("PatientAge",                          _S, _M.WILDCARD,  "O", "O"),
     row("PatientSize",                         _S, _M.SINGLE,    "O", "O"),
     row("PatientWeight",                       _S, _M.SINGLE,    "O", "O"),
-    row("ModalitiesInStudy",                   _S, _M.ANY_OF,    "O", "R", listed=True, from_children="Modality"),
-    row("SOPClassesInStudy",                   _S, _M.ANY_OF,    "O", "O", from_children="SOPClassUID"),
-    row("NumberOfStudyRelatedSeries",          _S, _M.COUNT,     "O", "O", listed=True),
-    row("NumberOfStudyRelatedInstances",       _S, _M.COUNT,     "O", "O", listed=True),
+    row("ModalitiesInStudy",                   _S, _M.ANY_OF,    "O", "R", listed=True,
+        from_children="Modality"),
+    row("SOPClassesInStudy",                   _S, _M.ANY_OF,    "O", "O",
+        from_children="SOPClassUID"),
+    row("NumberOfStudyRelatedSeries",          _S, _M.COUNT,     "O", "R", listed=True),
+    row("NumberOfStudyRelatedInstances",       _S, _M.COUNT,     "O", "R", listed=True),
     row("NumberOfPatientRelatedStudies",       _P, _M.COUNT,     "O", "O"),
     row("NumberOfPatientRelatedSeries",        _P, _M.COUNT,     "O", "O"),
     row("NumberOfPatientRelatedInstances",     _P, _M.COUNT,     "O", "O"),
@@ -122,7 +130,7 @@ TABLE: Final[tuple[Attribute, ...]] = (
     row("SeriesInstanceUID",                   _E, _M.UID_LIST,  "U", "R"),
     row("Modality",                            _E, _M.WILDCARD,  "R", "R", listed=True),
     row("SeriesNumber",                        _E, _M.SINGLE,    "R", "R"),
-    row("SeriesDescription",                   _E, _M.WILDCARD,  "O", "O"),
+    row("SeriesDescription",                   _E, _M.WILDCARD,  "O", "R"),
     row("SeriesDate",                          _E, _M.RANGE,     "O", "O"),
     row("SeriesTime",                          _E, _M.RANGE,     "O", "O"),
     row("BodyPartExamined",                    _E, _M.WILDCARD,  "O", "O", listed=True),
@@ -138,7 +146,7 @@ TABLE: Final[tuple[Attribute, ...]] = (
     row("FrameOfReferenceUID",                 _E, _M.UID_LIST,  "O", "O"),
     row("PerformedProcedureStepStartDate",     _E, _M.RANGE,     "O", "R"),
     row("PerformedProcedureStepStartTime",     _E, _M.RANGE,     "O", "R"),
-    row("NumberOfSeriesRelatedInstances",      _E, _M.COUNT,     "O", "O"),
+    row("NumberOfSeriesRelatedInstances",      _E, _M.COUNT,     "O", "R"),
 
     row("SOPInstanceUID",                      _I, _M.UID_LIST,  "U", "R"),
     row("SOPClassUID",                         _I, _M.UID_LIST,  "O", "R"),
@@ -149,10 +157,10 @@ TABLE: Final[tuple[Attribute, ...]] = (
     row("ContentDate",                         _I, _M.RANGE,     "O", "O"),
     row("ContentTime",                         _I, _M.RANGE,     "O", "O"),
     row("ImageType",                           _I, _M.WILDCARD,  "O", "O"),
-    row("Rows",                                _I, _M.SINGLE,    "O", "O"),
-    row("Columns",                             _I, _M.SINGLE,    "O", "O"),
-    row("BitsAllocated",                       _I, _M.SINGLE,    "O", "O"),
-    row("NumberOfFrames",                      _I, _M.SINGLE,    "O", "O"),
+    row("Rows",                                _I, _M.SINGLE,    "O", "R"),
+    row("Columns",                             _I, _M.SINGLE,    "O", "R"),
+    row("BitsAllocated",                       _I, _M.SINGLE,    "O", "R"),
+    row("NumberOfFrames",                      _I, _M.SINGLE,    "O", "R"),
     row("PhotometricInterpretation",           _I, _M.WILDCARD,  "O", "O"),
     row("CompletionFlag",                      _I, _M.WILDCARD,  "O", "O"),
     row("VerificationFlag",                    _I, _M.WILDCARD,  "O", "O"),
@@ -161,13 +169,56 @@ TABLE: Final[tuple[Attribute, ...]] = (
 )
 # fmt: on
 
+# Attributes answered and matched from the stored DICOM JSON, at their own level and below. They
+# have no column: a query by one reads the metadata of every candidate its other keys leave.
+STORED: Final[dict[str, Entity]] = {
+    "ProcedureCodeSequence": _S,
+    "IssuerOfAccessionNumberSequence": _S,
+    "ReferencedStudySequence": _S,
+    "ReasonForPerformedProcedureCodeSequence": _S,
+    "PhysiciansOfRecord": _S,
+    "RequestAttributesSequence": _E,
+    "PerformedProtocolCodeSequence": _E,
+    "ReferencedPerformedProcedureStepSequence": _E,
+    "SeriesDescriptionCodeSequence": _E,
+    "PatientPosition": _E,
+}
+
+# Date and time that name one moment, where zones or combined matching bring them together.
+TIME_OF: Final[dict[str, str]] = {
+    "StudyDate": "StudyTime",
+    "SeriesDate": "SeriesTime",
+    "PerformedProcedureStepStartDate": "PerformedProcedureStepStartTime",
+    "AcquisitionDate": "AcquisitionTime",
+    "ContentDate": "ContentTime",
+}
+
 BY_KEYWORD: Final[dict[str, Attribute]] = {each.keyword: each for each in TABLE}
 BY_TAG: Final[dict[int, Attribute]] = {each.tag: each for each in TABLE}
+
+UNIQUE_KEYS: Final[dict[Entity, str]] = {
+    _P: "PatientID",
+    _S: "StudyInstanceUID",
+    _E: "SeriesInstanceUID",
+    _I: "SOPInstanceUID",
+}
 
 
 def of_entity(entity: Entity) -> tuple[Attribute, ...]:
     """The rows of one entity, in table order."""
     return tuple(each for each in TABLE if each.entity is entity)
+
+
+def any_attribute(tag: int) -> Attribute | None:
+    """The table's row, or one made for a standard attribute we have no column for, else None."""
+    known = BY_TAG.get(tag)
+    if known is not None:
+        return known
+    keyword = keyword_for_tag(tag)
+    if not keyword:
+        return None
+    matching = Matching.NAME if dictionary_VR(tag) == "PN" else Matching.SINGLE
+    return Attribute(keyword, STORED.get(keyword, Entity.INSTANCE), matching, "", "")
 
 
 def snake(keyword: str) -> str:
@@ -176,8 +227,10 @@ def snake(keyword: str) -> str:
     for position, letter in enumerate(keyword):
         before = keyword[position - 1] if position else ""
         after = keyword[position + 1] if position + 1 < len(keyword) else ""
-        starts_word = letter.isupper() and position > 0 and (
-            before.islower() or before.isdigit() or (after.islower() and after != "s")
+        starts_word = (
+            letter.isupper()
+            and position > 0
+            and (before.islower() or before.isdigit() or (after.islower() and after != "s"))
         )
         if starts_word:
             out.append("_")

@@ -5,7 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from apps.dicom.attributes import Entity
+from apps.dicom.attributes import (
+    BY_TAG,
+    STORED,
+    TABLE,
+    TIME_OF,
+    UNIQUE_KEYS,
+    Attribute,
+    Entity,
+    any_attribute,
+)
+from apps.dicom.criteria import (
+    Between,
+    Criterion,
+    Moment,
+    Text,
+    Uids,
+    Universal,
+    criterion_of,
+    is_universal,
+)
+from apps.dicom.values import offset_minutes
+from apps.errors import InvalidRequest
 
 
 class Level(Enum):
@@ -20,6 +41,14 @@ class Level(Enum):
     def entity(self) -> Entity:
         """The entity whose rows answer at this level."""
         return Entity(self.value)
+
+    @property
+    def above(self) -> tuple[Entity, ...]:
+        """The entities above this one, from the top."""
+        return _ORDER[: _ORDER.index(self.entity)]
+
+
+_ORDER = tuple(Entity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +71,7 @@ class Key:
     @property
     def universal(self) -> bool:
         """True for zero-length keys and for `*` alone (PS3.4 C.2.2.2.4)."""
-        return all(value in {"", "*"} for value in self.values)
+        return is_universal(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +88,10 @@ class Query:
 
     `combined_datetime`: date and time keys form one interval (always in QIDO-RS, negotiated in
     C-FIND; PS3.4 C.2.2.2.5.4). `timezone_offset`: offset in which dates and times of the query are
-    to be read, such as `+0100`, empty for none. `after` resumes behind a cursor from a former page.
+    to be read and those of the answers to be given, such as `+0100`, empty for none; what is
+    stored without an offset is taken to be in the query's. `include` adds tags to the answers.
+    `relational` and `fuzzy_names` tell what the door negotiated: it calls `check_hierarchical`
+    where not relational; names always match literally after folding.
     """
 
     level: Level
@@ -73,3 +105,172 @@ class Query:
     ordering: tuple[Ordering, ...] = ()
     limit: int | None = None
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A query, read and checked: what each part of the archive has to answer.
+
+    `criteria` are for columns, in table order and without universal ones; `stored` keys are for the
+    stored DICOM JSON; `unsupported` are ignored in matching, which a door has to admit (C-FIND:
+    FF01). `answered` are the columns an answer holds.
+    """
+
+    level: Level
+    criteria: tuple[tuple[Attribute, Criterion], ...]
+    stored: tuple[Key, ...]
+    unsupported: tuple[Key, ...]
+    answered: tuple[Attribute, ...]
+    offset: str
+
+
+# They describe the request or the answer and are never matched (PS3.4 C.4.1.1.3, PS3.18 8.3.4).
+_NEVER_MATCHED = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080056, 0x00080201,
+                            0x00081190, 0x00880130, 0x00880140})  # fmt: skip
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+
+
+def plan(query: Query) -> Plan:
+    """Reads and checks all keys; raises InvalidRequest, `offending` naming the tags."""
+    offset = query.timezone_offset
+    if offset and offset_minutes(offset) is None:
+        raise InvalidRequest("The timezone offset is not +ZZXX or -ZZXX.", offending=("00080201",))
+    _check_once(query.keys)
+    found: dict[Attribute, Criterion] = {}
+    stored: list[Key] = []
+    unsupported: list[Key] = []
+    for key in query.keys:
+        if key.tag in _NEVER_MATCHED and len(key.path) == 1:
+            continue
+        attribute = BY_TAG.get(key.tag) if len(key.path) == 1 and not key.private_creator else None
+        if attribute is not None:
+            found[attribute] = criterion_of(attribute, key.values)
+        elif is_stored(query.level, key):
+            stored.append(key)
+        else:
+            unsupported.append(key)
+    criteria = {name: each for name, each in found.items() if not isinstance(each, Universal)}
+    if query.combined_datetime or offset:
+        criteria = _moments(criteria, combined=query.combined_datetime, offset=offset)
+    return Plan(
+        query.level,
+        tuple((each, criteria[each]) for each in TABLE if each in criteria),
+        tuple(stored),
+        tuple(unsupported),
+        _answered(query, frozenset(found)),
+        offset,
+    )
+
+
+def _check_once(keys: tuple[Key, ...]) -> None:
+    seen: set[tuple[tuple[int, ...], str]] = set()
+    for key in keys:
+        if (key.path, key.private_creator) in seen:
+            raise InvalidRequest("A key may be given only once.", offending=(f"{key.path[0]:08X}",))
+        seen.add((key.path, key.private_creator))
+
+
+def is_stored(level: Level, key: Key) -> bool:
+    """True for a key that can be answered from stored DICOM JSON at this level."""
+    attributes = [any_attribute(tag) for tag in key.path]
+    first = attributes[0]
+    if key.private_creator or first is None or first.vr in _BYTES or None in attributes:
+        return False
+    if any(each.vr != "SQ" for each in attributes[:-1] if each is not None):
+        return False
+    if level is Level.INSTANCE:
+        return True
+    owner = STORED.get(first.keyword)
+    return owner is not None and (owner is level.entity or owner in level.above)
+
+
+def _moments(
+    criteria: dict[Attribute, Criterion], *, combined: bool, offset: str
+) -> dict[Attribute, Criterion]:
+    """Dates and times that belong together made one criterion, kept under the date."""
+    merged = dict(criteria)
+    for date, time in _PAIRS:
+        dates, times = merged.get(date), merged.get(time)
+        assert isinstance(dates, Between | None)
+        assert isinstance(times, Between | None)
+        if dates is None and times is None:
+            continue
+        together = combined and _one_interval(dates, times)
+        if not together and not offset:
+            continue
+        merged.pop(time, None)
+        merged[date] = Moment(time, dates, times, together, offset)
+    return merged
+
+
+_PAIRS = tuple(
+    (date, time) for date in TABLE for time in TABLE if TIME_OF.get(date.keyword) == time.keyword
+)
+
+
+def _one_interval(dates: Between | None, times: Between | None) -> bool:
+    """True where both specify the same form of range (PS3.4 C.2.2.2.5.4)."""
+    if dates is None or times is None or times.single:
+        return False
+    return not dates.single and dates.form == times.form
+
+
+def _answered(query: Query, keys: frozenset[Attribute]) -> tuple[Attribute, ...]:
+    """Asked for, plus what PS3.18 requires of answers at this level and above."""
+    entities = {query.level.entity, *query.level.above}
+    unique = {UNIQUE_KEYS[entity] for entity in entities}
+
+    def wanted(attribute: Attribute) -> bool:
+        if attribute.entity not in entities:
+            return False
+        asked = attribute in keys or attribute.tag in query.include or query.include_all
+        return asked or attribute.ps3_18 == "R" or attribute.keyword in unique
+
+    return tuple(attribute for attribute in TABLE if wanted(attribute))
+
+
+def check_hierarchical(query: Query, root: Level = Level.STUDY) -> None:
+    """Holds a query to the hierarchical model (PS3.4 C.4.1.2.1): call it unless relational.
+
+    Each level above needs its unique key with a single value; keys of other levels may not narrow.
+    In the Study Root patient attributes belong to the study. Raises InvalidRequest, `offending`
+    naming the tags, as hexadecimal text.
+    """
+    own = _own_entities(query.level, root)
+    above = [
+        entity
+        for entity in query.level.above
+        if entity not in own and not (root is Level.STUDY and entity is Entity.PATIENT)
+    ]
+    needed = {UNIQUE_KEYS[entity] for entity in above}
+    offending: list[str] = []
+    for key in query.keys:
+        attribute = BY_TAG.get(key.tag) if len(key.path) == 1 else None
+        if attribute is None or attribute.entity in own:
+            continue
+        if attribute.keyword in needed:
+            needed.discard(attribute.keyword)
+            if not _is_single(criterion_of(attribute, key.values)):
+                offending.append(attribute.tag_hex)
+        elif not key.universal:
+            offending.append(attribute.tag_hex)
+    offending += [each.tag_hex for each in TABLE if each.keyword in needed]
+    if offending:
+        raise InvalidRequest(
+            "Without relational queries each level above needs its unique key with one value, "
+            "and no key of another level may narrow the search.",
+            offending=tuple(offending),
+        )
+
+
+def _own_entities(level: Level, root: Level) -> set[Entity]:
+    study_root = root is Level.STUDY and level is Level.STUDY
+    return {Entity.PATIENT, Entity.STUDY} if study_root else {level.entity}
+
+
+def _is_single(criterion: Criterion) -> bool:
+    if isinstance(criterion, Uids):
+        return len(criterion.uids) == 1
+    if isinstance(criterion, Text):
+        return len(criterion.patterns) == 1 and not set("*?") & set(criterion.patterns[0])
+    return False

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from calendar import IllegalMonthError, monthrange
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -158,12 +160,74 @@ _FORMS: Final = {
 _CHECKS: Final = {
     "DA": is_date,
     "TM": is_time,
-    "DT": lambda text: _DATETIME.fullmatch(text) is not None,
+    "DT": lambda text: utc_moment(text) != "",
     "UI": is_uid,
 } | (
     dict.fromkeys(INTEGER_VRS, lambda text: _INTEGER.fullmatch(text) is not None)
     | dict.fromkeys(DECIMAL_VRS, _is_decimal)
 )
+
+
+# --- zones -------------------------------------------------------------------------------------
+
+_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
+_HOUR: Final = 60
+_DAY: Final = 24 * _HOUR
+
+
+def offset_minutes(text: str) -> int | None:
+    """Minutes east of UTC of `&ZZXX`, from -1200 to +1400 (PS3.5 6.2); None for other text."""
+    match = _OFFSET.fullmatch(text) if text.isascii() else None
+    if match is None or int(match[3]) >= _HOUR:
+        return None
+    minutes = (int(match[2]) * _HOUR + int(match[3])) * (-1 if match[1] == "-" else 1)
+    return minutes if -12 * _HOUR <= minutes <= 14 * _HOUR else None
+
+
+def shift(date: str, time: str, minutes: int) -> tuple[str, str]:
+    """A normalised date and time, `minutes` later; seconds, also leap seconds, stay as they are.
+
+    Text that is no date or no time is not shifted; a time without a date goes round the day.
+    """
+    if not minutes or not is_time(time) or (date and not is_date(date)):
+        return date, time
+    days, minute = divmod(int(time[:2]) * _HOUR + int(time[2:4]) + minutes, _DAY)
+    moved = f"{minute // _HOUR:02}{minute % _HOUR:02}{time[4:]}"
+    if not date or not days:
+        return date, moved
+    return _day_after(date, days), moved
+
+
+def _day_after(date: str, days: int) -> str:
+    try:
+        day = datetime(int(date[:4]), int(date[4:6]), int(date[6:])) + timedelta(days=days)
+    except (ValueError, OverflowError):  # 29 February of no leap year, year 0000: no calendar day
+        return date
+    return f"{day.year:04}{day.month:02}{day.day:02}"
+
+
+def utc_moment(text: str, zone: str = "", *, last: bool = False) -> str:
+    """DT text as UTC `YYYYMMDDHHMMSS.FFFFFF`, for comparison; `""` for what is no DT.
+
+    `zone` holds for text without an offset of its own. Missing parts are the first of their kind;
+    with `last`, a DT that is no more precise than a day stands for the end of its period.
+    """
+    match = _DATETIME.fullmatch(text) if text.isascii() else None
+    if match is None:
+        return ""
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    end = last and hour is None
+    month = month or ("12" if end else "01")
+    try:
+        day = day or (f"{monthrange(int(year), int(month))[1]:02}" if end else "01")
+    except (ValueError, IllegalMonthError):
+        return ""
+    time = "235959" if end else f"{hour or '00'}{minute or '00'}{second or '00'}"
+    east = offset_minutes(offset or zone or "+0000")
+    if east is None or not is_date(f"{year}{month}{day}") or not is_time(time):
+        return ""
+    date, time = shift(f"{year}{month}{day}", time, -east)
+    return f"{date}{time}.{'999999' if end else (fraction or '').ljust(6, '0')}"
 
 
 # --- names -------------------------------------------------------------------------------------
@@ -177,7 +241,7 @@ _LETTERS: Final = str.maketrans(
         "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h",
         "\u0131": "i", "ŋ": "n", "ŧ": "t", "ĸ": "k",
         # apostrophes and hyphens, as word processors and keyboards write them
-        "\u02bc": "'", "\u2018": "'", "\u2019": "'", "`": "'", "\u00b4": "'",
+        "\u02bc": "'", "\u2018": "'", "\u2019": "'", "\u00b4": "'",
         "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
     }
 )  # fmt: skip

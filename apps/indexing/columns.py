@@ -6,10 +6,12 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Lookup
+from django.db.models.sql.compiler import SQLCompiler
 
 from apps.dicom.attributes import BY_KEYWORD, Attribute
 
-INTEGER_VRS = frozenset({"IS", "US", "UL", "SS", "SL"})
+Sql = tuple[str, list[Any]]
 
 
 class ExactText(models.TextField):  # type: ignore[type-arg]
@@ -25,6 +27,74 @@ class ExactText(models.TextField):  # type: ignore[type-arg]
         if connection.vendor == "postgresql":
             parameters["collation"] = "C"
         return parameters
+
+
+class PatternLookup(Lookup):  # type: ignore[type-arg]
+    """A lookup whose right side is a DICOM pattern: `*` any run, `?` one character (C.2.2.2.4).
+
+    Every other character is literal, also those that SQL gives a meaning. Case counts, as in the
+    standard: that rules out LIKE on SQLite.
+    """
+
+    sqlite = ""
+    postgresql = ""
+
+    def _sql(self, template: str, parameter: str, compiler: SQLCompiler, connection: Any) -> Sql:
+        left, parameters = self.process_lhs(compiler, connection)
+        return template.format(column=left), [*parameters, parameter]
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Sql:
+        """GLOB has the same two wild cards; its third, `[`, is written as a class of one."""
+        pattern = str(self.rhs).replace("[", "[[]")
+        return self._sql(self.sqlite, pattern, compiler, connection)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Sql:
+        """LIKE, its own wild cards taken literally."""
+        literal = "".join(f"\\{each}" if each in "\\%_" else each for each in str(self.rhs))
+        pattern = literal.replace("*", "%").replace("?", "_")
+        return self._sql(self.postgresql, pattern, compiler, connection)
+
+
+@ExactText.register_lookup
+class Wild(PatternLookup):
+    """`column__wild="*thorax?"`: the whole text matches."""
+
+    lookup_name = "wild"
+    sqlite = "{column} GLOB %s"
+    postgresql = "{column} LIKE %s"
+
+
+@ExactText.register_lookup
+class AnyWild(PatternLookup):
+    """`column__any_wild="CT*"`: one of the backslash-separated values matches (C.2.2.3)."""
+
+    lookup_name = "any_wild"
+    # json_quote() doubles each backslash; what stands between two such pairs is one value.
+    sqlite = (
+        "EXISTS (SELECT 1 FROM json_each("
+        "'[' || replace(json_quote({column}), '\\\\', '\",\"') || ']') AS part "
+        "WHERE part.value GLOB %s AND part.value <> '')"
+    )
+    postgresql = (
+        "EXISTS (SELECT 1 FROM unnest(string_to_array({column}, chr(92))) AS part(value) "
+        "WHERE part.value LIKE %s AND part.value <> '')"
+    )
+
+
+@ExactText.register_lookup
+class AnyValue(Lookup):  # type: ignore[type-arg]
+    """`column__any_value="CT"`: one of the backslash-separated values is this one."""
+
+    lookup_name = "any_value"
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Sql:
+        """A search for the value between two delimiters; both databases compare exactly."""
+        left, parameters = self.process_lhs(compiler, connection)
+        search, delimiter = (
+            ("strpos", "chr(92)") if connection.vendor == "postgresql" else ("instr", "char(92)")
+        )
+        sql = f"{search}({delimiter} || {left} || {delimiter}, %s) > 0"
+        return sql, [*parameters, f"\\{self.rhs}\\"]
 
 
 class AttributeColumn(ExactText):

@@ -1,0 +1,203 @@
+"""Questions to the archive. Every one demands a principal and answers within its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.entities import ENTITY_MAPS
+from apps.archive.models import Instance, Series, Study
+from apps.dicom.attributes import BY_KEYWORD, TIME_OF, Attribute, Entity
+from apps.dicom.query import Key, Level, Plan, Query, plan
+from apps.dicom.values import offset_minutes, shift
+from apps.errors import NotFound
+from apps.indexing.compiler import EntityMap, narrowed, ordered
+
+_CHUNK = 500
+_TIMEZONE = 0x00080201
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One answer.
+
+    `values` maps tag to stored text, several values joined by a backslash, `""` where the object
+    had none; `items` maps tag to an element of the DICOM JSON Model (PS3.18 F.2) for attributes
+    that have no column. `pk` is the row's key at the query's level.
+    """
+
+    level: Level
+    pk: int
+    values: Mapping[int, str]
+    items: Mapping[int, dict[str, Any]]
+
+    @property
+    def study_instance_uid(self) -> str:
+        """UID of the study, `""` at patient level."""
+        return self.values.get(_STUDY_UID, "")
+
+    @property
+    def series_instance_uid(self) -> str:
+        """UID of the series, `""` above series level."""
+        return self.values.get(_SERIES_UID, "")
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """UID of the instance, `""` above instance level."""
+        return self.values.get(_SOP_UID, "")
+
+
+_STUDY_UID = BY_KEYWORD["StudyInstanceUID"].tag
+_SERIES_UID = BY_KEYWORD["SeriesInstanceUID"].tag
+_SOP_UID = BY_KEYWORD["SOPInstanceUID"].tag
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """The answers to a query, from a streaming cursor: iterate once.
+
+    `unsupported` keys were ignored in matching; a door has to admit it (C-FIND: FF01).
+    """
+
+    matches: Iterator[Match]
+    unsupported: tuple[Key, ...]
+
+    def __iter__(self) -> Iterator[Match]:
+        return self.matches
+
+
+def scope_of(principal: Principal, path: str = "") -> Q:  # noqa: ARG001 - see below
+    """What of the archive this principal may know of, as a condition on the study at `path`.
+
+    The one place where visibility will be narrowed: every selector already says by `path` where
+    its rows have their study. Today who may view images may view all.
+    """
+    permit(principal, Permission.VIEW_IMAGES)
+    return Q()
+
+
+def search(query: Query, principal: Principal) -> SearchPage:
+    """The rows that match, in a total order: by `query.ordering`, else the level's natural one.
+
+    Raises InvalidRequest with the offending tags, and NotPermitted.
+    """
+    asked = plan(query)
+    entities = ENTITY_MAPS[query.level]
+    rows = ordered(_rows(asked, entities, principal), query.ordering, entities)
+    if query.offset or query.limit is not None:
+        end = None if query.limit is None else query.offset + query.limit
+        page = list(rows.values_list("pk", flat=True)[query.offset : end])
+        rows = ordered(
+            entities.model._default_manager.filter(pk__in=page), query.ordering, entities
+        )
+    return SearchPage(_matches(rows, asked, entities), asked.unsupported)
+
+
+def count(query: Query, principal: Principal) -> int:
+    """How many match in all, without regard to `limit` and `offset`."""
+    asked = plan(query)
+    return _rows(asked, ENTITY_MAPS[query.level], principal).count()
+
+
+def _rows(asked: Plan, entities: EntityMap, principal: Principal) -> QuerySet[Any, Any]:
+    path = entities.paths.get(Entity.STUDY, "studies__")
+    rows = entities.model._default_manager.filter(scope_of(principal, path))
+    if asked.level is Level.PATIENT:
+        # Who has no study is no answer: that is what a merge leaves of its source.
+        rows = rows.filter(number_of_patient_related_studies__gt=0)
+    return narrowed(rows, asked.criteria, entities)
+
+
+def _matches(rows: QuerySet[Any, Any], asked: Plan, entities: EntityMap) -> Iterator[Match]:
+    tags = [attribute.tag for attribute in asked.answered]
+    paths = [entities.path(attribute) for attribute in asked.answered]
+    extra = [entities.offset] if entities.offset else []
+    for pk, *found in rows.values_list("pk", *paths, *extra).iterator(chunk_size=_CHUNK):
+        offset = found.pop() if extra else ""
+        values = {
+            tag: "" if value is None else str(value) for tag, value in zip(tags, found, strict=True)
+        }
+        if asked.offset:
+            _rebase(values, offset, asked.offset)
+            offset = asked.offset
+        if offset:
+            values[_TIMEZONE] = offset
+        yield Match(asked.level, pk, values, {})
+
+
+def _rebase(values: dict[int, str], stored: str, wanted: str) -> None:
+    """Dates and times of an answer in the zone the query was asked in (PS3.4 C.2.2.2.5)."""
+    there, here = offset_minutes(stored), offset_minutes(wanted)
+    if there is None or here is None or there == here:
+        return
+    for date, time in _MOMENTS:
+        day, moved = shift(values.get(date.tag, ""), values.get(time.tag, ""), here - there)
+        if date.tag in values:
+            values[date.tag] = day
+        if time.tag in values:
+            values[time.tag] = moved
+
+
+_MOMENTS: tuple[tuple[Attribute, Attribute], ...] = tuple(
+    (BY_KEYWORD[date], BY_KEYWORD[time]) for date, time in TIME_OF.items()
+)
+
+
+def study_of(study_uid: str, principal: Principal) -> Study:
+    """The study; raises NotFound, also for what the principal may not know of."""
+    try:
+        return Study.objects.filter(scope_of(principal)).get(study_instance_uid=study_uid)
+    except Study.DoesNotExist:
+        raise NotFound("There is no such study here.") from None
+
+
+def series_of(study_uid: str, series_uid: str, principal: Principal) -> Series:
+    """The series, if it is in that study; raises NotFound."""
+    try:
+        return (
+            Series.objects.filter(scope_of(principal, "study__"))
+            .select_related("study")
+            .get(series_instance_uid=series_uid, study__study_instance_uid=study_uid)
+        )
+    except Series.DoesNotExist:
+        raise NotFound("There is no such series in this study.") from None
+
+
+def instance_of(study_uid: str, series_uid: str, sop_uid: str, principal: Principal) -> Instance:
+    """The instance, if it is in that series of that study; raises NotFound."""
+    try:
+        return (
+            Instance.objects.filter(scope_of(principal, "study__"))
+            .select_related("study", "series")
+            .get(
+                sop_instance_uid=sop_uid,
+                series__series_instance_uid=series_uid,
+                study__study_instance_uid=study_uid,
+            )
+        )
+    except Instance.DoesNotExist:
+        raise NotFound("There is no such instance in this series.") from None
+
+
+def instances_of(
+    principal: Principal,
+    study_uid: str,
+    series_uid: str | None = None,
+    sop_uid: str | None = None,
+) -> QuerySet[Instance]:
+    """Instances of a study, series or single instance, in series and instance order.
+
+    Empty where there are none: ask `study_of` or `series_of` to tell that from a wrong UID.
+    """
+    rows = Instance.objects.filter(
+        scope_of(principal, "study__"), study__study_instance_uid=study_uid
+    )
+    if series_uid is not None:
+        rows = rows.filter(series__series_instance_uid=series_uid)
+    if sop_uid is not None:
+        rows = rows.filter(sop_instance_uid=sop_uid)
+    return rows.order_by("series__series_number", "series_id", "instance_number", "pk")
