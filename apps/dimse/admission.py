@@ -1,0 +1,89 @@
+"""Whether an association is accepted at all (PS3.8 9.3.4, table 9-21)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.dimse.negotiation import VERIFICATION, Proposal, is_storage
+from apps.network.peers import Admission, Peers, Refusal
+from apps.storage.capacity import Capacity
+
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Result, Source and Reason/Diag. of an A-ASSOCIATE-RJ, and the same for people."""
+
+    result: int
+    source: int
+    reason: int
+    words: str
+
+
+UNKNOWN_CALLING = Rejection(1, 1, 3, "calling AE title not recognised")
+WRONG_ADDRESS = Rejection(1, 1, 3, "calling AE title not recognised from this address")
+UNKNOWN_CALLED = Rejection(1, 1, 7, "called AE title not recognised")
+WRONG_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
+BAD_IDENTITY = Rejection(1, 2, 1, "user identity not confirmed")
+NOT_READY = Rejection(2, 3, 1, "policy not readable yet")
+TOO_MANY = Rejection(2, 3, 2, "too many associations")
+NO_ROOM = Rejection(2, 3, 2, "storage below its watermark")
+
+_REFUSALS = {
+    Refusal.CALLING_TITLE: UNKNOWN_CALLING,
+    Refusal.CALLED_TITLE: UNKNOWN_CALLED,
+    Refusal.ADDRESS: WRONG_ADDRESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for what."""
+
+    calling: str
+    called: str
+    address: str
+    application_context: str
+    proposals: tuple[Proposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """How things stand on our side at this moment."""
+
+    own_title: str
+    bound_to_loopback: bool
+    peers: Peers | None
+    associations: int
+    capacity: Capacity
+
+
+def admit(caller: Caller, house: House) -> Admission | Rejection:
+    """Permanent reasons first: a caller who may never come is not told to try again."""
+    if caller.application_context != APPLICATION_CONTEXT:
+        return WRONG_APPLICATION_CONTEXT
+    if house.peers is None:
+        # The database was away since we started: turning a known modality off for good would be
+        # wrong, letting a stranger in too.
+        return NOT_READY
+    admission = house.peers.admit(
+        calling=caller.calling,
+        called=caller.called,
+        address=caller.address,
+        own_title=house.own_title,
+        bound_to_loopback=house.bound_to_loopback,
+    )
+    if isinstance(admission, Refusal):
+        return _REFUSALS[admission]
+    if house.associations >= house.peers.max_associations:
+        return TOO_MANY
+    if not house.capacity.accepts_associations and _only_storage(caller.proposals):
+        return NO_ROOM
+    return admission
+
+
+def _only_storage(proposals: tuple[Proposal, ...]) -> bool:
+    """True for a sender; false for one who only verifies or also wants other services."""
+    wanted = {each.abstract_syntax for each in proposals} - {VERIFICATION}
+    return bool(wanted) and all(is_storage(uid) for uid in wanted)

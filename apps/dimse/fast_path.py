@@ -1,0 +1,464 @@
+"""An acceptor's association on pynetdicom, with C-STORE data read straight from the socket.
+
+The only file that touches pynetdicom's private parts; `tests/protocol/dimse/test_private_parts.py`
+fails when they change. The library keeps negotiation, state machine (PS3.8 9.2) and every service
+but C-STORE. What is replaced, and why:
+
+- Its two threads poll every millisecond. Here both sleep until there is something to do.
+- It makes an object per PDU and fragment. Here P-DATA is read by `DataTransfer`.
+- It uses select(), which fails above file descriptor 1,023. Here it is poll().
+- It aborts on unknown sub-items. Here they are taken out first (`associate_request`).
+- It closes at once after its last PDU, which can destroy that PDU. Here the peer may close first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from django.db import connections
+from pydicom.uid import UID
+from pynetdicom import AE, _config, evt
+from pynetdicom.acse import ACSE
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu import A_ASSOCIATE_AC
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, UserIdentityNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation, AssociationSocket
+
+from apps.dimse import associate_request
+from apps.dimse.admission import BAD_IDENTITY, Caller, Rejection
+from apps.dimse.data_transfer import (
+    LARGEST_OTHER_FRAGMENT,
+    P_DATA_TF,
+    DataTransfer,
+    ProtocolError,
+)
+from apps.dimse.negotiation import Proposal, Result, Role, Verdict, granted_role, judge
+from apps.dimse.receive_buffer import ConnectionLostError, ReceiveBuffer
+from apps.dimse.store import Sender, StoreService
+from apps.dimse.user_identity import ConfirmedIdentity, confirm
+from apps.network.peers import Admission
+
+logger = logging.getLogger(__name__)
+
+TESTED_VERSION = "3.0.4"
+
+# Wake-ups come through pipes and events; these only bound what a lost one could cost.
+_PATIENCE_SECONDS = 1.0
+# After our last PDU the peer gets this long to read it and close.
+_LINGER_SECONDS = 2.0
+_PDU = struct.Struct(">BxI")
+_PDU_TYPES = range(1, 8)
+
+# Identifiers are patient data, and the library logs them by default (rule NEG-12).
+_config.LOG_REQUEST_IDENTIFIERS = False
+_config.LOG_RESPONSE_IDENTIFIERS = False
+_config.LOG_HANDLER_LEVEL = "none"
+
+
+class Reception(Protocol):
+    """The server as an association sees it."""
+
+    def admit(self, caller: Caller) -> Admission | Rejection: ...
+    def room(self) -> bool: ...
+    def rejected(self, association: AcceptedAssociation, rejection: Rejection) -> None: ...
+    def established(self, association: AcceptedAssociation) -> None: ...
+    def ended(self, association: AcceptedAssociation) -> None: ...
+
+
+class _SignallingQueue(queue.Queue[Any]):
+    """A queue whose reader sleeps elsewhere and is told."""
+
+    def __init__(self, signal: Callable[[], None]) -> None:
+        super().__init__()
+        self._signal = signal
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._signal()
+
+
+class _Gate(threading.Event):
+    """The library's reactor checkpoint, which also waits for work instead of polling for it."""
+
+    def __init__(self, has_work: Callable[[], bool]) -> None:
+        super().__init__()
+        self._has_work = has_work
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    def set(self) -> None:
+        super().set()
+        self._rung.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        super().wait(timeout)
+        if not self._has_work():
+            self._rung.wait(_PATIENCE_SECONDS)
+            self._rung.clear()
+        return super().wait(timeout)
+
+
+class _Connection(AssociationSocket):  # type: ignore[misc]
+    """The library's socket wrapper without select(), and with one send for one PDU."""
+
+    @property
+    def ready(self) -> bool:
+        raise NotImplementedError("the upper layer waits with poll()")
+
+    def send(self, bytestream: bytes) -> None:
+        if self.socket is None:
+            return
+        try:
+            self.socket.sendall(bytestream)
+        except OSError:
+            self.event_queue.put("Evt17")
+
+
+class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
+    """The library's state machine on our reading loop."""
+
+    def __init__(self, association: AcceptedAssociation, buffer: ReceiveBuffer) -> None:
+        super().__init__(association)
+        self.daemon = True
+        self._run_loop_delay = 0
+        self._buffer = buffer
+        self._titles = b""
+        self._lingering_until = 0.0
+        self._woken, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._waking = threading.Lock()
+        self._awake = True
+        self._poll = select.poll()
+        self._poll.register(self._woken, select.POLLIN)
+        self._poll.register(association.connection, select.POLLIN)
+        self.to_provider_queue = _SignallingQueue(self._wake)
+        self.to_user_queue = _SignallingQueue(association.gate.ring)
+        self.transfer: DataTransfer | None = None
+
+    def begin_transfer(self, service: StoreService, peer_maximum: int) -> None:
+        """From the A-ASSOCIATE-AC on, P-DATA goes to the service."""
+        transfer = DataTransfer(self._buffer, service, self._answer, self._hand_on)
+        transfer.peer_maximum = peer_maximum
+        self.transfer = transfer
+
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        finally:
+            if self.transfer is not None:
+                self.transfer.abandon()
+            connections.close_all()
+            self._close_pipe()
+
+    def kill_dul(self) -> None:
+        super().kill_dul()
+        self._wake()
+
+    def stop_dul(self) -> bool:
+        if self.state_machine.current_state != "Sta1":
+            return False
+        self.kill_dul()
+        self.join()
+        return True
+
+    def idle_timer_expired(self) -> bool:
+        if self.transfer is not None and self.transfer.busy:
+            self._idle_timer.restart()
+            return False
+        return bool(super().idle_timer_expired())
+
+    def _wake(self) -> None:
+        with self._waking:  # so that nobody writes to a descriptor that means something else by now
+            if not self._awake:
+                return
+            try:
+                os.write(self._waker, b"!")
+            except BlockingIOError:
+                return  # it is full of wake-ups already
+
+    def _close_pipe(self) -> None:
+        with self._waking:
+            self._awake = False
+            os.close(self._woken)
+            os.close(self._waker)
+
+    def _is_transport_event(self) -> bool:
+        if not self.event_queue.empty():
+            return False
+        if self.socket.socket is None:
+            time.sleep(0.001)
+            return False
+        if self.state_machine.current_state == "Sta13":
+            self._linger()
+            return True
+        if not (self._buffer.hidden or self._readable(_PATIENCE_SECONDS)):
+            return False
+        self._read_pdu_data()
+        return True
+
+    def _readable(self, seconds: float) -> bool:
+        """Sleeps until the peer sends, somebody wakes us, or a timer is due."""
+        due = max(0.0, min(seconds, self.artim_timer.remaining))
+        ready = {descriptor for descriptor, _ in self._poll.poll(due * 1000)}
+        if self._woken in ready:
+            os.read(self._woken, 4096)
+            ready.discard(self._woken)
+        return bool(ready)
+
+    def _linger(self) -> None:
+        """Sta13: what still comes is thrown away until the peer closes or has had its time."""
+        connection = self.socket.socket
+        now = time.monotonic()
+        try:
+            if not self._lingering_until:
+                self._lingering_until = now + _LINGER_SECONDS
+                connection.shutdown(socket.SHUT_WR)
+            left = self._lingering_until - now
+            if left > 0 and (not self._readable(left) or connection.recv(65536)):
+                return
+        except OSError as error:
+            logger.debug("A connection ended by itself: %s", type(error).__name__)
+        self.socket.close()
+
+    def _read_pdu_data(self) -> None:
+        """Reads one message of C-STORE, or one PDU for the library."""
+        try:
+            if self.transfer is not None and self.state_machine.current_state == "Sta6":
+                if self.transfer.receive():
+                    return
+                self.transfer.abandon()
+            self._read_pdu()
+        except ConnectionLostError:
+            self.event_queue.put("Evt17")
+        except (ProtocolError, associate_request.AssociateRequestError) as error:
+            logger.warning("A peer broke the protocol: %s", error, extra=self.assoc.log_fields)
+            self.event_queue.put("Evt19")
+
+    def _read_pdu(self) -> None:
+        kind, length = _PDU.unpack(self._buffer.peek(_PDU.size))
+        if kind not in _PDU_TYPES:
+            raise ProtocolError("an unknown PDU type")
+        limit = LARGEST_OTHER_FRAGMENT if kind == P_DATA_TF else associate_request.LONGEST_REQUEST
+        if length > limit:
+            raise ProtocolError("a PDU is too long")
+        pdu = self._buffer.take(_PDU.size + length)
+        if kind == associate_request.ASSOCIATE_RQ:
+            self._titles = associate_request.titles_as_received(pdu)
+            pdu = associate_request.repaired(pdu)
+        self._to_state_machine(pdu)
+
+    def _to_state_machine(self, encoded: bytes) -> None:
+        try:
+            pdu, event = self._decode_pdu(bytearray(encoded))
+            # The state machine does this too, but there an exception would end the thread.
+            pdu.to_primitive()
+        except Exception as error:
+            # The library raises whatever its fields raise; the bytes stay out of the log.
+            raise ProtocolError(f"a PDU cannot be decoded ({type(error).__name__})") from error
+        self.event_queue.put(event)
+        self._recv_pdu.put(pdu)
+
+    def _hand_on(self, context_id: int, control: int, value: bytes) -> None:
+        """A fragment for the library, as the only one of a P-DATA-TF."""
+        item = struct.pack(">IBB", len(value) + 2, context_id, control) + value
+        self._to_state_machine(_PDU.pack(P_DATA_TF, len(item)) + item)
+
+    def _answer(self, encoded: bytes) -> None:
+        try:
+            self.socket.socket.sendall(encoded)
+        except OSError as error:
+            raise ConnectionLostError(str(error)) from error
+
+    def _send(self, pdu: Any) -> None:
+        if isinstance(pdu, A_ASSOCIATE_AC):
+            self.socket.send(associate_request.with_titles(pdu.encode(), self._titles))
+            return
+        super()._send(pdu)
+
+
+class _Negotiator(ACSE):  # type: ignore[misc]
+    """Our answer to an A-ASSOCIATE-RQ in place of the library's."""
+
+    assoc: AcceptedAssociation
+
+    def _negotiate_as_acceptor(self) -> None:
+        request = self.requestor.primitive
+        self.requestor.ae_title = request.calling_ae_title
+        proposals = tuple(
+            Proposal(context.context_id, str(context.abstract_syntax), _uids(context))
+            for context in request.presentation_context_definition_list
+        )
+        caller = Caller(
+            calling=request.calling_ae_title.strip(),
+            called=request.called_ae_title.strip(),
+            address=self.requestor.address,
+            application_context=str(request.application_context_name),
+            proposals=proposals,
+        )
+        admission = self.assoc.reception.admit(caller)
+        if isinstance(admission, Rejection):
+            self._turn_away(admission)
+            return
+        identity = self._identity(caller.address)
+        if not identity.accepted:
+            self._turn_away(BAD_IDENTITY)
+            return
+        verdicts = self._judge(proposals, may_store=admission.may_store)
+        sender = Sender(caller.calling, caller.called, caller.address, identity.user)
+        self.assoc.service = StoreService(
+            sender,
+            {
+                each.proposal.context_id: (each.proposal.abstract_syntax, each.transfer_syntax)
+                for each in verdicts
+                if each.result is Result.ACCEPTANCE
+            },
+        )
+        self.dul.begin_transfer(self.assoc.service, self.requestor.maximum_length)
+        self.assoc.is_established = True
+        self.assoc.reception.established(self.assoc)
+        self.send_accept()
+        evt.trigger(self.assoc, evt.EVT_ACCEPTED, {})
+        evt.trigger(self.assoc, evt.EVT_ESTABLISHED, {})
+
+    def _turn_away(self, rejection: Rejection) -> None:
+        self.assoc.reception.rejected(self.assoc, rejection)
+        self.send_reject(rejection.result, rejection.source, rejection.reason)
+        evt.trigger(self.assoc, evt.EVT_REJECTED, {})
+        self.assoc.kill()
+
+    def _identity(self, address: str) -> ConfirmedIdentity:
+        asked = self.requestor.user_identity
+        if asked is None:
+            return ConfirmedIdentity(accepted=True)
+        identity = confirm(
+            asked.user_identity_type,
+            asked.primary_field or b"",
+            asked.secondary_field or b"",
+            address=address,
+            response_requested=asked.positive_response_requested,
+        )
+        if identity.response is not None:
+            item = UserIdentityNegotiation()
+            item.server_response = identity.response
+            self.acceptor.add_negotiation_item(item)
+        return identity
+
+    def _judge(self, proposals: tuple[Proposal, ...], *, may_store: bool) -> list[Verdict]:
+        """Fills in the accepted and rejected contexts and the granted roles."""
+        room = self.assoc.reception.room()
+        proposed = {
+            str(uid): Role(scu=bool(item.scu_role), scp=bool(item.scp_role))
+            for uid, item in self.requestor.role_selection.items()
+        }
+        verdicts = [
+            judge(each, proposed.get(each.abstract_syntax), may_store=may_store, room=room)
+            for each in proposals
+        ]
+        contexts = [_context(verdict) for verdict in verdicts]
+        self.assoc._accepted_cx = {each.context_id: each for each in contexts if each.result == 0}
+        self.assoc._rejected_cx = [each for each in contexts if each.result != 0]
+        for uid, role in proposed.items():
+            granted = granted_role(uid, role)
+            if granted is not None:
+                item = SCP_SCU_RoleSelectionNegotiation()
+                item.sop_class_uid = UID(uid)
+                item.scu_role, item.scp_role = granted.scu, granted.scp
+                self.acceptor.add_negotiation_item(item)
+        return verdicts
+
+
+class AcceptedAssociation(Association):  # type: ignore[misc]
+    """One association a peer opened with us. `start()` runs it on threads of its own."""
+
+    def __init__(
+        self,
+        entity: AE,
+        reception: Reception,
+        connection: socket.socket,
+        address: tuple[Any, ...],
+        *,
+        first: bytes,
+        patience: float,
+        handlers: tuple[tuple[Any, Callable[[Any], Any]], ...] = (),
+    ) -> None:
+        super().__init__(entity, "acceptor")
+        for event, handler in handlers:
+            self.bind(event, handler)
+        self.reception = reception
+        self.connection = connection
+        self.service: StoreService | None = None
+        self.log_fields: dict[str, Any] = {"address": address[0]}
+        self.gate = _Gate(self._has_work)
+        self.gate.set()
+        self._reactor_checkpoint = self.gate
+        self.dul = _UpperLayer(self, ReceiveBuffer(connection, patience=patience, first=first))
+        self.acse = _Negotiator(self)
+        self.dimse.msg_queue = _SignallingQueue(self.gate.ring)
+        # Again, because they reach into the upper layer that was there before.
+        self.acse_timeout = entity.acse_timeout
+        self.network_timeout = entity.network_timeout
+        self.set_socket(_Connection(self, client_socket=connection))
+        self.acceptor.maximum_length = entity.maximum_pdu_size
+        self.acceptor.ae_title = entity.ae_title
+        self.acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
+        self.acceptor.implementation_class_uid = entity.implementation_class_uid
+        self.acceptor.implementation_version_name = entity.implementation_version_name
+        self.requestor.address_info = AddressInformation.from_tuple(address)
+
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        finally:
+            self.dul.kill_dul()
+            self.cut()
+            self.dul.join()
+            self.connection.close()
+            connections.close_all()
+            self.reception.ended(self)
+
+    @property
+    def busy(self) -> bool:
+        """Inside a message, in either direction, or being negotiated."""
+        transfer = self.dul.transfer
+        return transfer is None or transfer.busy or self._has_work()
+
+    def cut(self) -> None:
+        """Ends the connection under the association's feet, from any thread."""
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # not connected any more, which is what was wanted
+
+    def _has_work(self) -> bool:
+        return not (self.dimse.msg_queue.empty() and self.dul.to_user_queue.empty())
+
+
+def _uids(context: PresentationContext) -> tuple[str, ...]:
+    return tuple(str(uid) for uid in context.transfer_syntax)
+
+
+def _context(verdict: Verdict) -> PresentationContext:
+    """The library's form of a verdict.
+
+    A refused one still carries some Transfer Syntax, which is not significant (PS3.8 9.3.3.2).
+    """
+    context = PresentationContext()
+    context.context_id = verdict.proposal.context_id
+    context.abstract_syntax = UID(verdict.proposal.abstract_syntax)
+    shown = verdict.transfer_syntax or next(iter(verdict.proposal.transfer_syntaxes), "")
+    context.transfer_syntax = [UID(shown)] if shown else []
+    context.result = int(verdict.result)
+    context._as_scu, context._as_scp = False, verdict.result is Result.ACCEPTANCE
+    return context

@@ -1,0 +1,120 @@
+"""What one receiver process knows of peers, space and its siblings, and what it tells them."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import struct
+import threading
+import time
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from apps.dimse.admission import House
+from apps.network.actions.note_application_entities_seen import note_application_entities_seen
+from apps.network.peers import Peers
+from apps.network.selectors import read_peers
+from apps.storage.capacity import capacity
+
+logger = logging.getLogger(__name__)
+
+_REFRESH_SECONDS = 2.0
+_SEEN_EVERY_SECONDS = 30.0
+_COUNT = struct.Struct("=I")
+_LOOPBACK_NAMES = frozenset({"localhost", "::1"})
+
+
+class Tally:
+    """Associations per receiver process, in memory that parent and children share."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._memory = mmap.mmap(-1, _COUNT.size * processes)
+
+    def write(self, process: int, associations: int) -> None:
+        """Each process writes its own number only; the parent clears that of a dead one."""
+        _COUNT.pack_into(self._memory, process * _COUNT.size, associations)
+
+    def read(self) -> list[int]:
+        """All numbers. Not one moment's picture, which is exact enough for a limit."""
+        return [
+            _COUNT.unpack_from(self._memory, process * _COUNT.size)[0]
+            for process in range(self._processes)
+        ]
+
+
+def bound_to_loopback(bind: str) -> bool:
+    """Whether only this machine can reach an address we listen on."""
+    return bind.startswith("127.") or bind in _LOOPBACK_NAMES
+
+
+class Housekeeper:
+    """Keeps the picture of the peers fresh, in a thread of its own.
+
+    Associations only look at the picture, so a slow or dead database never delays them: the last
+    one known holds.
+    """
+
+    def __init__(self) -> None:
+        self._peers: Peers | None = None
+        self._seen: set[str] = set()
+        self._seen_written = time.monotonic()
+        self._lock = threading.Lock()
+        self._complained = False
+
+    def start(self) -> None:
+        """Reads once before it returns, then again every two seconds."""
+        self._refresh()
+        threading.Thread(target=self._run, name="housekeeper", daemon=True).start()
+
+    def saw(self, title: str) -> None:
+        """A known peer associated; written down in a while, together with others."""
+        with self._lock:
+            self._seen.add(title)
+
+    def flush(self) -> None:
+        """Writes down who was seen, now. At the end of the process."""
+        self._write_seen()
+        connections.close_all()
+
+    def house(self, associations: int) -> House:
+        """How things stand; `associations` counts those of all processes."""
+        environment = settings.PACSWEB
+        return House(
+            own_title=environment.ae_title,
+            bound_to_loopback=bound_to_loopback(environment.bind),
+            peers=self._peers,
+            associations=associations,
+            capacity=capacity(),
+        )
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_REFRESH_SECONDS)
+            self._refresh()
+            if time.monotonic() - self._seen_written >= _SEEN_EVERY_SECONDS:
+                self._write_seen()
+
+    def _refresh(self) -> None:
+        try:
+            self._peers = read_peers()
+        except DatabaseError as error:
+            if not self._complained:
+                logger.warning("Peers cannot be read (%s); the last known hold.", error)
+            self._complained = True
+            connections.close_all()
+        else:
+            self._complained = False
+
+    def _write_seen(self) -> None:
+        self._seen_written = time.monotonic()
+        with self._lock:
+            seen, self._seen = self._seen, set()
+        if not seen:
+            return
+        try:
+            note_application_entities_seen(seen)
+        except DatabaseError as error:
+            logger.warning("When peers were last seen could not be written: %s", error)

@@ -1,0 +1,216 @@
+"""One receiver process: its associations from connection to last log line."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from pynetdicom import AE, evt
+
+from apps.dicom import uids
+from apps.dimse.admission import Caller, Rejection, admit
+from apps.dimse.echo import handle_c_echo
+from apps.dimse.fast_path import AcceptedAssociation
+from apps.dimse.house import Housekeeper, Tally
+from apps.dimse.lobby import Lobby
+from apps.network.peers import Admission
+from apps.storage.capacity import capacity
+
+logger = logging.getLogger(__name__)
+
+MAXIMUM_PDU_BYTES = 128 * 1024
+# A sibling with fewer associations takes a new connection within this.
+_YIELD_SECONDS = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limits in seconds."""
+
+    artim: float = 15.0  # for a whole association request
+    idle: float = 300.0  # between messages
+    stall: float = 60.0  # without a byte inside a message
+    grace: float = 4.0  # for messages under way when the process has to stop
+
+
+class Receiver:
+    """Accepts, runs and counts associations. `run()` is the life of a child process."""
+
+    def __init__(
+        self, listener: socket.socket, tally: Tally, process: int, lifeline: int, limits: Limits
+    ) -> None:
+        self._tally = tally
+        self._process = process
+        self._limits = limits
+        self._housekeeper = Housekeeper()
+        self._associations: set[AcceptedAssociation] = set()
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._entity = _application_entity(limits)
+        self._lobby = Lobby(
+            listener,
+            self._open,
+            artim_seconds=limits.artim,
+            delay=self._delay,
+            lifeline=lifeline,
+        )
+        self._listener = listener
+
+    def run(self) -> None:
+        """Until SIGTERM, SIGINT or the parent's end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self._lobby.stop())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        self._housekeeper.start()
+        self._lobby.run()
+        self._listener.close()
+        self._wind_up()
+        self._housekeeper.flush()
+
+    # What an association asks and tells (fast_path.Reception).
+
+    def admit(self, caller: Caller) -> Admission | Rejection:
+        decision = admit(caller, self._housekeeper.house(sum(self._tally.read())))
+        if isinstance(decision, Admission) and decision.known:
+            self._housekeeper.saw(caller.calling)
+        return decision
+
+    def room(self) -> bool:
+        return capacity().accepts_associations
+
+    def rejected(self, association: AcceptedAssociation, rejection: Rejection) -> None:
+        fields = self._describe(association) | {"reason": rejection.words}
+        logger.warning(
+            "association %(association)s from %(calling_ae_title)s at %(address)s rejected: "
+            "%(reason)s",
+            fields,
+            extra=fields,
+        )
+
+    def established(self, association: AcceptedAssociation) -> None:
+        self._describe(association)
+        with self._lock:
+            self._associations.add(association)
+            self._tally.write(self._process, len(self._associations))
+
+    def ended(self, association: AcceptedAssociation) -> None:
+        with self._lock:
+            self._associations.discard(association)
+            self._tally.write(self._process, len(self._associations))
+        if association.service is not None:
+            _log_end(association)
+
+    def _describe(self, association: AcceptedAssociation) -> dict[str, Any]:
+        """Fields for the log: who and from where, never what about."""
+        association.log_fields |= {
+            "calling_ae_title": association.requestor.ae_title,
+            "called_ae_title": association.requestor.primitive.called_ae_title,
+        }
+        return association.log_fields
+
+    def _open(self, connection: socket.socket, address: tuple[Any, ...], first: bytes) -> None:
+        association = AcceptedAssociation(
+            self._entity,
+            self,
+            connection,
+            address,
+            first=first,
+            patience=self._limits.stall,
+            handlers=((evt.EVT_C_ECHO, handle_c_echo),),
+        )
+        association.log_fields["association"] = f"{os.getpid()}-{next(self._numbers)}"
+        association.log_fields["since"] = time.monotonic()
+        try:
+            association.start()
+        except RuntimeError as error:
+            # No more threads: this caller has to try again, the others are served.
+            logger.error("An association could not be started: %s", error)  # noqa: TRY400
+            connection.close()
+
+    def _delay(self) -> float:
+        counts = self._tally.read()
+        return _YIELD_SECONDS if counts[self._process] > min(counts) else 0.0
+
+    def _wind_up(self) -> None:
+        """Idle associations are aborted at once, those inside a message get the grace time."""
+        until = time.monotonic() + self._limits.grace
+        while True:
+            with self._lock:
+                running = list(self._associations)
+            if not running:
+                return
+            late = time.monotonic() >= until
+            for each in running:
+                if late:
+                    each.cut()
+                elif not each.busy:
+                    each.abort(block=False)
+            if late:
+                break
+            time.sleep(0.02)
+        for each in running:
+            each.join(timeout=1.0)
+
+
+def _log_end(association: AcceptedAssociation) -> None:
+    service = association.service
+    assert service is not None
+    counts = service.counts
+    fields = association.log_fields
+    seconds = time.monotonic() - fields.pop("since")
+    fields |= {
+        "end": "released" if association.is_released else "aborted",
+        "stored": counts.stored,
+        "bytes": counts.bytes,
+        "refused": sum(counts.refused.values()),
+        "refused_by_status": {f"{status:04X}": n for status, n in counts.refused.items()},
+        "seconds": round(seconds, 3),
+    }
+    # A health check several times a minute is no news.
+    quiet = association.is_released and not (counts.stored or counts.refused)
+    logger.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "association %(association)s from %(calling_ae_title)s at %(address)s %(end)s: "
+        "%(stored)d stored (%(bytes)d bytes), %(refused)d refused in %(seconds).3f s",
+        fields,
+        extra=fields,
+    )
+
+
+def _application_entity(limits: Limits) -> AE:
+    entity = AE(ae_title=settings.PACSWEB.ae_title)
+    entity.maximum_pdu_size = MAXIMUM_PDU_BYTES
+    entity.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = uids.IMPLEMENTATION_VERSION_NAME
+    entity.acse_timeout = limits.artim
+    entity.network_timeout = limits.idle
+    entity.dimse_timeout = limits.stall
+    return entity
+
+
+def receive_forever(
+    listener: socket.socket, tally: Tally, process: int, lifeline: int, limits: Limits
+) -> None:
+    """The body of a forked child."""
+    connections.close_all()
+    _raise_descriptor_limit()
+    gc.freeze()
+    Receiver(listener, tally, process, lifeline, limits).run()
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

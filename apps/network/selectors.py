@@ -1,0 +1,51 @@
+"""Reading the peers: one picture from the database, names resolved."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from apps.network.models import ApplicationEntity, NetworkPolicy
+from apps.network.peers import Peer, Peers, plain_address
+
+logger = logging.getLogger(__name__)
+
+
+def network_policy() -> NetworkPolicy:
+    """The one policy row, or its defaults where nobody has saved one."""
+    return NetworkPolicy.objects.filter(pk=1).first() or NetworkPolicy(pk=1)
+
+
+def read_peers() -> Peers:
+    """All peers and the policy. Two queries, and a name look-up per address-checked peer."""
+    policy = network_policy()
+    choice = NetworkPolicy.UnknownCallers
+    return Peers(
+        accept_unknown=policy.unknown_callers == choice.ACCEPT,
+        accept_unknown_on_loopback=policy.unknown_callers == choice.LOOPBACK,
+        check_called_title=policy.check_called_title,
+        max_associations=policy.max_associations,
+        by_title={row.title.strip(): _peer(row) for row in ApplicationEntity.objects.all()},
+    )
+
+
+def _peer(row: ApplicationEntity) -> Peer:
+    return Peer(
+        title=row.title.strip(),
+        enabled=row.enabled,
+        may_store=row.may_store,
+        may_query=row.may_query,
+        match_address=row.match_address,
+        addresses=_addresses(row.host) if row.match_address else frozenset(),
+    )
+
+
+def _addresses(host: str) -> frozenset[str]:
+    if not host:
+        return frozenset()
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        logger.warning("The host %s of an application entity cannot be resolved.", host)
+        return frozenset()
+    return frozenset(plain_address(str(entry[4][0])) for entry in found)
