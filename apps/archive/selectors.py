@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.entities import ENTITY_MAPS
 from apps.archive.models import Instance, Series, Study
+from apps.archive.stored_documents import documents_of
 from apps.dicom.attributes import BY_KEYWORD, TIME_OF, Attribute, Entity
 from apps.dicom.query import Key, Level, Plan, Query, plan
+from apps.dicom.stored_keys import Node, answer, key_tree
 from apps.dicom.values import offset_minutes, shift
-from apps.errors import NotFound
-from apps.indexing.compiler import EntityMap, narrowed, ordered
+from apps.errors import NotFound, OutOfResources
+from apps.indexing.compiler import EntityMap, Rows, narrowed, ordered
 
+# More objects than this are not read for one query by keys without an index.
+MOST_CANDIDATES: Final = 10_000
 _CHUNK = 500
 _TIMEZONE = 0x00080201
 
@@ -83,27 +88,40 @@ def scope_of(principal: Principal, path: str = "") -> Q:  # noqa: ARG001 - see b
 def search(query: Query, principal: Principal) -> SearchPage:
     """The rows that match, in a total order: by `query.ordering`, else the level's natural one.
 
-    Raises InvalidRequest with the offending tags, and NotPermitted.
+    Raises InvalidRequest with the offending tags, NotPermitted, and OutOfResources where keys
+    without an index leave too many candidates to read.
     """
     asked = plan(query)
+    tree = key_tree(asked.stored, asked.offset)
     entities = ENTITY_MAPS[query.level]
     rows = ordered(_rows(asked, entities, principal), query.ordering, entities)
-    if query.offset or query.limit is not None:
-        end = None if query.limit is None else query.offset + query.limit
+    end = None if query.limit is None else query.offset + query.limit
+    if _narrows(tree):
+        _refuse_too_many(rows)
+        found = islice(_with_stored(_matches(rows, asked, entities), tree), query.offset, end)
+        return SearchPage(found, asked.unsupported)
+    if query.offset or end is not None:
+        # Keys alone are read from the index, however deep the page; rows only for the page.
         page = list(rows.values_list("pk", flat=True)[query.offset : end])
-        rows = ordered(
-            entities.model._default_manager.filter(pk__in=page), query.ordering, entities
-        )
-    return SearchPage(_matches(rows, asked, entities), asked.unsupported)
+        rows = entities.model._default_manager.filter(pk__in=page)
+        rows = ordered(rows, query.ordering, entities)
+    matches = _matches(rows, asked, entities)
+    return SearchPage(_with_stored(matches, tree) if tree else matches, asked.unsupported)
 
 
 def count(query: Query, principal: Principal) -> int:
-    """How many match in all, without regard to `limit` and `offset`."""
+    """How many match in all, without regard to `limit` and `offset`. Raises as `search` does."""
     asked = plan(query)
-    return _rows(asked, ENTITY_MAPS[query.level], principal).count()
+    tree = key_tree(asked.stored, asked.offset)
+    entities = ENTITY_MAPS[query.level]
+    rows = _rows(asked, entities, principal)
+    if not _narrows(tree):
+        return rows.count()
+    _refuse_too_many(rows)
+    return sum(1 for _ in _with_stored(_matches(rows, asked, entities), tree))
 
 
-def _rows(asked: Plan, entities: EntityMap, principal: Principal) -> QuerySet[Any, Any]:
+def _rows(asked: Plan, entities: EntityMap, principal: Principal) -> Rows:
     path = entities.paths.get(Entity.STUDY, "studies__")
     rows = entities.model._default_manager.filter(scope_of(principal, path))
     if asked.level is Level.PATIENT:
@@ -112,7 +130,19 @@ def _rows(asked: Plan, entities: EntityMap, principal: Principal) -> QuerySet[An
     return narrowed(rows, asked.criteria, entities)
 
 
-def _matches(rows: QuerySet[Any, Any], asked: Plan, entities: EntityMap) -> Iterator[Match]:
+def _narrows(tree: Mapping[int, Node]) -> bool:
+    return any(node.narrows for node in tree.values())
+
+
+def _refuse_too_many(rows: Rows) -> None:
+    if rows.order_by()[: MOST_CANDIDATES + 1].count() > MOST_CANDIDATES:
+        raise OutOfResources(
+            f"A key that is not indexed would have to be looked for in more than "
+            f"{MOST_CANDIDATES} objects. Narrow the search by other keys."
+        )
+
+
+def _matches(rows: Rows, asked: Plan, entities: EntityMap) -> Iterator[Match]:
     tags = [attribute.tag for attribute in asked.answered]
     paths = [entities.path(attribute) for attribute in asked.answered]
     extra = [entities.offset] if entities.offset else []
@@ -127,6 +157,18 @@ def _matches(rows: QuerySet[Any, Any], asked: Plan, entities: EntityMap) -> Iter
         if offset:
             values[_TIMEZONE] = offset
         yield Match(asked.level, pk, values, {})
+
+
+def _with_stored(matches: Iterator[Match], tree: Mapping[int, Node]) -> Iterator[Match]:
+    """Of `matches` those whose stored attributes match too, with what was asked of them."""
+    while chunk := list(islice(matches, _CHUNK)):
+        documents = documents_of(chunk[0].level, (match.pk for match in chunk))
+        for match in chunk:
+            zone = match.values.get(_TIMEZONE, "")
+            items = answer(documents.get(match.pk, {}), tree, zone)
+            if items is not None:
+                found = {int(tag, 16): element for tag, element in items.items()}
+                yield replace(match, items=found)
 
 
 def _rebase(values: dict[int, str], stored: str, wanted: str) -> None:

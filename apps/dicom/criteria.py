@@ -122,8 +122,11 @@ def is_universal(values: tuple[str, ...]) -> bool:
     return all(set(value.strip(" \0")) <= {"*"} for value in values)
 
 
-def criterion_of(attribute: Attribute, values: tuple[str, ...]) -> Criterion:
-    """Reads the key; raises InvalidRequest, naming the attribute, where the text makes no sense."""
+def criterion_of(attribute: Attribute, values: tuple[str, ...], zone: str = "") -> Criterion:
+    """Reads the key; raises InvalidRequest, naming the attribute, where the text makes no sense.
+
+    `zone` is the offset in which a DT without one of its own is read.
+    """
     given = tuple(part for value in values for part in _parts(attribute.vr, value) if part)
     if is_universal(given):
         return Universal()
@@ -132,7 +135,7 @@ def criterion_of(attribute: Attribute, values: tuple[str, ...]) -> Criterion:
     if attribute.vr == "PN":
         return _names(given)
     if attribute.vr in RANGE_VRS:
-        return _range(attribute, given)
+        return _range(attribute, given, zone)
     if attribute.matching is Matching.COUNT or attribute.vr in INTEGER_VRS:
         return _numbers(attribute, given)
     return _text(attribute, given)
@@ -168,14 +171,13 @@ def _numbers(attribute: Attribute, given: tuple[str, ...]) -> Criterion:
     return Numbers(numbers)
 
 
-def _range(attribute: Attribute, given: tuple[str, ...]) -> Between:
+def _range(attribute: Attribute, given: tuple[str, ...], zone: str) -> Between:
     if len(given) > 1:
         raise _invalid(attribute, "takes one value or one range")
     low, dash, high = given[0].partition("-")
     if attribute.vr == "DT":
-        between = Between(
-            _moment(attribute, low), _moment(attribute, high if dash else low, last=True)
-        )
+        end = high if dash else low
+        between = Between(_moment(attribute, low, zone), _moment(attribute, end, zone, last=True))
     else:
         first = _bound(attribute, low)
         between = Between(first, _bound(attribute, high) if dash else first)
@@ -193,10 +195,10 @@ def _bound(attribute: Attribute, text: str) -> str:
     return value
 
 
-def _moment(attribute: Attribute, text: str, *, last: bool = False) -> str:
+def _moment(attribute: Attribute, text: str, zone: str, *, last: bool = False) -> str:
     """A bound of a DT key as UTC text; a hyphen is a range and never an offset (C.2.2.2.1.3)."""
     value = normalise("DT", text)
-    bound = utc_moment(value, last=last)
+    bound = utc_moment(value, zone, last=last)
     if value and not bound:
         raise _invalid(attribute, "is no value of DT")
     return bound

@@ -111,9 +111,10 @@ class Query:
 class Plan:
     """A query, read and checked: what each part of the archive has to answer.
 
-    `criteria` are for columns, in table order and without universal ones; `stored` keys are for the
-    stored DICOM JSON; `unsupported` are ignored in matching, which a door has to admit (C-FIND:
-    FF01). `answered` are the columns an answer holds.
+    `criteria` are for columns, in table order and without universal ones. `stored` keys are for the
+    stored DICOM JSON (`apps.dicom.stored_keys`), also those that only return. `unsupported` keys
+    are ignored in matching, which a door has to admit (C-FIND: FF01). `answered` are the columns
+    an answer holds.
     """
 
     level: Level
@@ -149,6 +150,9 @@ def plan(query: Query) -> Plan:
             stored.append(key)
         else:
             unsupported.append(key)
+    given = {key.path[0] for key in query.keys}
+    extra = (Key((tag,), ()) for tag in sorted(query.include - given - BY_TAG.keys()))
+    stored += [key for key in extra if is_stored(query.level, key)]
     criteria = {name: each for name, each in found.items() if not isinstance(each, Universal)}
     if query.combined_datetime or offset:
         criteria = _moments(criteria, combined=query.combined_datetime, offset=offset)
@@ -172,12 +176,12 @@ def _check_once(keys: tuple[Key, ...]) -> None:
 
 def is_stored(level: Level, key: Key) -> bool:
     """True for a key that can be answered from stored DICOM JSON at this level."""
-    attributes = [any_attribute(tag) for tag in key.path]
+    attributes = [each for each in map(any_attribute, key.path) if each is not None]
+    if key.private_creator or len(attributes) < len(key.path) or attributes[-1].vr in _BYTES:
+        return False
+    if key.path[0] in _NEVER_MATCHED or any(each.vr != "SQ" for each in attributes[:-1]):
+        return False
     first = attributes[0]
-    if key.private_creator or first is None or first.vr in _BYTES or None in attributes:
-        return False
-    if any(each.vr != "SQ" for each in attributes[:-1] if each is not None):
-        return False
     if level is Level.INSTANCE:
         return True
     owner = STORED.get(first.keyword)
