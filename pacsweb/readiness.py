@@ -7,7 +7,9 @@ checked here and the answer names parts, never details.
 from __future__ import annotations
 
 import json
+import logging
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +20,19 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from redis.exceptions import RedisError
 
+from apps.errors import PacsError
+from apps.ingest.inbox import depth
+from apps.storage.blobs import BlobMissing
+from apps.storage.capacity import capacity
+from apps.storage.stores import blob_store
 from pacsweb import heartbeat
 
+_log = logging.getLogger(__name__)
 _REMEMBER_SECONDS = 1.0
 _CONNECT_SECONDS = 0.5
+# Far longer than any batch takes: whatever waits so long, nobody works on.
+_LATE_SECONDS = 600.0
+_PROBE_KEY = "readiness-probe"
 _WORKERS = ("worker-index", "worker", "beat")
 
 
@@ -68,7 +79,55 @@ def _dimse() -> list[Part]:
     return [Part("dimse", serves=True, state="ok")]
 
 
-_CHECKS: tuple[Callable[[], list[Part]], ...] = (_database, _redis_and_workers, _dimse)
+def _blobs() -> list[Part]:
+    try:
+        blob_store().size(_PROBE_KEY)
+    except BlobMissing:
+        pass  # the expected answer of a store that works
+    except PacsError:
+        return [Part("blobs", serves=False, state="no answer")]
+    return [Part("blobs", serves=True, state="ok")]
+
+
+def _inbox() -> list[Part]:
+    try:
+        with tempfile.TemporaryFile(dir=settings.PACSWEB.inbox) as probe:
+            probe.write(b"pacsweb")
+            probe.flush()
+        waiting = depth()
+    except OSError:
+        return [Part("inbox", serves=False, state="not writable")]
+    if waiting.oldest_seconds > _LATE_SECONDS:
+        return [Part("inbox", serves=False, state="late")]
+    return [Part("inbox", serves=True, state="ok")]
+
+
+def _space() -> list[Part]:
+    room = capacity()
+    if not room.accepts_instances:
+        return [Part("space", serves=False, state="full")]
+    if not room.accepts_associations:
+        return [Part("space", serves=False, state="low")]
+    return [Part("space", serves=True, state="ok")]
+
+
+_CHECKS: tuple[tuple[str, Callable[[], list[Part]]], ...] = (
+    ("database", _database),
+    ("redis", _redis_and_workers),
+    ("dimse", _dimse),
+    ("blobs", _blobs),
+    ("inbox", _inbox),
+    ("space", _space),
+)
+
+
+def _ask(name: str, check: Callable[[], list[Part]]) -> list[Part]:
+    """The check's parts; a check that fails in a way nobody foresaw is a part that does not serve."""
+    try:
+        return check()
+    except Exception:
+        _log.exception("The readiness check of %s failed.", name)
+        return [Part(name, serves=False, state="failed")]
 
 
 class _Remembered:
@@ -83,7 +142,7 @@ class _Remembered:
         """Asks every part, at most once a second per process."""
         with self._lock:
             if time.monotonic() >= self._until:
-                self._parts = [part for check in _CHECKS for part in check()]
+                self._parts = [part for name, check in _CHECKS for part in _ask(name, check)]
                 self._until = time.monotonic() + _REMEMBER_SECONDS
             return self._parts
 
@@ -91,11 +150,16 @@ class _Remembered:
 _remembered = _Remembered()
 
 
+def parts() -> list[Part]:
+    """Every part of the product and whether it serves; at most a second old."""
+    return _remembered.parts()
+
+
 def readiness() -> HttpResponse:
     """200 only when every part serves, else 503; the body names each part."""
-    parts = _remembered.parts()
-    ready = all(part.serves for part in parts)
-    body = {"ready": ready, "parts": {part.name: part.state for part in parts}}
+    found = parts()
+    ready = all(part.serves for part in found)
+    body = {"ready": ready, "parts": {part.name: part.state for part in found}}
     response = HttpResponse(
         json.dumps(body), status=200 if ready else 503, content_type="application/json"
     )

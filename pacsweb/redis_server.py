@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
+import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 from pacsweb.settings.environment import Environment
+
+
+# The first that can be told to leave its process title alone.
+_OLDEST = (6, 2)
 
 
 class NoRedisServer(Exception):
@@ -24,9 +30,21 @@ def binary(run_folder: Path) -> Path:
     """An executable Redis or Valkey server; raises NoRedisServer."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
-        if found:
+        if found and _version(found) >= _OLDEST:
             return Path(found)
     return _packaged(run_folder)
+
+
+def _version(program: str) -> tuple[int, ...]:
+    """`(7, 0)` of "Redis server v=7.0.15 ..."; (0, 0) for something else."""
+    try:
+        said = subprocess.run(  # noqa: S603 - a program of the system, by its full path
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return (0, 0)
+    found = re.search(r"\bv=(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _packaged(run_folder: Path) -> Path:
@@ -64,6 +82,8 @@ def command(environment: Environment) -> list[str]:
         "--appendonly": "no",
         "--daemonize": "no",
         "--loglevel": "warning",
+        # A title would overwrite the environment by which strays are recognised.
+        "--set-proc-title": "no",
         "--maxmemory-policy": "noeviction",
     }
     return [str(binary(run_folder)), *(part for pair in options.items() for part in pair)]

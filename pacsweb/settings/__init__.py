@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 
-from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
+from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT, refuse
 
 BASE_DIR = PROJECT_ROOT
 DATA_DIR = ENVIRONMENT.data_dir
@@ -117,7 +117,7 @@ def database_from_url(url: str) -> dict[str, Any]:
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": query,
         }
-    raise SystemExit(
+    refuse(
         "PACSWEB_DATABASE_URL must begin with sqlite:/// or postgresql://, "
         f"not with {parts.scheme or 'nothing'}."
     )

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Ends the process with one plain sentence and exit code 2."""
+    sys.stderr.write(sentence + "\n")
+    raise SystemExit(2)
 
 
 def _text(name: str, default: str) -> str:
@@ -21,7 +29,7 @@ def _number(name: str, default: int) -> int:
     try:
         return int(raw)
     except ValueError:
-        raise SystemExit(f"{name} must be a whole number, not {raw!r}.") from None
+        refuse(f"{name} must be a whole number, not {raw!r}.")
 
 
 def _flag(name: str, *, default: bool) -> bool:

@@ -14,12 +14,24 @@ from pacsweb import redis_server
 from tests.servers import UnixRedis
 
 
-def test_the_system_has_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0", True),
+        ("Server v=9.1.2 sha=00000000:1", True),
+        ("Redis server v=6.2.0 sha=0", True),
+        ("Redis server v=6.0.16 sha=0", False),
+        ("something else", False),
+    ],
+)
+def test_a_server_of_the_system_has_precedence_unless_it_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, taken: bool
+) -> None:
     program = tmp_path / "valkey-server"
-    program.write_text("#!/bin/sh\n")
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert redis_server.binary(tmp_path) == program
+    assert (redis_server.binary(tmp_path) == program) is taken
 
 
 def test_the_packaged_server_serves_on_a_private_socket(

@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connections
 
 from pacsweb import first_start, preflight
-from pacsweb.launch import RUN_VARIABLE, end_strays, running
+from pacsweb.launch import NAME_VARIABLE, RUN_VARIABLE, end_strays, running
 from pacsweb.processes import run_folder, supervisor_configuration
 from pacsweb.settings.environment import PROJECT_ROOT
 
@@ -98,7 +98,12 @@ class _Foreground:
                 *(*launcher, "supervisord", str(self._folder), "--"),
                 *(sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)),
             ],
-            env={**os.environ, RUN_VARIABLE: str(self._folder), "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                NAME_VARIABLE: "supervisord",
+                RUN_VARIABLE: str(self._folder),
+                "PYTHONUNBUFFERED": "1",
+            },
             cwd=PROJECT_ROOT,
             # Ctrl-C reaches this process alone, which then asks the supervisor to stop.
             start_new_session=True,

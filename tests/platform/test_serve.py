@@ -1,0 +1,172 @@
+"""`manage.py serve`: starts, tells, heals, stops, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pacsweb.settings.environment import PROJECT_ROOT
+from tests.servers import free_port
+from tests.stack import Stack
+
+CHILDREN = ("redis", "web", "dimse", "worker-index", "worker", "beat")
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").is_dir()
+
+
+def _ancestors(pid: int) -> set[int]:
+    found: set[int] = set()
+    while pid > 1:
+        status = Path(f"/proc/{pid}/status").read_text()
+        pid = int(re.search(r"^PPid:\s*(\d+)", status, re.MULTILINE)[1])  # type: ignore[index]
+        found.add(pid)
+    return found
+
+
+@pytest.mark.crash
+def test_life_cycle(own_stack: Stack) -> None:
+    own_stack.start()
+    assert set(own_stack.processes().values()) >= {*CHILDREN, "supervisord"}
+    own_stack.wait_until(lambda: "pacsweb is ready at" in own_stack.log(), 5, "the announcement")
+    assert own_stack.interrupt() == 0
+    assert own_stack.processes() == {}
+    assert not list(own_stack.run_folder.glob("*.pid"))
+
+    began = time.monotonic()
+    own_stack.start()
+    assert time.monotonic() - began < 30
+    own_stack.interrupt()
+    assert own_stack.processes() == {}
+
+
+@pytest.mark.crash
+def test_any_killed_process_is_restarted(own_stack: Stack) -> None:
+    own_stack.start()
+    for name in CHILDREN:
+        killed = own_stack.kill(name)
+
+        def back(name: str = name, killed: int = killed) -> bool:
+            try:
+                return own_stack.pid(name) != killed and _lives(own_stack.pid(name))
+            except (FileNotFoundError, ValueError):
+                return False
+
+        own_stack.wait_until(back, 30, f"{name} to be restarted")
+    own_stack.wait_ready()
+    # Nobody whose parent was killed goes on beside the new ones.
+    supervisor = own_stack.pid("supervisord")
+    for pid in own_stack.processes():
+        assert supervisor in {pid, *_ancestors(pid)}
+    own_stack.interrupt()
+    assert own_stack.processes() == {}
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("victim", ["supervisord", "serve"])
+def test_without_its_head_nothing_lingers_and_the_next_start_works(
+    own_stack: Stack, victim: str
+) -> None:
+    own_stack.start()
+    pid = own_stack.serve_pid if victim == "serve" else own_stack.pid("supervisord")
+    os.kill(pid, signal.SIGKILL)
+    own_stack.wait_until(lambda: not own_stack.processes(), 20, "all processes to end")
+    own_stack._end(signal.SIGTERM)
+    own_stack.start()
+    own_stack.interrupt()
+
+
+@pytest.mark.crash
+def test_after_a_power_cut_the_next_start_recovers(own_stack: Stack) -> None:
+    own_stack.start()
+    own_stack.kill_everything()
+    own_stack.start()
+    assert own_stack.get("/readyz").json()["ready"] is True
+    own_stack.interrupt()
+
+
+# -- refusals: one plain sentence and exit code 2, before anything is started
+
+
+def _serve(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PACSWEB_")}
+    inherited.pop("DJANGO_SETTINGS_MODULE", None)
+    defaults = {
+        "PACSWEB_DATA_DIR": str(folder),
+        "PACSWEB_HTTP_PORT": str(free_port()),
+        "PACSWEB_DICOM_PORT": str(free_port()),
+    }
+    return subprocess.run(
+        [sys.executable, str(PROJECT_ROOT / "manage.py"), "serve", "--skip-static"],
+        env={**inherited, **defaults, **environment},
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def _assert_refused(outcome: subprocess.CompletedProcess[str], sentence: str) -> None:
+    assert outcome.returncode == 2
+    assert outcome.stdout == ""
+    assert outcome.stderr.strip().count("\n") == 0
+    assert sentence in outcome.stderr
+
+
+@pytest.mark.parametrize(("variable", "name"), [("HTTP", "web"), ("DICOM", "DICOM")])
+def test_a_port_that_is_taken(tmp_path: Path, variable: str, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        outcome = _serve(tmp_path, **{f"PACSWEB_{variable}_PORT": port})
+    _assert_refused(
+        outcome,
+        f"The {name} port {port} is already in use: "
+        f"free it, or set PACSWEB_{variable}_PORT to another.",
+    )
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    obstacle = tmp_path / "file"
+    obstacle.write_text("")
+    outcome = _serve(obstacle / "data")
+    _assert_refused(outcome, f"The folder {obstacle}/data cannot be written to (not a directory).")
+
+
+def test_a_number_that_is_none(tmp_path: Path) -> None:
+    outcome = _serve(tmp_path, PACSWEB_HTTP_PORT="eighty")
+    _assert_refused(outcome, "PACSWEB_HTTP_PORT must be a whole number, not 'eighty'.")
+
+
+def test_a_port_outside_the_range(tmp_path: Path) -> None:
+    outcome = _serve(tmp_path, PACSWEB_DICOM_PORT="70000")
+    _assert_refused(outcome, "PACSWEB_DICOM_PORT must be a port between 1 and 65535, not 70000.")
+
+
+def test_a_foreign_address(tmp_path: Path) -> None:
+    outcome = _serve(tmp_path, PACSWEB_BIND="192.0.2.1")
+    _assert_refused(outcome, "The address 192.0.2.1 cannot be used on this machine")
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    outcome = _serve(tmp_path, PACSWEB_DATABASE_URL=url)
+    assert outcome.returncode == 2
+    assert "The database cannot be used:" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_second_start_on_the_same_folder(own_stack: Stack) -> None:
+    own_stack.start(wait=False)
+    own_stack.wait_until((own_stack.run_folder / "supervisord.conf").exists, 30, "the lock")
+    _assert_refused(
+        _serve(own_stack.data_dir), f"pacsweb is already running on the folder {own_stack.data_dir}"
+    )
