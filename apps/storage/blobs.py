@@ -92,6 +92,10 @@ class BlobStore(Protocol):
         """Writes a stream as the blob `key`, durable when this returns; the first bytes stay."""
         ...
 
+    def copy(self, key: str, to: str) -> None:
+        """A second blob with the same bytes, durable when this returns; raises BlobMissing."""
+        ...
+
     def discard_unfinished(self, older_than: float) -> int:
         """Removes what writes cut short left behind, `older_than` seconds ago; how many."""
         ...

@@ -1,0 +1,358 @@
+"""add_instances: rows, counts and lists for a batch of new instances, in the caller's transaction.
+
+Locks are taken top down (patient, study, series) and in the order of the keys within a level, so
+that several workers never wait for each other in a circle. Counts are kept, never computed: under
+the locks they are read, added to, and written back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from django.db import models
+
+from apps.archive.columns import column_number, column_text, fill_empty, values_for
+from apps.archive.identity import PatientIdentity
+from apps.archive.models import (
+    FrameTable,
+    Instance,
+    Metadata,
+    Patient,
+    Series,
+    Study,
+    StudySearchToken,
+)
+from apps.dicom.values import search_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """One instance whose blob is placed. `attributes` are normalised text by keyword."""
+
+    attributes: dict[str, str]
+    identity: PatientIdentity
+    fragment: bytes
+    frame_table: bytes | None
+    transfer_syntax_uid: str
+    blob_key: str
+    size_bytes: int
+    dataset_offset: int
+    dataset_sha256: bytes
+    received_at: datetime
+    source_ae_title: str
+    source_address: str
+    source_door: str
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The columns of `Provenance`."""
+        return {
+            "source_ae_title": self.source_ae_title,
+            "source_address": self.source_address,
+            "source_door": self.source_door,
+            "received_at": self.received_at,
+        }
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self.attributes["StudyInstanceUID"]
+
+    @property
+    def series_instance_uid(self) -> str:
+        return self.attributes["SeriesInstanceUID"]
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.attributes["SOPInstanceUID"]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came of it: the rows by UID, and which studies are new."""
+
+    studies: dict[str, Study]
+    series: dict[str, Series]
+    new_studies: frozenset[str]
+
+
+class StaleSnapshot(Exception):  # noqa: N818 - a fact, as the names in apps.errors
+    """Somebody else stored something that changes what these instances are; decide again."""
+
+
+_Row = TypeVar("_Row", bound=models.Model)
+_IDENTIFYING: Final = frozenset({"patient_id", "issuer_of_patient_id"})
+
+
+def add_instances(new: Sequence[NewInstance]) -> Added:
+    """Adds instances of which none is stored yet. Call it inside a transaction.
+
+    Raises StaleSnapshot when an instance is stored meanwhile, or its series or study turns out
+    to be another study's or another patient's.
+    """
+    patients, patient_of = _patients(new)
+    studies = _studies(new, patients, patient_of)
+    series = _series(new, studies)
+    ids = _instances(new, studies, series)
+    _derived(new, series, ids)
+    new_studies = {uid for uid, row in studies.items() if not row.number_of_study_related_instances}
+    renamed = _complete(new, studies, series, patient_of)
+    _count(new, studies, series, patient_of)
+    _save(Patient, "identity_key", patients.values())
+    _save(Study, "study_instance_uid", studies.values())
+    _save(Series, "series_instance_uid", series.values())
+    for patient in patients.values():
+        if not patient.number_of_patient_related_studies:
+            patient.delete()
+    _search_tokens(studies[uid] for uid in sorted(new_studies | renamed))
+    return Added(studies, series, frozenset(new_studies))
+
+
+def _locked(model: type[_Row], unique: str, wanted: dict[str, dict[str, Any]]) -> dict[str, _Row]:
+    """The rows by their unique key, made where missing, and locked in the order of the keys."""
+    rows = model._default_manager.filter(**{f"{unique}__in": sorted(wanted)})
+    present = set(rows.values_list(unique, flat=True))
+    missing = sorted(key for key, values in wanted.items() if values and key not in present)
+    if missing:
+        model._default_manager.bulk_create(
+            [model(**wanted[key]) for key in missing], ignore_conflicts=True
+        )
+    return {getattr(row, unique): row for row in rows.select_for_update().order_by(unique)}
+
+
+def _patients(new: Sequence[NewInstance]) -> tuple[dict[str, Patient], dict[str, Patient]]:
+    """The patients concerned by identity key, and each study's patient by Study Instance UID."""
+    by_study: dict[str, NewInstance] = {}
+    for each in new:
+        known = by_study.get(each.study_instance_uid)
+        if known is None or (each.identity.patient_id and not known.identity.patient_id):
+            by_study[each.study_instance_uid] = each
+    current = {
+        study_uid: (key, patient_id)
+        for study_uid, key, patient_id in Study.objects.filter(
+            study_instance_uid__in=list(by_study)
+        ).values_list("study_instance_uid", "patient_entity__identity_key", "patient_id")
+    }
+    keys: dict[str, str] = {}
+    wanted: dict[str, dict[str, Any]] = {}
+    for study_uid, each in by_study.items():
+        key, patient_id = current.get(study_uid, ("", ""))
+        if key:
+            wanted[key] = {}
+        if not key or (each.identity.patient_id and not patient_id):
+            key = each.identity.key(study_uid)
+            wanted.setdefault(key, {}).update(
+                values_for(Patient, each.attributes), identity_key=key, **each.provenance
+            )
+        keys[study_uid] = key
+    patients = _locked(Patient, "identity_key", wanted)
+    if len(patients) < len(wanted):
+        raise StaleSnapshot
+    return patients, {study_uid: patients[key] for study_uid, key in keys.items()}
+
+
+def _studies(
+    new: Sequence[NewInstance], patients: dict[str, Patient], patient_of: dict[str, Patient]
+) -> dict[str, Study]:
+    wanted: dict[str, dict[str, Any]] = {}
+    for each in new:
+        uid = each.study_instance_uid
+        if uid not in wanted:
+            wanted[uid] = {
+                **values_for(Study, each.attributes),
+                "patient_entity": patient_of[uid],
+                "timezone_offset_from_utc": each.attributes.get("TimezoneOffsetFromUTC", ""),
+                "last_received_at": each.received_at,
+                **each.provenance,
+            }
+    studies = _locked(Study, "study_instance_uid", wanted)
+    by_id = {patient.pk: patient for patient in patients.values()}
+    for uid, study in studies.items():
+        if study.patient_entity_id not in by_id:
+            raise StaleSnapshot
+        if study.patient_entity_id != patient_of[uid].pk:
+            _move(study, by_id[study.patient_entity_id], patient_of[uid])
+    for each in new:
+        if each.identity.contradicts(identity_of(studies[each.study_instance_uid])):
+            raise StaleSnapshot
+    return studies
+
+
+def identity_of(study: Study) -> PatientIdentity:
+    """What a stored study says about whose it is."""
+    return PatientIdentity(
+        study.patient_id, study.issuer_of_patient_id, study.patient_name_alphabetic
+    )
+
+
+def _move(study: Study, source: Patient, target: Patient) -> None:
+    """A study whose patient had no ID turns out to be a known patient's."""
+    for patient, sign in ((source, -1), (target, 1)):
+        patient.number_of_patient_related_studies += sign
+        patient.number_of_patient_related_series += sign * study.number_of_study_related_series
+        patient.number_of_patient_related_instances += (
+            sign * study.number_of_study_related_instances
+        )
+    study.patient_entity = target
+
+
+def _series(new: Sequence[NewInstance], studies: dict[str, Study]) -> dict[str, Series]:
+    wanted: dict[str, dict[str, Any]] = {}
+    for each in new:
+        uid = each.series_instance_uid
+        if uid not in wanted:
+            wanted[uid] = {
+                **values_for(Series, each.attributes),
+                "study": studies[each.study_instance_uid],
+                "last_received_at": each.received_at,
+                **each.provenance,
+            }
+    series = _locked(Series, "series_instance_uid", wanted)
+    for each in new:
+        if series[each.series_instance_uid].study_id != studies[each.study_instance_uid].pk:
+            raise StaleSnapshot
+    return series
+
+
+def _instances(
+    new: Sequence[NewInstance], studies: dict[str, Study], series: dict[str, Series]
+) -> dict[str, int]:
+    """Inserts the rows; their primary keys by SOP Instance UID."""
+    rows = [
+        Instance(
+            **values_for(Instance, each.attributes),
+            study=studies[each.study_instance_uid],
+            series=series[each.series_instance_uid],
+            transfer_syntax_uid=each.transfer_syntax_uid,
+            blob_key=each.blob_key,
+            size_bytes=each.size_bytes,
+            dataset_offset=each.dataset_offset,
+            dataset_sha256=each.dataset_sha256,
+            **each.provenance,
+        )
+        for each in sorted(new, key=lambda each: each.sop_instance_uid)
+    ]
+    Instance.objects.bulk_create(rows, ignore_conflicts=True)
+    placed = Instance.objects.filter(blob_key__in=[row.blob_key for row in rows])
+    ids = dict(placed.values_list("sop_instance_uid", "id"))
+    if len(ids) != len(rows):
+        raise StaleSnapshot
+    return ids
+
+
+def _derived(new: Sequence[NewInstance], series: dict[str, Series], ids: dict[str, int]) -> None:
+    """Metadata and frame tables, which share the instance's primary key."""
+    Metadata.objects.bulk_create(
+        [
+            Metadata(
+                instance_id=ids[each.sop_instance_uid],
+                series=series[each.series_instance_uid],
+                instance_number=column_number(each.attributes.get("InstanceNumber", "")),
+                fragment=each.fragment,
+            )
+            for each in new
+        ]
+    )
+    FrameTable.objects.bulk_create(
+        [
+            FrameTable(instance_id=ids[each.sop_instance_uid], packed=each.frame_table)
+            for each in new
+            if each.frame_table is not None
+        ]
+    )
+
+
+def _complete(
+    new: Sequence[NewInstance],
+    studies: dict[str, Study],
+    series: dict[str, Series],
+    patient_of: dict[str, Patient],
+) -> set[str]:
+    """Fills what rows did not say yet; the studies that now say more."""
+    nothing: frozenset[str] = frozenset()
+    renamed = set()
+    for each in new:
+        uid = each.study_instance_uid
+        fill_empty(patient_of[uid], each.attributes, but=_IDENTIFYING)
+        fill_empty(series[each.series_instance_uid], each.attributes, but=nothing)
+        if fill_empty(studies[uid], each.attributes, but=nothing):
+            renamed.add(uid)
+    return renamed
+
+
+def _count(
+    new: Sequence[NewInstance],
+    studies: dict[str, Study],
+    series: dict[str, Series],
+    patient_of: dict[str, Patient],
+) -> None:
+    for each in new:
+        one_series = series[each.series_instance_uid]
+        study, patient = studies[each.study_instance_uid], patient_of[each.study_instance_uid]
+        # Only a row that was made just now has no instance yet.
+        if not study.number_of_study_related_instances:
+            patient.number_of_patient_related_studies += 1
+        if not one_series.number_of_series_related_instances:
+            study.number_of_study_related_series += 1
+            patient.number_of_patient_related_series += 1
+        one_series.number_of_series_related_instances += 1
+        study.number_of_study_related_instances += 1
+        patient.number_of_patient_related_instances += 1
+        for row in (one_series, study):
+            row.size_bytes += each.size_bytes
+            row.last_received_at = max(row.last_received_at, each.received_at)
+        study.state, study.completed_at = Study.State.RECEIVING, None
+        for column, keyword in LISTS:
+            _add_to_list(study, column, each.attributes.get(keyword, ""))
+
+
+LISTS: Final = (
+    ("modalities_in_study", "Modality"),
+    ("sop_classes_in_study", "SOPClassUID"),
+    ("body_parts_examined", "BodyPartExamined"),
+    ("station_names", "StationName"),
+)
+"""Columns of Study that list what its children say, each with the children's attribute."""
+
+
+def _add_to_list(study: Study, column: str, value: str) -> None:
+    """Keeps the list sorted, joined by a backslash, each value once."""
+    if not value:
+        return
+    listed = getattr(study, column)
+    values = listed.split("\\") if listed else []
+    if value not in values:
+        setattr(study, column, "\\".join(sorted([*values, column_text(value)])))
+
+
+def _save(model: type[_Row], unique: str, rows: Iterable[_Row]) -> None:
+    """Writes rows we hold the lock of, in one statement, whatever changed in them."""
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    copies = [
+        model(**{field.attname: getattr(row, field.attname) for field in fields}) for row in rows
+    ]
+    model._default_manager.bulk_create(
+        copies,
+        update_conflicts=True,
+        unique_fields=[unique],
+        update_fields=[field.name for field in fields if field.name != unique],
+    )
+
+
+def _search_tokens(studies: Iterable[Study]) -> None:
+    StudySearchToken.objects.bulk_create(
+        [
+            StudySearchToken(study=study, token=token)
+            for study in studies
+            for token in sorted(
+                search_tokens(
+                    names=[study.patient_name],
+                    identifiers=[study.patient_id, study.accession_number, study.study_id],
+                    descriptions=[study.study_description],
+                )
+            )
+        ],
+        ignore_conflicts=True,
+    )

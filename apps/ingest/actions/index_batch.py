@@ -1,0 +1,256 @@
+"""index_batch: from claimed inbox files to blobs, rows and events. The heart of the product.
+
+The order makes every crash harmless: blobs are placed before rows point to them, the inbox is
+settled after the rows are committed, and a second run over the same file does nothing twice.
+
+What is the file's fault (it cannot be read, it contradicts what is stored, it makes indexing
+fail) is quarantined with a reason. What is not (no database, no blob store, no disk) leaves the
+whole batch in the inbox and is raised as Unavailable or OutOfResources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+
+from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instances, identity_of
+from apps.archive.models import Instance, Series, Study
+from apps.errors import PacsError, Unavailable
+from apps.events.log import Actor, NewEvent, record
+from apps.ingest import spool
+from apps.ingest.actions.quarantine_instances import quarantine_instances
+from apps.ingest.arrivals import Arrival, arrive, failed, refuse
+from apps.ingest.crash_points import crash_point
+from apps.ingest.models import QuarantinedInstance
+from apps.ingest.spool import SpoolFile
+from apps.ingest.verdicts import AlreadyStored, Known, Quarantine, StoredInstance, decide
+from apps.storage.stores import blob_store
+
+_ATTEMPTS = 5
+_LIMIT_EXCEEDED = "54"  # SQLSTATE class: this row is too much for the database
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """How many files became what."""
+
+    stored: int = 0
+    already_stored: int = 0
+    quarantined: int = 0
+
+    def add(self, other: BatchResult) -> None:
+        """Sums up."""
+        self.stored += other.stored
+        self.already_stored += other.already_stored
+        self.quarantined += other.quarantined
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The verdicts on a batch. Who is in neither list is stored already."""
+
+    store: list[Arrival] = field(default_factory=list)
+    quarantine: list[tuple[Arrival, Quarantine]] = field(default_factory=list)
+
+
+def index_batch(files: Sequence[SpoolFile]) -> BatchResult:
+    """Indexes claimed files and settles them; the claims are released in any case."""
+    try:
+        crash_point("claimed")
+        with _infrastructure():
+            return _index([arrive(file) for file in files])
+    finally:
+        for file in files:
+            file.release()
+
+
+@contextmanager
+def _infrastructure() -> Iterator[None]:
+    """What is nobody's fault and passes: the batch waits in the inbox."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable("The database does not answer; the inbox waits.") from error
+    except OSError as error:
+        raise Unavailable("The inbox's disk failed; the inbox waits.") from error
+
+
+def _index(arrivals: Sequence[Arrival]) -> BatchResult:
+    """All of them, or, if they fail together, by halves until the culprit is alone."""
+    try:
+        return _index_together(arrivals)
+    except Exception as error:
+        if not _files_fault(error):
+            raise
+        if len(arrivals) > 1:
+            middle = len(arrivals) // 2
+            result = _index(arrivals[:middle])
+            result.add(_index(arrivals[middle:]))
+            return result
+        if arrivals[0].refused is not None:
+            raise
+        return _index_together([refuse(arrivals[0], failed(error))])
+
+
+def _files_fault(error: Exception) -> bool:
+    if isinstance(error, OperationalError):
+        state = getattr(error.__cause__, "sqlstate", None) or ""
+        return state.startswith(_LIMIT_EXCEEDED)
+    return not isinstance(error, (InterfaceError, OSError, PacsError, MemoryError))
+
+
+def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
+    _commit_to_disk()
+    for attempt in range(_ATTEMPTS):
+        plan = _plan(arrivals, _known(arrivals))
+        _place(plan)
+        crash_point("placed")
+        try:
+            with transaction.atomic():
+                _record(plan)
+                crash_point("recorded")
+        except (StaleSnapshot, IntegrityError):
+            # Another worker stored something of ours meanwhile: look again and decide again.
+            if attempt == _ATTEMPTS - 1:
+                raise
+            continue
+        break
+    crash_point("indexed")
+    _settle(arrivals)
+    stored, quarantined = len(plan.store), len(plan.quarantine)
+    return BatchResult(stored, len(arrivals) - stored - quarantined, quarantined)
+
+
+def _commit_to_disk() -> None:
+    """Here alone a commit must survive a loss of power: the inbox forgets the files after it."""
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=FULL")
+
+
+def _known(arrivals: Sequence[Arrival]) -> Known:
+    """What is stored under the batch's UIDs: three queries, whatever its size."""
+
+    def uids(keyword: str) -> list[str]:
+        return sorted({uid for each in arrivals if (uid := each.attributes.get(keyword))})
+
+    known = Known()
+    instances = Instance.objects.filter(sop_instance_uid__in=uids("SOPInstanceUID"))
+    for uid, *fields, sha256 in instances.values_list(
+        "sop_instance_uid",
+        "id",
+        "transfer_syntax_uid",
+        "series__series_instance_uid",
+        "study__study_instance_uid",
+        "dataset_sha256",
+    ):
+        known.instances[uid] = StoredInstance(fields[0], bytes(sha256), *fields[1:])
+    series = Series.objects.filter(series_instance_uid__in=uids("SeriesInstanceUID"))
+    known.study_of_series.update(
+        series.values_list("series_instance_uid", "study__study_instance_uid")
+    )
+    studies = Study.objects.filter(study_instance_uid__in=uids("StudyInstanceUID")).only(
+        "study_instance_uid", "patient_id", "issuer_of_patient_id", "patient_name_alphabetic"
+    )
+    known.identity_of_study = {each.study_instance_uid: identity_of(each) for each in studies}
+    return known
+
+
+def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
+    plan = _Plan()
+    for arrival in arrivals:
+        if arrival.refused is not None or arrival.new is None:
+            assert arrival.refused is not None
+            plan.quarantine.append((arrival, arrival.refused))
+            continue
+        verdict = decide(
+            arrival.attributes,
+            arrival.new.identity,
+            arrival.dataset_sha256,
+            arrival.transfer_syntax_uid,
+            known,
+        )
+        if isinstance(verdict, Quarantine):
+            plan.quarantine.append((arrival, verdict))
+        elif not isinstance(verdict, AlreadyStored):
+            plan.store.append(arrival)
+    return plan
+
+
+def _place(plan: _Plan) -> None:
+    """Instances to their places; quarantined bytes aside, unless these bytes are there already."""
+    sources = [(arrival.new.blob_key, arrival.file.path) for arrival in plan.store if arrival.new]
+    if plan.quarantine:
+        aside = {
+            (bytes(sha256), sop_instance_uid)
+            for sha256, sop_instance_uid in QuarantinedInstance.objects.filter(
+                sha256__in=[arrival.dataset_sha256 for arrival, _ in plan.quarantine]
+            ).values_list("sha256", "sop_instance_uid")
+        }
+        sources += [
+            (arrival.quarantine_key, arrival.file.path)
+            for arrival, _ in plan.quarantine
+            if (arrival.dataset_sha256, arrival.attributes.get("SOPInstanceUID", "")) not in aside
+        ]
+    blob_store().place_all(sources)
+
+
+def _record(plan: _Plan) -> None:
+    """Rows and events, in the caller's transaction; events last, they take the log's lock."""
+    events: list[NewEvent] = []
+    if plan.store:
+        added = add_instances([arrival.new for arrival in plan.store if arrival.new])
+        events += _stored_events(plan.store, added)
+    if plan.quarantine:
+        events += quarantine_instances(plan.quarantine)
+    record(events)
+
+
+def _stored_events(stored: Sequence[Arrival], added: Added) -> list[NewEvent]:
+    """StudyCreated for each new study; InstancesStored per series and sender."""
+    events: list[NewEvent] = []
+    created: set[str] = set()
+    groups: dict[tuple[str, Actor], list[Arrival]] = {}
+    for arrival in stored:
+        groups.setdefault((arrival.attributes["SeriesInstanceUID"], arrival.actor), []).append(
+            arrival
+        )
+    for (series_uid, actor), members in groups.items():
+        study_uid = members[0].attributes["StudyInstanceUID"]
+        patient_key = added.studies[study_uid].patient_entity_id
+        if study_uid in added.new_studies and study_uid not in created:
+            created.add(study_uid)
+            events.append(NewEvent("StudyCreated", actor, study_uid, patient_key=patient_key))
+        events.append(
+            NewEvent(
+                "InstancesStored",
+                actor,
+                study_uid,
+                series_uid,
+                patient_key=patient_key,
+                payload=_payload(members),
+            )
+        )
+    return events
+
+
+def _payload(members: Sequence[Arrival]) -> dict[str, object]:
+    payload: dict[str, object] = {
+        "instances": len(members),
+        "bytes": sum(arrival.file.name.size for arrival in members),
+        "sop_instance_uids": [arrival.attributes["SOPInstanceUID"] for arrival in members],
+    }
+    warnings = sorted({warning for arrival in members for warning in arrival.warnings})
+    if warnings:
+        payload["warnings"] = warnings[:20]
+    return payload
+
+
+def _settle(arrivals: Sequence[Arrival]) -> None:
+    spool.settle(arrival.file for arrival in arrivals)
+    for arrival in arrivals:
+        if arrival.new is None:
+            spool.forget_provenance(arrival.file.name)

@@ -1,0 +1,163 @@
+"""One scan of a claimed file: everything the index will ever need from its bytes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from dataclasses import dataclass, replace
+
+from apps.archive.actions.add_instances import NewInstance
+from apps.archive.fragments import pack
+from apps.archive.identity import PatientIdentity
+from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
+from apps.dicom.reader import InstanceReader, InstanceScan
+from apps.errors import UnreadableInstance
+from apps.events.log import Actor
+from apps.ingest import spool
+from apps.ingest.models import QuarantinedInstance
+from apps.ingest.outcomes import INSTANCES, QUARANTINE
+from apps.ingest.spool import SpoolFile
+from apps.ingest.verdicts import Quarantine
+from apps.storage.filesystem import OpenFile
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A claimed file and what its one scan gave: either `new` is set, or `refused`."""
+
+    file: SpoolFile
+    provenance: Provenance
+    transfer_syntax_uid: str
+    attributes: dict[str, str]
+    new: NewInstance | None = None
+    refused: Quarantine | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def dataset_sha256(self) -> bytes:
+        """SHA-256 of the data set bytes as they arrived; of the whole file where it has no meta."""
+        return bytes.fromhex(self.file.name.dataset_sha256)
+
+    @property
+    def actor(self) -> Actor:
+        """Who sent it, for the event log."""
+        came = self.provenance
+        if came.user:
+            return Actor("user", came.user, came.source_address, came.door)
+        if came.source_ae_title:
+            return Actor("ae", came.source_ae_title, came.source_address, came.door)
+        return Actor("system", came.door or "inbox", came.source_address, came.door)
+
+    @property
+    def quarantine_key(self) -> str:
+        """The blob key it gets if it is quarantined."""
+        return self.file.name.blob_key(QUARANTINE)
+
+
+def arrive(file: SpoolFile) -> Arrival:
+    """Scans the file. What is wrong with the bytes is a refusal.
+
+    A failing disk is no fault of the file's and is raised: OSError, Unavailable.
+    """
+    source = _Borrowed(file.descriptor)
+    try:
+        scan = InstanceReader(source).scan()
+        return _arrival(file, scan)
+    except UnreadableInstance as error:
+        return _refused(file, Quarantine(_Reason.UNREADABLE, _unreadable(error.message)))
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        # Whatever else a hostile file provokes is this file's matter, not the batch's.
+        return _refused(file, failed(error))
+
+
+class _Borrowed(OpenFile):
+    """RandomAccess over the claim's own descriptor, which stays the claim's to close."""
+
+    def close(self) -> None:
+        """Nothing: the claim releases it."""
+
+
+_Reason = QuarantinedInstance.Reason
+
+
+def _arrival(file: SpoolFile, scan: InstanceScan) -> Arrival:
+    provenance = _provenance(file, scan.meta)
+    attributes = scan.attributes
+    new = NewInstance(
+        attributes=attributes,
+        identity=PatientIdentity.of(attributes),
+        fragment=pack(scan.json),
+        frame_table=None if scan.frames is None else scan.frames.to_bytes(),
+        transfer_syntax_uid=scan.transfer_syntax_uid,
+        blob_key=file.name.blob_key(INSTANCES),
+        size_bytes=file.name.size,
+        dataset_offset=scan.dataset_offset,
+        dataset_sha256=bytes.fromhex(file.name.dataset_sha256),
+        received_at=file.name.received_at,
+        source_ae_title=provenance.source_ae_title,
+        source_address=provenance.source_address,
+        source_door=provenance.door,
+    )
+    return Arrival(
+        file, provenance, scan.transfer_syntax_uid, attributes, new=new, warnings=scan.warnings
+    )
+
+
+def _refused(file: SpoolFile, verdict: Quarantine) -> Arrival:
+    """An arrival of which no more is known than its File Meta says, if it has one."""
+    with_meta: FileMeta | None
+    try:
+        with_meta = read_file_meta(_Borrowed(file.descriptor).read_at(0, HEAD_LENGTH))
+    except UnreadableInstance:
+        with_meta = None
+    attributes = {}
+    if with_meta is not None:
+        attributes = {
+            "SOPClassUID": with_meta.sop_class_uid,
+            "SOPInstanceUID": with_meta.sop_instance_uid,
+        }
+    return Arrival(
+        file,
+        _provenance(file, with_meta),
+        with_meta.transfer_syntax_uid if with_meta else "",
+        attributes,
+        refused=verdict,
+    )
+
+
+def _provenance(file: SpoolFile, meta: FileMeta | None) -> Provenance:
+    if meta is not None and meta.provenance is not None:
+        return meta.provenance
+    kept = spool.read_provenance(file.name)
+    return Provenance(**json.loads(kept)) if kept else Provenance(door="")
+
+
+def _unreadable(why: str) -> str:
+    return (
+        f"{why} The bytes are kept as they came. Retry after an update of this product, "
+        "keep the object aside, or discard it."
+    )
+
+
+def failed(error: Exception) -> Quarantine:
+    """The verdict on a file that makes indexing fail.
+
+    The text of the error may name patients: only its kind and its place are told and logged.
+    """
+    place = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Indexing a file failed: %s\n%s", type(error).__name__, place)
+    return Quarantine(
+        _Reason.FAILED,
+        f"Indexing this object failed ({type(error).__name__}). The bytes are kept as they came. "
+        "Retry after an update of this product, keep the object aside, or discard it.",
+    )
+
+
+def refuse(arrival: Arrival, verdict: Quarantine) -> Arrival:
+    """The same arrival, to be quarantined."""
+    return replace(arrival, refused=verdict)

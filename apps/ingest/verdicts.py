@@ -1,0 +1,133 @@
+"""What to do with an instance, given what is stored: pure decisions, no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from apps.archive.columns import column_text
+from apps.archive.identity import PatientIdentity
+from apps.ingest.models import QuarantinedInstance
+
+Reason = QuarantinedInstance.Reason
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """What must be known of a stored instance to recognise it."""
+
+    instance_id: int
+    dataset_sha256: bytes
+    transfer_syntax_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+
+
+@dataclass(slots=True)
+class Known:
+    """What is stored under the UIDs of a batch; grows as the batch is decided."""
+
+    instances: dict[str, StoredInstance] = field(default_factory=dict)
+    study_of_series: dict[str, str] = field(default_factory=dict)
+    identity_of_study: dict[str, PatientIdentity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """New: place the blob and make the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyStored:
+    """The same bytes are stored; nothing to do (STO-06)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Keep the bytes aside. `explanation` says what happened and what can be done."""
+
+    reason: QuarantinedInstance.Reason
+    explanation: str
+    stored_instance_id: int | None = None
+
+
+Verdict = Store | AlreadyStored | Quarantine
+
+_UIDS = {
+    "SOPInstanceUID": "SOP Instance UID",
+    "SeriesInstanceUID": "Series Instance UID",
+    "StudyInstanceUID": "Study Instance UID",
+}
+
+
+def decide(
+    attributes: dict[str, str],
+    identity: PatientIdentity,
+    dataset_sha256: bytes,
+    transfer_syntax_uid: str,
+    known: Known,
+) -> Verdict:
+    """The verdict on one instance; an accepted one becomes known to the next of the batch."""
+    unusable = [
+        words for keyword, words in _UIDS.items() if not _usable(attributes.get(keyword, ""))
+    ]
+    if unusable:
+        return Quarantine(Reason.MISSING_UID, _missing(unusable))
+    sop, series, study = (attributes[keyword] for keyword in _UIDS)
+    stored = known.instances.get(sop)
+    if stored is not None:
+        return _again(stored, series, study, dataset_sha256, transfer_syntax_uid)
+    if known.study_of_series.get(series, study) != study:
+        return Quarantine(Reason.OTHER_SERIES, _SERIES_ELSEWHERE)
+    said = known.identity_of_study.get(study, identity)
+    if identity.contradicts(said):
+        return Quarantine(Reason.OTHER_PATIENT, _OTHER_PATIENT)
+    known.instances[sop] = StoredInstance(0, dataset_sha256, transfer_syntax_uid, series, study)
+    known.study_of_series[series] = study
+    known.identity_of_study[study] = said.filled_from(identity)
+    return Store()
+
+
+def _usable(uid: str) -> bool:
+    """Anything a column can hold unchanged; bad UIDs from the field are kept verbatim (UID-02)."""
+    return bool(uid) and column_text(uid) == uid
+
+
+def _again(
+    stored: StoredInstance, series: str, study: str, sha256: bytes, transfer_syntax_uid: str
+) -> Verdict:
+    if stored.dataset_sha256 == sha256 and stored.transfer_syntax_uid == transfer_syntax_uid:
+        return AlreadyStored()
+    # 0 is an instance of this same batch: it has no row yet that could be pointed to.
+    instance_id = stored.instance_id or None
+    if (stored.series_instance_uid, stored.study_instance_uid) != (series, study):
+        return Quarantine(Reason.OTHER_SERIES, _INSTANCE_ELSEWHERE, instance_id)
+    return Quarantine(Reason.OTHER_BYTES, _OTHER_BYTES, instance_id)
+
+
+def _missing(unusable: list[str]) -> str:
+    named = " and ".join([", ".join(unusable[:-1]), unusable[-1]] if unusable[1:] else unusable)
+    return (
+        f"The object has no usable {named}, so it cannot be filed under a study. "
+        "Correct it at its source and send it again, or keep it here as it is."
+    )
+
+
+_OTHER_BYTES = (
+    "An instance with the same SOP Instance UID is stored already, and its content differs. "
+    "The first one stays in use. Compare the two; then keep this one aside, let it replace the "
+    "stored one, or discard it."
+)
+_INSTANCE_ELSEWHERE = (
+    "An instance with the same SOP Instance UID is stored already, in another series or study. "
+    "The first one stays in use. Find out which is right; then keep this one aside, let it "
+    "replace the stored one, or discard it."
+)
+_SERIES_ELSEWHERE = (
+    "The Series Instance UID of this object belongs to a series of another study. "
+    "Correct it at its source and send it again, keep it aside, or discard it."
+)
+_OTHER_PATIENT = (
+    "The Study Instance UID of this object belongs to a study of another patient. "
+    "Find out whose study it is. If the patient's identity was corrected since, retry; "
+    "otherwise correct the object at its source and send it again, keep it aside, or discard it."
+)
