@@ -1,0 +1,212 @@
+"""Query parameters of QIDO-RS (PS3.18 8.3.4) to a `Query`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+from pydicom.datadict import keyword_dict
+
+from apps.dicom.attributes import BY_TAG, Entity, any_attribute
+from apps.dicom.query import Key, Level, Query
+from apps.errors import InvalidRequest
+
+LARGEST_PAGE: Final = 10_000
+"""More results than this are had page by page; the answer's Warning tells how many remain."""
+
+_HEX = re.compile(r"^[0-9A-Fa-f]{8}$")
+_NUMBER = re.compile(r"^\d{1,12}$")
+_UID = re.compile(r"^[0-9A-Za-z.]{1,64}$")
+_TIMEZONE_OFFSET: Final = 0x00080201
+_STUDY_UID: Final = 0x0020000D
+_SERIES_UID: Final = 0x0020000E
+# Parameters that say how to answer and are no keys; `accept` is read by negotiation.
+_SETTINGS: Final = frozenset(
+    {
+        "accept",
+        "charset",
+        "emptyvaluematching",
+        "fuzzymatching",
+        "includefield",
+        "limit",
+        "multiplevaluematching",
+        "offset",
+    }
+)
+_UNSUPPORTED_SWITCHES: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A query and what the answer has to say about it."""
+
+    query: Query
+    limit: int
+    warnings: tuple[str, ...]
+    asked_tags: frozenset[int]
+
+
+def search_from(
+    query_string: str,
+    level: Level,
+    always: frozenset[int] = frozenset(),
+    study: str | None = None,
+    series: str | None = None,
+) -> Search:
+    """Reads the URL's query and path. Raises InvalidRequest, naming the parameters at fault.
+
+    `always` are the tags that answers of this level hold whatever is asked.
+    """
+    pairs = split_parameters(query_string)
+    settings = _Settings(pairs)
+    keys = [_key(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
+    offset = _timezone(keys)
+    keys = [key for key in keys if key.path != (_TIMEZONE_OFFSET,)]
+    _refuse_lower_levels(keys, level)
+    asked = frozenset(path[0] for path in (*settings.include, *(key.path for key in keys)))
+    for tag, uid in ((_STUDY_UID, study), (_SERIES_UID, series)):
+        if uid is not None:
+            if not _UID.match(uid):
+                raise InvalidRequest("The path holds something that is no UID.")
+            _refuse_second(keys, tag)
+            keys.append(Key((tag,), (uid,)))
+    limit = min(settings.limit if settings.limit is not None else LARGEST_PAGE, LARGEST_PAGE)
+    query = Query(
+        level=level,
+        keys=tuple(keys),
+        include=frozenset(path[0] for path in settings.include) | always,
+        include_all=settings.include_all,
+        combined_datetime=True,
+        timezone_offset=offset,
+        limit=limit,
+        offset=settings.offset,
+    )
+    everything = frozenset(BY_TAG) if settings.include_all else frozenset()
+    return Search(query, limit, settings.warnings, asked | everything)
+
+
+def split_parameters(query_string: str) -> list[tuple[str, str]]:
+    """Names and values in order, percent-decoded as UTF-8; `+` is a space (PS3.18 8.3.4.1)."""
+    pairs: list[tuple[str, str]] = []
+    for piece in query_string.split("&"):
+        name, _, value = piece.partition("=")
+        if not name:
+            continue
+        try:
+            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
+        except UnicodeDecodeError:
+            raise InvalidRequest(
+                "Query parameters must be UTF-8, percent-encoded.", offending=(name[:64],)
+            ) from None
+    return pairs
+
+
+class _Settings:
+    """The parameters that are no keys."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.limit: int | None = None
+        self.offset = 0
+        self.include: list[tuple[int, ...]] = []
+        self.include_all = False
+        self.warnings: tuple[str, ...] = ()
+        for name, value in pairs:
+            self._take(name.lower(), value)
+
+    def _take(self, name: str, value: str) -> None:
+        if name == "limit":
+            self.limit = _number(name, value)
+        elif name == "offset":
+            self.offset = _number(name, value)
+        elif name == "includefield":
+            for field in filter(None, (each.strip() for each in value.split(","))):
+                self._include(field)
+        elif name in _UNSUPPORTED_SWITCHES:
+            self._switch(name, value)
+
+    def _include(self, field: str) -> None:
+        """`all` among other fields makes them superfluous, and is taken so (QID-06)."""
+        if field.lower() == "all":
+            self.include_all = True
+            return
+        self.include.append(path_of(field))
+
+    def _switch(self, name: str, value: str) -> None:
+        if value.lower() not in {"true", "false"}:
+            raise InvalidRequest(f"{name} must be true or false.", offending=(name,))
+        if value.lower() == "true":
+            matching = "literal" if name == "fuzzymatching" else "single value"
+            self.warnings += (
+                f"The {name} parameter is not supported. "
+                f"Only {matching} matching has been performed.",
+            )
+
+
+def _number(name: str, value: str) -> int:
+    if not _NUMBER.match(value.strip()):
+        raise InvalidRequest(f"{name} must be a whole number, 0 or more.", offending=(name,))
+    return int(value)
+
+
+def path_of(attribute_id: str) -> tuple[int, ...]:
+    """`PatientName`, `00100010` or a dotted path of either as tags (PS3.18 8.3.4.1)."""
+    path: list[int] = []
+    for name in attribute_id.split("."):
+        if name in keyword_dict:
+            path.append(keyword_dict[name])
+        elif _HEX.match(name):
+            path.append(int(name, 16))
+        else:
+            raise InvalidRequest(
+                f"“{attribute_id[:64]}” is no attribute: give a keyword or eight hexadecimal digits.",
+                offending=(attribute_id[:64],),
+            )
+    return tuple(path)
+
+
+def _key(name: str, value: str) -> Key:
+    path = path_of(name)
+    attribute = any_attribute(path[-1])
+    vr = attribute.vr if attribute else ""
+    if vr == "UI":
+        values = tuple(filter(None, (each.strip() for each in re.split(r"[,\\]", value))))
+        if not all(_UID.match(each) for each in values if each != "*"):
+            raise InvalidRequest(f"{name} is no list of UIDs.", offending=(name,))
+        return Key(path, values)
+    if attribute is not None and attribute.keyword == "ModalitiesInStudy":
+        return Key(path, tuple(filter(None, re.split(r"[,\\]", value))))
+    if vr in {"DT"} or path == (_TIMEZONE_OFFSET,):
+        # A `+` that was not percent-encoded has become a space.
+        value = re.sub(r" (?=\d{4})", "+", value)
+    return Key(path, (value,) if value else ())
+
+
+def _timezone(keys: Iterable[Key]) -> str:
+    """The offset in which the query's dates and times are meant (QID-10)."""
+    return next((key.values[0] for key in keys if key.path == (_TIMEZONE_OFFSET,) and key.values), "")
+
+
+_ORDER = (Entity.PATIENT, Entity.STUDY, Entity.SERIES, Entity.INSTANCE)
+
+
+def _refuse_lower_levels(keys: Iterable[Key], level: Level) -> None:
+    """A key of a level below the one searched has no meaning there (QID-15)."""
+    lower = _ORDER[_ORDER.index(level.entity) + 1 :]
+    offending = [
+        BY_TAG[key.path[0]].keyword
+        for key in keys
+        if key.path[0] in BY_TAG and BY_TAG[key.path[0]].entity in lower
+    ]
+    if offending:
+        raise InvalidRequest(
+            f"{', '.join(offending)} cannot be a key at this level.", offending=tuple(offending)
+        )
+
+
+def _refuse_second(keys: Iterable[Key], tag: int) -> None:
+    if any(key.path == (tag,) for key in keys):
+        keyword = BY_TAG[tag].keyword
+        raise InvalidRequest(f"{keyword} is in the path already.", offending=(keyword,))

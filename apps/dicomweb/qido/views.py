@@ -1,0 +1,122 @@
+"""QIDO-RS (PS3.18 10.6): the six search resources."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.selectors import count, search
+from apps.dicom.attributes import BY_TAG
+from apps.dicom.query import Level
+from apps.dicomweb.links import base_url
+from apps.dicomweb.negotiation import (
+    DICOM_JSON,
+    DICOM_XML,
+    Offer,
+    acceptable,
+    accepts_gzip,
+    choose,
+)
+from apps.dicomweb.qido.parameters import Search, search_from
+from apps.dicomweb.qido.results import always_included, result, unwanted_tags
+from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, keep_private
+from apps.dicomweb.xml_model import native_dicom_model
+from apps.errors import InvalidRequest
+
+_JSON: Final = Offer(DICOM_JSON)
+_XML: Final = Offer(DICOM_XML, multipart=True)
+_OFFERS: Final = (_JSON, _XML, Offer("application/json"))
+_WORTH_PACKING: Final = 1400
+
+
+def search_studies(request: HttpRequest, principal: Principal) -> HttpResponseBase:
+    """`/studies`"""
+    return _search(request, principal, Level.STUDY)
+
+
+def search_series(
+    request: HttpRequest, principal: Principal, study: str | None = None
+) -> HttpResponseBase:
+    """`/series` and `/studies/{study}/series`"""
+    return _search(request, principal, Level.SERIES, study)
+
+
+def search_instances(
+    request: HttpRequest,
+    principal: Principal,
+    study: str | None = None,
+    series: str | None = None,
+) -> HttpResponseBase:
+    """`/instances`, `/studies/{study}/instances`, `/studies/{study}/series/{series}/instances`"""
+    return _search(request, principal, Level.INSTANCE, study, series)
+
+
+def _search(
+    request: HttpRequest,
+    principal: Principal,
+    level: Level,
+    study: str | None = None,
+    series: str | None = None,
+) -> HttpResponseBase:
+    permit(principal, Permission.VIEW_IMAGES)
+    offer, _ = choose(acceptable(request), _OFFERS)
+    asked = search_from(
+        request.META.get("QUERY_STRING", ""), level, always_included(level), study, series
+    )
+    base = base_url(request)
+    page = search(asked.query, principal)
+    if page.unsupported:
+        raise _unsupported([key.path[-1] for key in page.unsupported])
+    unwanted = unwanted_tags(
+        level, asked.asked_tags, study=study is not None, series=series is not None
+    )
+    found = [result(match, level, base, unwanted) for match in page]
+    warnings = [*asked.warnings, *_remaining(asked, len(found), principal)]
+    response = _answer(request, offer, found, base) if found else HttpResponse(status=204)
+    if warnings:
+        response["Warning"] = ", ".join(f'299 {base}: "{warning}"' for warning in warnings)
+    keep_private(response, "")
+    return response
+
+
+def _unsupported(tags: Sequence[int]) -> InvalidRequest:
+    """A key we cannot match by must not silently widen the answer."""
+    names = tuple(BY_TAG[tag].keyword if tag in BY_TAG else f"{tag:08X}" for tag in tags)
+    return InvalidRequest(
+        f"{', '.join(names)} cannot be used as a key in this search.", offending=names
+    )
+
+
+def _remaining(asked: Search, returned: int, principal: Principal) -> list[str]:
+    """The text of PS3.18 8.3.4.4.1, with the true number; nothing where all was returned."""
+    if returned < asked.limit:
+        return []
+    remaining = count(asked.query, principal) - asked.query.offset - returned
+    if remaining <= 0:
+        return []
+    return [f"There are {remaining} additional results that can be requested"]
+
+
+def _answer(
+    request: HttpRequest, offer: Offer, found: list[dict[str, Any]], base: str
+) -> HttpResponse:
+    if offer is _XML:
+        boundary = boundary_of(base, "search")
+        models = [native_dicom_model(each) for each in found]
+        parts = (Part(DICOM_XML, each["00081190"]["Value"][0], len(model), (model,))
+                 for each, model in zip(found, models, strict=True))
+        content, media_type = b"".join(body(boundary, parts)), content_type(boundary, DICOM_XML)
+    else:
+        content, media_type = orjson.dumps(found), offer.media_type
+    packed = len(content) > _WORTH_PACKING and accepts_gzip(request)
+    if packed:
+        content = zlib.compress(content, level=1, wbits=31)
+    response = HttpResponse(content, content_type=media_type)
+    if packed:
+        response["Content-Encoding"] = "gzip"
+    return response

@@ -1,0 +1,206 @@
+"""STOW-RS (PS3.18 10.5): store instances, and say truthfully what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apps.access.audit import actor_of
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.models import Instance
+from apps.dicomweb.links import base_url
+from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Offer, acceptable, choose
+from apps.dicomweb.stow_rs.multipart import PartCutOff
+from apps.dicomweb.stow_rs.peek import Uids
+from apps.dicomweb.stow_rs.receiving import (
+    CANNOT_UNDERSTAND,
+    DUPLICATE_INSTANCE,
+    MISMATCH,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    Handled,
+    receive_parts,
+)
+from apps.dicomweb.xml_model import native_dicom_model
+from apps.errors import InvalidRequest, NotAcceptable, OutOfResources
+from apps.events.log import NewEvent, record
+from apps.ingest import inbox
+from apps.ingest.models import QuarantinedInstance
+from apps.ingest.outcomes import Fate, Outcome
+from apps.storage.capacity import capacity
+
+INDEX_SECONDS: Final = 60.0
+"""How long an answer waits for the indexer; what is not indexed by then is safe all the same."""
+
+_MOST_WARNINGS: Final = 20
+_REASONS: Final = {
+    QuarantinedInstance.Reason.UNREADABLE.value: CANNOT_UNDERSTAND,
+    QuarantinedInstance.Reason.MISSING_UID.value: CANNOT_UNDERSTAND,
+    QuarantinedInstance.Reason.OTHER_BYTES.value: DUPLICATE_INSTANCE,
+    QuarantinedInstance.Reason.OTHER_SERIES.value: MISMATCH,
+    QuarantinedInstance.Reason.OTHER_PATIENT.value: MISMATCH,
+    QuarantinedInstance.Reason.FAILED.value: PROCESSING_FAILURE,
+}
+
+
+def store_instances(
+    request: HttpRequest, principal: Principal, study: str | None = None
+) -> HttpResponseBase:
+    """Stores every instance of the body and answers when they are searchable."""
+    permit(principal, Permission.STORE_INSTANCES)
+    room = capacity()
+    if not room.accepts_instances:
+        raise OutOfResources(room.message)
+    handled: list[Handled] = []
+    try:
+        for part in receive_parts(request, principal, study):
+            handled.append(part)  # noqa: PERF402  what came before a break must not be lost
+    except PartCutOff:
+        _record_cut_off(principal, handled, study)
+        raise InvalidRequest(
+            f"The body ended too early. {len(handled)} complete parts before that were kept."
+        ) from None
+    if not handled:
+        raise InvalidRequest("The body holds no instance.")
+    if all(each.failure_reason == OUT_OF_RESOURCES for each in handled):
+        raise OutOfResources(handled[0].explanation)
+    return _answer(request, Report(handled), study)
+
+
+def _record_cut_off(principal: Principal, handled: Sequence[Handled], study: str | None) -> None:
+    inbox.ring()
+    payload = {"complete_parts": sum(1 for each in handled if each.inbox_name)}
+    record([NewEvent("StoreInterrupted", actor_of(principal), study or "", payload=payload)])
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An instance that is kept, and where it can be retrieved once it is indexed."""
+
+    uids: Uids
+    path: str
+
+
+class Report:
+    """What became of every part, after the indexer has spoken."""
+
+    def __init__(self, handled: Sequence[Handled]) -> None:
+        outcomes = inbox.outcome_of(
+            [each.inbox_name for each in handled if each.inbox_name], INDEX_SECONDS
+        )
+        places = _places(each.uids.sop_instance_uid for each in handled)
+        self.stored: list[Stored] = []
+        self.failed: list[tuple[Uids, int]] = []
+        self.sentences: list[str] = []
+        self.waiting = 0
+        for number, each in enumerate(handled, start=1):
+            self._add(number, each, outcomes.get(each.inbox_name), places)
+
+    def _add(
+        self, number: int, each: Handled, outcome: Outcome | None, places: dict[str, str]
+    ) -> None:
+        if outcome is None:
+            self.failed.append((each.uids, each.failure_reason))
+            self.sentences.append(f"Part {number}: {each.explanation}")
+        elif outcome.fate is Fate.QUARANTINED:
+            self.failed.append((each.uids, _REASONS.get(outcome.reason, PROCESSING_FAILURE)))
+            self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
+        else:
+            self.stored.append(Stored(each.uids, places.get(each.uids.sop_instance_uid, "")))
+            self.waiting += outcome.fate is Fate.WAITING
+
+    @property
+    def status(self) -> int:
+        """200 all stored, 202 some, 409 none (PS3.18 10.5.3.1)."""
+        if not self.stored:
+            return 409
+        return 202 if self.failed or self.waiting else 200
+
+    @property
+    def warnings(self) -> list[str]:
+        """Plain sentences for the Warning header, the first few of them."""
+        sentences = self.sentences[:_MOST_WARNINGS]
+        if self.waiting:
+            sentences.append(f"{self.waiting} instances are kept and will be searchable soon.")
+        return sentences
+
+    def dataset(self, base: str, study: str | None) -> dict[str, Any]:
+        """The Store Instances Response Module (PS3.18 table I.1-1) in DICOM JSON."""
+        studies = {each.path.split("/series/")[0] for each in self.stored if each.path}
+        if study is not None:
+            studies = {f"/studies/{study}"}
+        answer: dict[str, Any] = {}
+        if len(studies) == 1:
+            answer["00081190"] = {"vr": "UR", "Value": [base + studies.pop()]}
+        else:
+            answer["00081190"] = {"vr": "UR"}
+        if self.failed:
+            answer["00081198"] = {"vr": "SQ", "Value": [_failed(*each) for each in self.failed]}
+        if self.stored:
+            answer["00081199"] = {"vr": "SQ", "Value": [_stored(base, each) for each in self.stored]}
+        return answer
+
+
+def _places(uids: Iterable[str]) -> dict[str, str]:
+    """The path of each instance that is indexed, by SOP Instance UID."""
+    rows = Instance.objects.filter(sop_instance_uid__in=list(set(uids))).values_list(
+        "study__study_instance_uid", "series__series_instance_uid", "sop_instance_uid"
+    )
+    return {sop: f"/studies/{study}/series/{series}/instances/{sop}" for study, series, sop in rows}
+
+
+def _reference(uids: Uids) -> dict[str, Any]:
+    item: dict[str, Any] = {"00081150": {"vr": "UI"}, "00081155": {"vr": "UI"}}
+    if uids.sop_class_uid:
+        item["00081150"]["Value"] = [uids.sop_class_uid]
+    if uids.sop_instance_uid:
+        item["00081155"]["Value"] = [uids.sop_instance_uid]
+    return item
+
+
+def _failed(uids: Uids, reason: int) -> dict[str, Any]:
+    return {**_reference(uids), "00081197": {"vr": "US", "Value": [reason]}}
+
+
+def _stored(base: str, each: Stored) -> dict[str, Any]:
+    item = _reference(each.uids)
+    if each.path:
+        item["00081190"] = {"vr": "UR", "Value": [base + each.path]}
+    return item
+
+
+def _answer(request: HttpRequest, report: Report, study: str | None) -> HttpResponse:
+    dataset = report.dataset(base_url(request), study)
+    if _wants_xml(request):
+        response = HttpResponse(native_dicom_model(dataset), content_type=DICOM_XML)
+    else:
+        response = HttpResponse(orjson.dumps(dataset), content_type=DICOM_JSON)
+    response.status_code = report.status
+    response["Cache-Control"] = "no-store"
+    resource = dataset["00081190"].get("Value")
+    if resource and report.stored:
+        response["Location"] = resource[0]
+        response["Content-Location"] = resource[0]
+    if report.warnings:
+        response["Warning"] = ", ".join(
+            f'299 pacsweb "{_header_text(sentence)}"' for sentence in report.warnings
+        )
+    return response
+
+
+def _header_text(sentence: str) -> str:
+    plain = sentence.encode("ascii", "replace").decode("ascii")
+    return plain.replace("\\", "/").replace('"', "'").replace("\n", " ").replace("\r", " ")
+
+
+def _wants_xml(request: HttpRequest) -> bool:
+    """A store is never refused for its Accept: JSON unless XML is asked for."""
+    try:
+        offer, _ = choose(acceptable(request), (Offer(DICOM_JSON), Offer(DICOM_XML)))
+    except (NotAcceptable, InvalidRequest):
+        return False
+    return offer.media_type == DICOM_XML

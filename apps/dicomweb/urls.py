@@ -1,0 +1,49 @@
+"""The resources of the DICOMweb service, below `/dicom-web/` (PS3.18 section 10)."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.dicomweb.door import resource
+from apps.dicomweb.qido.views import search_instances, search_series, search_studies
+from apps.dicomweb.stow_rs.views import store_instances
+from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata
+from apps.dicomweb.wado_rs.frames import retrieve_frames
+from apps.dicomweb.wado_rs.instances import retrieve_instances
+from apps.dicomweb.wado_rs.metadata import retrieve_metadata
+from apps.dicomweb.wado_rs.rendered import retrieve_rendered, retrieve_thumbnail
+
+app_name = "dicomweb"
+
+_STUDY = "studies/<str:study>"
+_SERIES = f"{_STUDY}/series/<str:series>"
+_INSTANCE = f"{_SERIES}/instances/<str:instance>"
+_FRAMES = f"{_INSTANCE}/frames/<str:frames>"
+
+urlpatterns = [
+    # The busiest first.
+    path(_FRAMES, resource(GET=retrieve_frames), name="frames"),
+    path(f"{_SERIES}/metadata", resource(GET=retrieve_metadata), name="series-metadata"),
+    path(f"{_INSTANCE}/metadata", resource(GET=retrieve_metadata), name="instance-metadata"),
+    path(f"{_STUDY}/metadata", resource(GET=retrieve_metadata), name="study-metadata"),
+    path("studies", resource(GET=search_studies, POST=store_instances), name="studies"),
+    path(f"{_STUDY}/series", resource(GET=search_series), name="study-series"),
+    path(f"{_STUDY}/instances", resource(GET=search_instances), name="study-instances"),
+    path(f"{_SERIES}/instances", resource(GET=search_instances), name="series-instances"),
+    path("series", resource(GET=search_series), name="series-search"),
+    path("instances", resource(GET=search_instances), name="instances-search"),
+    path(_STUDY, resource(GET=retrieve_instances, POST=store_instances), name="study"),
+    path(_SERIES, resource(GET=retrieve_instances), name="series"),
+    path(_INSTANCE, resource(GET=retrieve_instances), name="instance"),
+    path(
+        f"{_INSTANCE}/bulkdata/<path:element>", resource(GET=retrieve_bulkdata), name="bulkdata"
+    ),
+    path(f"{_FRAMES}/rendered", resource(GET=retrieve_rendered), name="frames-rendered"),
+    path(f"{_FRAMES}/thumbnail", resource(GET=retrieve_thumbnail), name="frames-thumbnail"),
+    path(f"{_INSTANCE}/rendered", resource(GET=retrieve_rendered), name="instance-rendered"),
+    path(f"{_INSTANCE}/thumbnail", resource(GET=retrieve_thumbnail), name="instance-thumbnail"),
+    path(f"{_SERIES}/rendered", resource(GET=retrieve_rendered), name="series-rendered"),
+    path(f"{_SERIES}/thumbnail", resource(GET=retrieve_thumbnail), name="series-thumbnail"),
+    path(f"{_STUDY}/rendered", resource(GET=retrieve_rendered), name="study-rendered"),
+    path(f"{_STUDY}/thumbnail", resource(GET=retrieve_thumbnail), name="study-thumbnail"),
+]

@@ -1,0 +1,183 @@
+"""`/frames/{list}` (PS3.18 10.4.1.1.6): one range read a frame, decoded only where it must be.
+
+Media types and default Transfer Syntaxes are those of PS3.18 tables 8.7.3-5 and 8.7.3-6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from django.http import HttpRequest, HttpResponseBase
+
+from apps.access.audit import view_event
+from apps.access.principals import Principal
+from apps.dicom.frames import FrameTable
+from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from apps.dicomweb.links import base_url
+from apps.dicomweb.negotiation import OCTET_STREAM, MediaRange, acceptable
+from apps.dicomweb.wado_rs.parts import (
+    Part,
+    body,
+    boundary_of,
+    content_type,
+    if_none_match,
+    not_modified,
+    streamed_response,
+    whole_response,
+)
+from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
+from apps.retrieve.frames import check_frame_number, frame_table_of, stored_frame
+from apps.retrieve.locations import Location, location_of
+from apps.retrieve.transcoding import (
+    as_it_is,
+    outgoing_syntax,
+    syntax_for_browser,
+    transcoded_frame,
+)
+
+LONGEST_LIST: Final = 20_000
+# Larger answers are streamed; smaller ones get a tag and byte ranges.
+WHOLE_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the answer's parts will be: payload type, Transfer Syntax, and one part or several."""
+
+    media_type: str
+    transfer_syntax_uid: str
+    multipart: bool
+
+    @property
+    def labelled(self) -> str:
+        """The part's Content-Type. Viewers take the Transfer Syntax from here and only here."""
+        return f"{self.media_type}; transfer-syntax={self.transfer_syntax_uid}"
+
+
+def retrieve_frames(
+    request: HttpRequest, principal: Principal, study: str, series: str, instance: str, frames: str
+) -> HttpResponseBase:
+    """The frames in the order asked, each as stored or in the syntax that was asked for."""
+    numbers = frame_numbers(frames)
+    location = location_of(principal, study, series, instance)
+    table = frame_table_of(location)
+    for number in numbers:
+        check_frame_number(table, number)
+    plan = plan_for(request, location, single=len(numbers) == 1)
+    view_event(principal, "StudyViewed", study)
+    etag = f'"{location.digest[:32]}-{plan.transfer_syntax_uid}-{frames[:64]}-{plan.multipart:d}"'
+    tagged = len(frames) <= 64
+    if tagged and if_none_match(request, etag):
+        return not_modified(etag)
+    if not plan.multipart:
+        data = outgoing_frame(location, table, numbers[0], plan)
+        return whole_response(request, (data,), plan.labelled, etag)
+    return _multipart(request, location, table, numbers, plan, etag if tagged else "")
+
+
+def all_frames(request: HttpRequest, location: Location) -> HttpResponseBase:
+    """Encapsulated Pixel Data as bulk data: every frame a part (PS3.18 8.7.3.3)."""
+    table = frame_table_of(location)
+    plan = plan_for(request, location, single=table.count == 1)
+    return _multipart(request, location, table, range(1, table.count + 1), plan, "")
+
+
+def _multipart(
+    request: HttpRequest,
+    location: Location,
+    table: FrameTable,
+    numbers: Sequence[int],
+    plan: Plan,
+    etag: str,
+) -> HttpResponseBase:
+    boundary = boundary_of(location.digest, plan.labelled, ",".join(map(str, numbers)))
+    whole_type = content_type(boundary, plan.media_type)
+    base = f"{base_url(request)}{location.path}/frames/"
+
+    def part(number: int) -> Part:
+        data = outgoing_frame(location, table, number, plan)
+        return Part(plan.labelled, f"{base}{number}", len(data), (data,))
+
+    # The first frame is made before the answer begins: it shows whether there can be one.
+    parts = chain([part(numbers[0])], map(part, numbers[1:]))
+    if etag and _expected_bytes(table, numbers) <= WHOLE_BYTES:
+        return whole_response(request, body(boundary, parts), whole_type, etag)
+    return streamed_response(body(boundary, parts), whole_type)
+
+
+def _expected_bytes(table: FrameTable, numbers: Sequence[int]) -> int:
+    return sum(length for number in numbers for _, length in table.fragments(number - 1))
+
+
+def frame_numbers(text: str) -> list[int]:
+    """`1,5,3` as numbers in the order given. Raises InvalidRequest."""
+    pieces = text.split(",")
+    if len(pieces) > LONGEST_LIST:
+        raise InvalidRequest("Too many frames in one request.", offending=("frames",))
+    if not all(piece.isascii() and piece.isdigit() and len(piece) < 10 for piece in pieces):
+        raise InvalidRequest(
+            "The frame list must be whole numbers with commas between them.", offending=("frames",)
+        )
+    return [int(piece) for piece in pieces]
+
+
+def plan_for(request: HttpRequest, location: Location, *, single: bool) -> Plan:
+    """The first entry of the acceptable set that can be served. Raises NotAcceptable."""
+    browser = "Mozilla/" in request.META.get("HTTP_USER_AGENT", "")
+    for entry in acceptable(request):
+        plan = _plan(entry, location, single=single, browser=browser)
+        if plan is not None:
+            return plan
+    stored = transfer_syntax(location.transfer_syntax_uid)
+    raise NotAcceptable(
+        f"Frames of this instance are stored as {stored.media_type} ({stored.uid}); ask for "
+        'multipart/related; type="application/octet-stream"; transfer-syntax=*.'
+    )
+
+
+def _plan(entry: MediaRange, location: Location, *, single: bool, browser: bool) -> Plan | None:
+    stored_uid = location.transfer_syntax_uid
+    multipart = entry.multipart or entry.media_type == "*/*"
+    if not multipart and not single:
+        return None
+    if entry.transfer_syntax == "*":
+        target = syntax_for_browser(location) if browser else outgoing_syntax(stored_uid)
+    else:
+        target = entry.transfer_syntax or _default_syntax(entry, stored_uid)
+    if target not in {outgoing_syntax(stored_uid), EXPLICIT_VR_LITTLE_ENDIAN}:
+        return None
+    own_type = transfer_syntax(target).media_type
+    media_type = own_type if entry.part_type in {"*/*", own_type} else OCTET_STREAM
+    return Plan(media_type, target, multipart) if entry.covers(media_type) else None
+
+
+def _default_syntax(entry: MediaRange, stored_uid: str) -> str:
+    """No `transfer-syntax`: Explicit VR Little Endian, but what is lossy stays (PS3.18 8.7.3.4).
+
+    An entry that names the stored image type gets the stored bytes: its own default would be
+    another syntax of the same type, and nobody gains by recompressing.
+    """
+    stored = transfer_syntax(stored_uid)
+    if stored.encapsulated and entry.part_type == stored.media_type:
+        return stored_uid
+    if stored.lossy and entry.part_type == "*/*":
+        return stored_uid
+    return EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def outgoing_frame(location: Location, table: FrameTable, number: int, plan: Plan) -> bytes:
+    """One frame in the planned syntax. Raises NotAcceptable when its pixels cannot be decoded."""
+    data = stored_frame(location, table, number)
+    if as_it_is(location, table, number, plan.transfer_syntax_uid):
+        return data
+    try:
+        return transcoded_frame(location, table, number, data, plan.transfer_syntax_uid)
+    except UnsupportedPixels as failure:
+        raise NotAcceptable(
+            "This frame cannot be decoded here; ask for transfer-syntax=* to get it as stored.",
+            detail=failure.message,
+        ) from failure
+

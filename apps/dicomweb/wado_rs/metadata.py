@@ -1,0 +1,107 @@
+"""`/metadata` (PS3.18 10.4.1.1.2): stored fragments, joined; compressed bytes are never unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apps.access.audit import view_event
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.fragments import join_gzip, join_plain, plain
+from apps.dicomweb.links import base_url
+from apps.dicomweb.negotiation import (
+    DICOM_JSON,
+    DICOM_XML,
+    Offer,
+    accepts_gzip,
+    acceptable,
+    choose,
+)
+from apps.dicomweb.wado_rs.parts import (
+    Part,
+    body,
+    boundary_of,
+    content_type,
+    if_none_match,
+    keep_private,
+    not_modified,
+    streamed_response,
+)
+from apps.dicomweb.xml_model import native_dicom_model
+from apps.errors import NotFound
+from apps.retrieve.metadata import TAGGED_INSTANCES, fragments_of, tag_of
+
+_JSON = Offer(DICOM_JSON)
+_PLAIN_JSON = Offer("application/json")
+_XML = Offer(DICOM_XML, multipart=True)
+
+
+def retrieve_metadata(
+    request: HttpRequest,
+    principal: Principal,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
+) -> HttpResponseBase:
+    """The metadata of a study, series or instance as DICOM JSON or Native DICOM Model XML."""
+    permit(principal, Permission.VIEW_IMAGES)
+    offer, _ = choose(acceptable(request), (_JSON, _XML, _PLAIN_JSON))
+    fragments = fragments_of(principal, study, series, instance)
+    first = list(islice(fragments, TAGGED_INSTANCES))
+    if not first:
+        raise NotFound("There is no such study, series or instance.")
+    view_event(principal, "StudyViewed", study)
+    rest = next(fragments, None)
+    if rest is not None:
+        return _untagged(request, offer, chain(first, [rest], fragments))
+    base = base_url(request)
+    packed = accepts_gzip(request)
+    etag = tag_of(first, base, offer.label, str(packed))
+    if if_none_match(request, etag):
+        return not_modified(etag)
+    response = _joined(first, offer, base, packed=packed)
+    keep_private(response, etag)
+    return response
+
+
+def _joined(fragments: list[bytes], offer: Offer, base: str, *, packed: bool) -> HttpResponse:
+    if offer is _XML:
+        boundary, chunks = _xml(fragments, base)
+        return HttpResponse(b"".join(chunks), content_type=content_type(boundary, DICOM_XML))
+    join = join_gzip if packed else join_plain
+    content = b"".join(join(fragments, base.encode()))
+    response = HttpResponse(content, content_type=offer.media_type)
+    if packed:
+        response["Content-Encoding"] = "gzip"
+    return response
+
+
+def _untagged(
+    request: HttpRequest, offer: Offer, fragments: Iterable[bytes]
+) -> HttpResponseBase:
+    """Very many instances: streamed as they come from the database."""
+    base = base_url(request)
+    if offer is _XML:
+        boundary, chunks = _xml(fragments, base)
+        return streamed_response(chunks, content_type(boundary, DICOM_XML))
+    packed = accepts_gzip(request)
+    join = join_gzip if packed else join_plain
+    response = streamed_response(join(fragments, base.encode()), offer.media_type)
+    if packed:
+        response["Content-Encoding"] = "gzip"
+    return response
+
+
+def _xml(fragments: Iterable[bytes], base: str) -> tuple[str, Iterator[bytes]]:
+    """One part per instance (PS3.18 8.7.3.2): parsed from the JSON, without touching a file."""
+    boundary = boundary_of(base, "metadata")
+
+    def parts() -> Iterator[Part]:
+        for fragment in fragments:
+            model = native_dicom_model(orjson.loads(plain(fragment, base.encode())))
+            yield Part(DICOM_XML, base, len(model), (model,))
+
+    return boundary, body(boundary, parts())

@@ -1,0 +1,36 @@
+"""Whole instances on their way out: our own File Meta, then the data set as stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from apps.dicom.part10 import file_meta
+from apps.retrieve.locations import Location
+from apps.storage.stores import blob_store
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInstance:
+    """A Part 10 stream of known length."""
+
+    transfer_syntax_uid: str
+    length: int
+    chunks: Iterator[bytes]
+
+
+def as_stored(location: Location) -> OutgoingInstance:
+    """The instance in its stored Transfer Syntax, without the provenance we keep in File Meta."""
+    head = file_meta(
+        sop_class_uid=location.sop_class_uid,
+        sop_instance_uid=location.sop_instance_uid,
+        transfer_syntax_uid=location.transfer_syntax_uid,
+        provenance=None,
+    )
+    dataset_length = location.size_bytes - location.dataset_offset
+
+    def chunks() -> Iterator[bytes]:
+        yield head
+        yield from blob_store().stream(location.blob_key, location.dataset_offset)
+
+    return OutgoingInstance(location.transfer_syntax_uid, len(head) + dataset_length, chunks())

@@ -1,0 +1,160 @@
+"""Where an instance's bytes lie: one indexed query, remembered for a few seconds per principal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.selectors import instances_of
+from apps.dicom.frames import FrameTable
+from apps.dicom.transfer_syntaxes import transfer_syntax
+from apps.errors import NotFound
+
+# Long enough for the frames of one scroll, short enough for a deletion or a lost right to count.
+REMEMBERED_SECONDS = 10.0
+REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One stored instance: its UIDs, its blob, and where its data set and frames begin."""
+
+    key: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    blob_key: str
+    size_bytes: int
+    dataset_offset: int
+    dataset_sha256: bytes
+    packed_frames: bytes | None
+
+    @property
+    def frames(self) -> FrameTable | None:
+        """The frame table, None for objects without pixel data."""
+        return None if self.packed_frames is None else FrameTable.from_bytes(self.packed_frames)
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether Pixel Data is a sequence of fragments (PS3.5 A.4)."""
+        return transfer_syntax(self.transfer_syntax_uid).encapsulated
+
+    @property
+    def path(self) -> str:
+        """The instance's path below the service's base URL."""
+        return (
+            f"/studies/{self.study_instance_uid}/series/{self.series_instance_uid}"
+            f"/instances/{self.sop_instance_uid}"
+        )
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the data set in hexadecimal: what makes this instance's bytes these."""
+        return self.dataset_sha256.hex()
+
+
+_FIELDS = (
+    "pk",
+    "study__study_instance_uid",
+    "series__series_instance_uid",
+    "sop_instance_uid",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "blob_key",
+    "size_bytes",
+    "dataset_offset",
+    "dataset_sha256",
+    "frame_table__packed",
+)
+
+
+def locations_of(
+    principal: Principal,
+    study_instance_uid: str,
+    series_instance_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+) -> Iterator[Location]:
+    """The instances in series and instance order, streamed; empty where nothing is visible."""
+    rows = instances_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid)
+    for row in rows.values_list(*_FIELDS).iterator(chunk_size=500):
+        yield _location(row)
+
+
+def _location(row: tuple[object, ...]) -> Location:
+    *plain, sha256, packed = row
+    return Location(  # type: ignore[call-arg]
+        *plain,  # type: ignore[arg-type]
+        bytes(sha256),  # type: ignore[call-overload]
+        None if packed is None else bytes(packed),  # type: ignore[call-overload]
+    )
+
+
+class _Remembered:
+    """A bounded memory of locations, shared by the threads of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: OrderedDict[tuple[str, ...], tuple[float, Location]] = OrderedDict()
+
+    def get(self, key: tuple[str, ...]) -> Location | None:
+        with self._lock:
+            row = self._rows.get(key)
+        if row is None or row[0] < time.monotonic():
+            return None
+        return row[1]
+
+    def put(self, rows: Iterable[tuple[tuple[str, ...], Location]]) -> None:
+        until = time.monotonic() + REMEMBERED_SECONDS
+        with self._lock:
+            for key, location in rows:
+                self._rows[key] = (until, location)
+                self._rows.move_to_end(key)
+            while len(self._rows) > REMEMBERED:
+                self._rows.popitem(last=False)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._rows.clear()
+
+
+_remembered = _Remembered()
+
+
+def forget_locations() -> None:
+    """Forgets what this process remembers: after a blob was found missing, and in tests."""
+    _remembered.forget()
+
+
+def location_of(
+    principal: Principal, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+) -> Location:
+    """One instance. Raises NotFound for what is absent or not to be seen by this principal.
+
+    The memory is kept per principal, so that it never tells one what only another may know.
+    """
+    permit(principal, Permission.VIEW_IMAGES)
+    key = (
+        principal.kind.value,
+        principal.name,
+        study_instance_uid,
+        series_instance_uid,
+        sop_instance_uid,
+    )
+    known = _remembered.get(key)
+    if known is not None:
+        return known
+    found = next(
+        locations_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid), None
+    )
+    if found is None:
+        raise NotFound("There is no such instance.")
+    _remembered.put([(key, found)])
+    return found
+
+

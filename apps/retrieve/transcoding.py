@@ -1,0 +1,57 @@
+"""Frames in another Transfer Syntax than stored: only where the stored one must not or cannot go."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apps.dicom.frames import FrameTable
+from apps.dicom.pixels import (
+    BROWSER_TABLE,
+    PixelDescription,
+    browser_transfer_syntax,
+    transcode_frame,
+)
+from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from apps.retrieve.locations import Location
+from apps.retrieve.metadata import dicom_json_of
+
+_SUSPECTS: Final = frozenset[str]().union(*(row.transfer_syntax_uids for row in BROWSER_TABLE))
+
+
+def outgoing_syntax(stored_uid: str) -> str:
+    """What stored frames are called on the wire.
+
+    Native frames are Explicit VR Little Endian whatever was around them: Implicit VR, deflated and
+    Big Endian are never sent (PS3.18 8.7.3.4). Encapsulated ones keep their own syntax.
+    """
+    return stored_uid if transfer_syntax(stored_uid).encapsulated else EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def syntax_for_browser(location: Location) -> str:
+    """`outgoing_syntax`, unless the viewer's decoders are known to get such frames wrong."""
+    if location.transfer_syntax_uid in _SUSPECTS:
+        needed = browser_transfer_syntax(description_of(location))
+        if needed is not None:
+            return needed[0]
+    return outgoing_syntax(location.transfer_syntax_uid)
+
+
+def description_of(location: Location) -> PixelDescription:
+    """The Image Pixel Module from stored metadata. Raises UnsupportedPixels where it is no image."""
+    return PixelDescription.from_json(dicom_json_of(location.key), location.transfer_syntax_uid)
+
+
+def as_it_is(location: Location, table: FrameTable, number: int, target_uid: str) -> bool:
+    """True when the stored bytes of a frame already are what the target syntax says."""
+    if transfer_syntax(location.transfer_syntax_uid).big_endian or table.bit_offset(number - 1):
+        return False
+    return outgoing_syntax(location.transfer_syntax_uid) == target_uid
+
+
+def transcoded_frame(
+    location: Location, table: FrameTable, number: int, data: bytes, target_uid: str
+) -> bytes:
+    """Frame `number` (from 1) in the target syntax. Raises UnsupportedPixels."""
+    return transcode_frame(
+        data, description_of(location), target_uid, bit_offset=table.bit_offset(number - 1)
+    )
