@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 
 @register(Tags.security, deploy=True)
@@ -58,7 +59,7 @@ def embedded_defaults(**_: Any) -> list[CheckMessage]:
     )
     if not environment.public_url:
         found.append(
-            Warning(
+            checks.Warning(
                 "No public URL is set; links in DICOMweb answers follow the request.",
                 hint="Set PACSWEB_PUBLIC_URL.",
                 id="pacsweb.W001",

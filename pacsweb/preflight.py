@@ -16,6 +16,8 @@ from pacsweb.processes import run_folder
 from pacsweb.redis_server import NoRedisServer, binary
 from pacsweb.settings.environment import Environment
 
+_HIGHEST_PORT = 65535
+
 
 class NotReady(Exception):
     """The product cannot start here; the message is one sentence for the person who tried."""
@@ -74,7 +76,7 @@ def _lock(folder: Path) -> IO[str]:
 
 
 def _check_port(address: str, port: int, what: str, variable: str) -> None:
-    if not 0 < port < 65536:
+    if not 0 < port <= _HIGHEST_PORT:
         raise NotReady(f"{variable} must be a port between 1 and 65535, not {port}.")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -77,12 +77,14 @@ def supervisor_configuration(environment: Environment) -> str:
     folder = run_folder(environment)
     rows = processes(environment)
     sections = [
-        "[supervisord]\nnodaemon = true\nsilent = false\nlogfile = /dev/null\n"
-        "logfile_maxbytes = 0\nloglevel = warn\nminfds = 1024\n"
-        f"directory = {_escape(str(PROJECT_ROOT))}\n"
-        f"pidfile = {_escape(str(folder / 'supervisord.pid'))}\n"
-        f"childlogdir = {_escape(str(folder))}\n"
-        f"user = {pwd.getpwuid(os.getuid()).pw_name}\n"
+        (
+            "[supervisord]\nnodaemon = true\nsilent = false\nlogfile = /dev/null\n"
+            "logfile_maxbytes = 0\nloglevel = warn\nminfds = 1024\n"
+            f"directory = {_escape(str(PROJECT_ROOT))}\n"
+            f"pidfile = {_escape(str(folder / 'supervisord.pid'))}\n"
+            f"childlogdir = {_escape(str(folder))}\n"
+            f"user = {pwd.getpwuid(os.getuid()).pw_name}\n"
+        )
     ]
     others = [row.name for row in rows if row.name != "redis"]
     if len(others) < len(rows):

@@ -122,10 +122,10 @@ _CHECKS: tuple[tuple[str, Callable[[], list[Part]]], ...] = (
 
 
 def _ask(name: str, check: Callable[[], list[Part]]) -> list[Part]:
-    """The check's parts; a check that fails in a way nobody foresaw is a part that does not serve."""
+    """The check's parts; a failure nobody foresaw is a part that does not serve."""
     try:
         return check()
-    except Exception:
+    except Exception:  # noqa: BLE001 - it is logged, and told as a part that does not serve
         _log.exception("The readiness check of %s failed.", name)
         return [Part(name, serves=False, state="failed")]
 

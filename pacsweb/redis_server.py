@@ -17,7 +17,6 @@ from pathlib import Path
 
 from pacsweb.settings.environment import Environment
 
-
 # The first that can be told to leave its process title alone.
 _OLDEST = (6, 2)
 

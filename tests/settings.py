@@ -9,7 +9,7 @@ import tempfile
 
 _FOLDER = tempfile.mkdtemp(prefix="pacsweb-test-")
 # Tests make folders other users must reach (PostgreSQL does not run as root).
-os.chmod(_FOLDER, 0o755)
+os.chmod(_FOLDER, 0o755)  # noqa: PTH101 - before anything else is imported
 _OWNER = os.getpid()
 
 

@@ -117,7 +117,7 @@ def database_from_url(url: str) -> dict[str, Any]:
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": query,
         }
-    refuse(
+    return refuse(
         "PACSWEB_DATABASE_URL must begin with sqlite:/// or postgresql://, "
         f"not with {parts.scheme or 'nothing'}."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
+_LONGEST_SOCKET_PATH = 100
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -108,7 +109,7 @@ def read_environment() -> Environment:
     data_dir = Path(_text("PACSWEB_DATA_DIR", str(PROJECT_ROOT / "data"))).expanduser().resolve()
     # A unix socket path is limited to 107 bytes; long data folders get a short one elsewhere.
     socket = data_dir / "run" / "redis.sock"
-    if len(os.fsencode(socket)) > 100:
+    if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
         import hashlib
         import tempfile
 

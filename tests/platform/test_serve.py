@@ -109,6 +109,7 @@ def _serve(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]
         [sys.executable, str(PROJECT_ROOT / "manage.py"), "serve", "--skip-static"],
         env={**inherited, **defaults, **environment},
         cwd=PROJECT_ROOT,
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -174,7 +173,7 @@ def _ready(address: str, port: int) -> bool:
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException, socket.timeout):
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
