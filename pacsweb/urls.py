@@ -10,4 +10,5 @@ urlpatterns = [
     path("", include("apps.access.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("apps.api.urls")),
+    path("dicom-web/", include("apps.dicomweb.urls")),
 ]
