@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from apps.dicom.part10 import file_meta, read_file_meta
+from apps.dicom.element_shapes import ITEM, ITEM_END, SEQUENCE_END
 from apps.dicom.reader import InstanceReader
-from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from apps.errors import UnreadableInstance
 
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _STUDY: Final = 0x0020000D
-_MOST_INFLATED: Final = 8 << 20
+_WANTED: Final = frozenset({_SOP_CLASS, _SOP_INSTANCE, _STUDY})
+_DEPTH: Final = {ITEM: 1, ITEM_END: -1, SEQUENCE_END: 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +45,18 @@ def uids_in(head: bytes) -> Uids:
     """The UIDs in the first bytes of an instance; those of the data set before those of File Meta."""
     found: dict[int, str] = {}
     try:
-        meta = read_file_meta(head)
-        found = {_SOP_CLASS: meta.sop_class_uid, _SOP_INSTANCE: meta.sop_instance_uid}
-        if transfer_syntax(meta.transfer_syntax_uid).deflated:
-            head = _inflated(head, meta.dataset_offset)
-        for element in InstanceReader(_Bytes(head)).elements():
-            if element.depth == 0 and element.tag in {_SOP_CLASS, _SOP_INSTANCE, _STUDY}:
-                found[element.tag] = element.value.strip(" \0")
-            if element.depth == 0 and element.tag >= _STUDY:
+        reader = InstanceReader(_Bytes(head))
+        found = {
+            _SOP_CLASS: reader.meta.sop_class_uid,
+            _SOP_INSTANCE: reader.meta.sop_instance_uid,
+        }
+        depth = 0
+        for shape, _, _, raw in reader.walk():
+            depth += _DEPTH.get(shape.role, 0)
+            if depth == 0 and shape.tag in _WANTED and raw:
+                found[shape.tag] = raw.decode("latin-1").strip(" \0")
+            if depth == 0 and shape.tag >= _STUDY and shape.role not in _DEPTH:
                 break
     except UnreadableInstance:
         pass  # cut off here, or not DICOM at all: the indexer says which, with the whole object
     return Uids(found.get(_SOP_CLASS, ""), found.get(_SOP_INSTANCE, ""), found.get(_STUDY, ""))
-
-
-def _inflated(head: bytes, dataset_offset: int) -> bytes:
-    try:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        dataset = inflater.decompress(head[dataset_offset:], _MOST_INFLATED)
-    except zlib.error:
-        raise UnreadableInstance("The deflated data set is damaged.") from None
-    plain = file_meta(
-        sop_class_uid="",
-        sop_instance_uid="",
-        transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-        provenance=None,
-    )
-    return plain + dataset

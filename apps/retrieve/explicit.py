@@ -1,0 +1,141 @@
+"""A data set rewritten in Explicit VR Little Endian (PS3.5 A.2), values untouched.
+
+The walk over the stored elements becomes a list of segments: bytes we write, and ranges of the
+blob that go out as they are. So the length is known before the first byte leaves, and memory stays
+flat. Group lengths are left out; sequences and items get undefined length.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import pack
+from typing import Final
+
+from apps.dicom.element_shapes import (
+    ITEM,
+    ITEM_END,
+    KNOWN_VRS,
+    PIXELS,
+    SEQUENCE_END,
+    Encoding,
+    Shape,
+)
+from apps.dicom.elements import ElementWalk
+from apps.dicom.frames import RandomAccess
+from apps.errors import UnsupportedPixels
+
+LONGEST_VALUE: Final = 0xFFFFFFFE
+_LONGEST_SHORT: Final = 0xFFFE
+_UNDEFINED: Final = 0xFFFFFFFF
+_LONG_VRS: Final = frozenset(
+    {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+)
+_ZERO_PADDED: Final = frozenset({"OB", "UI", "UN"})
+_WORD_CODES: Final = {
+    **dict.fromkeys(("AT", "OW", "SS", "US"), "H"),
+    **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), "I"),
+    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), "Q"),
+}
+_ITEM: Final = pack("<HHI", 0xFFFE, 0xE000, _UNDEFINED)
+_ITEM_END: Final = pack("<HHI", 0xFFFE, 0xE00D, 0)
+_SEQUENCE_END: Final = pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes of the blob that go out as they are."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """The place of top-level Pixel Data: its value comes from elsewhere, frame by frame."""
+
+    length: int
+
+
+Segment = bytes | Range | Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class PixelValue:
+    """How top-level Pixel Data is to be written: VR and length in bytes, padding included."""
+
+    vr: str
+    length: int
+
+
+def header(tag: int, vr: str, length: int) -> bytes:
+    """The header of an element in Explicit VR Little Endian (PS3.5 7.1.2)."""
+    if vr in _LONG_VRS:
+        return pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0, length)
+    return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), length)
+
+
+def rewritten(
+    source: RandomAccess,
+    start: int,
+    encoding: Encoding,
+    *,
+    replaced: dict[int, tuple[str, bytes] | None],
+    pixels: PixelValue | None,
+) -> Iterator[Segment]:
+    """The data set from `start` on, as segments in order.
+
+    `replaced` has new VR and value, or None to leave it out, for top-level tags. With `pixels`
+    top-level Pixel Data becomes a header and a `Pixels` segment; without, its bytes go out as they
+    are. Raises UnsupportedPixels for what cannot be written so.
+    """
+    walk = ElementWalk(source, start, encoding)
+    depth = 0
+    for shape, offset, length, raw in walk:
+        if shape.role == ITEM:
+            depth += 1
+            yield _ITEM
+        elif shape.role == ITEM_END:
+            depth -= 1
+            yield _ITEM_END
+        elif shape.role == SEQUENCE_END:
+            yield _SEQUENCE_END
+        elif not depth and shape.tag in replaced:
+            change = replaced[shape.tag]
+            if change is not None:
+                yield header(shape.tag, change[0], len(change[1])) + change[1]
+        elif shape.role == PIXELS and not depth and pixels is not None:
+            yield header(shape.tag, pixels.vr, pixels.length)
+            yield Pixels(pixels.length)
+        elif shape.vr == "SQ":
+            yield header(shape.tag, "SQ", _UNDEFINED)
+        elif shape.tag & 0xFFFF or shape.tag >> 16 == 0:
+            yield from _value(source, walk, shape, Range(offset, length), raw)
+    if walk.truncated_in is not None:
+        raise UnsupportedPixels("The object is cut off; it can be had as stored only.")
+
+
+def _value(
+    source: RandomAccess, walk: ElementWalk, shape: Shape, where: Range, raw: bytes | None
+) -> Iterator[Segment]:
+    if where.length < 0:
+        raise UnsupportedPixels("An encapsulated value inside a sequence cannot be rewritten.")
+    vr = shape.vr if shape.vr in KNOWN_VRS else "UN"
+    if walk.encoding.big_endian and vr in _WORD_CODES:
+        raw = _swapped(source.read_at(where.offset, where.length) if raw is None else raw, vr)
+    length = where.length + where.length % 2
+    if length > _LONGEST_SHORT and vr not in _LONG_VRS:
+        vr = "UN"  # PS3.5 6.2.2: what does not fit into 16 bits of length
+    yield header(shape.tag, vr, length)
+    yield where if raw is None else raw
+    if where.length % 2:
+        yield b"\0" if vr in _ZERO_PADDED else b" "
+
+
+def _swapped(raw: bytes, vr: str) -> bytes:
+    words = array.array(_WORD_CODES[vr])
+    rest = len(raw) % words.itemsize
+    words.frombytes(raw[: len(raw) - rest])
+    words.byteswap()
+    return words.tobytes() + raw[len(raw) - rest :]
