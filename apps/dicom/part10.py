@@ -147,6 +147,7 @@ def read_file_meta(head: bytes) -> FileMeta:
         transfer_syntax_uid = guessed
         if values:
             warnings.append("The File Meta Information names no Transfer Syntax.")
+            transfer_syntax_uid = guessed or IMPLICIT_VR_LITTLE_ENDIAN
     return FileMeta(
         sop_class_uid=_ui(values.get(0x0002, b"")),
         sop_instance_uid=_ui(values.get(0x0003, b"")),
@@ -164,7 +165,9 @@ def read_file_meta(head: bytes) -> FileMeta:
 def _start(head: bytes, warnings: list[str]) -> tuple[int, bool]:
     """Where group 0002 or the data set begins, and whether a preamble stands before it."""
     if head[128:_PREFIX_END] == b"DICM":
-        return _PREFIX_END, True
+        group_follows = head[_PREFIX_END : _PREFIX_END + 2] == b"\x02\0"
+        if group_follows or not looks_like(head, 0):
+            return _PREFIX_END, True
     if head[:4] == b"DICM":
         warnings.append("The file begins with DICM, without the 128 bytes before it.")
         return 4, False
@@ -197,7 +200,7 @@ def _group_0002(head: bytes, offset: int) -> tuple[dict[int, bytes], int]:
 
 
 def _after_stray_bytes(head: bytes, offset: int, warnings: list[str]) -> int:
-    """Where the first element begins: in files without File Meta a few bytes may stand before it."""
+    """Where the first element begins where no File Meta stands before it."""
     for stray in range(_STRAY_BYTES):
         if looks_like(head, offset + stray):
             if stray:

@@ -243,7 +243,8 @@ TABLE: Final[tuple[SopClass, ...]] = (
     row("1.2.840.10008.5.1.4.39.1",            "ColorPaletteStorage",                                                 "Color Palette Storage", "palette"),
     row("1.2.840.10008.5.1.4.43.1",            "GenericImplantTemplateStorage",                                       "Generic Implant Template Storage", "implant-template"),
     row("1.2.840.10008.5.1.4.44.1",            "ImplantAssemblyTemplateStorage",                                      "Implant Assembly Template Storage", "implant-template"),
-    row("1.2.840.10008.5.1.4.45.1",            "ImplantTemplateGroupStorage",                                         "Implant Template Group Storage", "implant-template"),)
+    row("1.2.840.10008.5.1.4.45.1",            "ImplantTemplateGroupStorage",                                         "Implant Template Group Storage", "implant-template"),
+)
 # fmt: on
 
 BY_UID: Final[dict[str, SopClass]] = {each.uid: each for each in TABLE}
