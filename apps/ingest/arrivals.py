@@ -6,8 +6,10 @@ import json
 import logging
 import traceback
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from apps.archive.actions.add_instances import NewInstance
+from apps.archive.columns import column_text
 from apps.archive.fragments import pack
 from apps.archive.identity import PatientIdentity
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
@@ -70,7 +72,7 @@ def arrive(file: SpoolFile) -> Arrival:
         return _refused(file, Quarantine(_Reason.UNREADABLE, _unreadable(error.message)))
     except (OSError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Whatever else a hostile file provokes is this file's matter, not the batch's.
         return _refused(file, failed(error))
 
@@ -87,24 +89,48 @@ _Reason = QuarantinedInstance.Reason
 
 def _arrival(file: SpoolFile, scan: InstanceScan) -> Arrival:
     provenance = _provenance(file, scan.meta)
-    attributes = scan.attributes
-    new = NewInstance(
-        attributes=attributes,
-        identity=PatientIdentity.of(attributes),
+    new = new_instance(
+        scan,
+        provenance,
+        blob_key=file.name.blob_key(INSTANCES),
+        size_bytes=file.name.size,
+        dataset_sha256=bytes.fromhex(file.name.dataset_sha256),
+        received_at=file.name.received_at,
+    )
+    return Arrival(
+        file,
+        provenance,
+        scan.transfer_syntax_uid,
+        scan.attributes,
+        new=new,
+        warnings=scan.warnings,
+    )
+
+
+def new_instance(
+    scan: InstanceScan,
+    provenance: Provenance,
+    *,
+    blob_key: str,
+    size_bytes: int,
+    dataset_sha256: bytes,
+    received_at: datetime,
+) -> NewInstance:
+    """What the archive needs of a scanned object."""
+    return NewInstance(
+        attributes=scan.attributes,
+        identity=PatientIdentity.of(scan.attributes),
         fragment=pack(scan.json),
         frame_table=None if scan.frames is None else scan.frames.to_bytes(),
         transfer_syntax_uid=scan.transfer_syntax_uid,
-        blob_key=file.name.blob_key(INSTANCES),
-        size_bytes=file.name.size,
+        blob_key=blob_key,
+        size_bytes=size_bytes,
         dataset_offset=scan.dataset_offset,
-        dataset_sha256=bytes.fromhex(file.name.dataset_sha256),
-        received_at=file.name.received_at,
-        source_ae_title=provenance.source_ae_title,
-        source_address=provenance.source_address,
-        source_door=provenance.door,
-    )
-    return Arrival(
-        file, provenance, scan.transfer_syntax_uid, attributes, new=new, warnings=scan.warnings
+        dataset_sha256=dataset_sha256,
+        received_at=received_at,
+        source_ae_title=column_text(provenance.source_ae_title),
+        source_address=column_text(provenance.source_address),
+        source_door=column_text(provenance.door),
     )
 
 

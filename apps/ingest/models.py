@@ -91,3 +91,20 @@ class ImportRefusal(models.Model):
 
     def __str__(self) -> str:
         return f"refusal {self.pk}"
+
+
+class IngestPolicy(models.Model):
+    """How the write path behaves. One row, primary key 1."""
+
+    study_quiet_seconds = models.PositiveIntegerField(
+        "a study is complete after (s)",
+        default=30,
+        help_text="A study counts as complete when nothing of it arrived for so many seconds. "
+        "When more arrives later, it is receiving again.",
+    )
+
+    class Meta:
+        verbose_name_plural = "ingest policy"
+
+    def __str__(self) -> str:
+        return "ingest policy"

@@ -19,6 +19,15 @@ INSTANCES: Final = "instances"
 QUARANTINE: Final = "quarantine"
 
 
+def used_keys(keys: Iterable[str]) -> set[str]:
+    """Those of the blob keys that some row points to."""
+    asked = list(keys)
+    used: set[str] = set()
+    for model in (Instance, QuarantinedInstance):
+        used.update(model.objects.filter(blob_key__in=asked).values_list("blob_key", flat=True))
+    return used
+
+
 class Fate(Enum):
     """Where an object stands."""
 

@@ -22,7 +22,7 @@ from typing import Final
 from django.conf import settings
 
 from apps.ingest.crash_points import crash_point
-from apps.storage.durable import make_folder, sync_folder
+from apps.storage.durable import make_folder, sync_folder, write_fully
 
 _NAME_PARTS: Final = 4
 _FOLDERS_MADE: set[Path] = set()
@@ -120,14 +120,22 @@ def make_ready(path: Path, descriptor: int, name: SpoolName) -> None:
     sync_folder(ready)
 
 
-def put_back(name: SpoolName, source: Path) -> None:
-    """Makes a file of the same disk wait again under its own name (links it into `ready/`)."""
-    ready = folder("ready")
+def take_back(chunks: Iterable[bytes], name: SpoolName, provenance: str = "") -> None:
+    """Makes the bytes of a blob wait under the name; durable when this returns.
+
+    `provenance` is for bytes that have no File Meta of ours.
+    """
+    path, descriptor = open_for_writing()
     try:
-        os.link(source, ready / str(name))
-    except FileExistsError:
-        return
-    sync_folder(ready)
+        write_fully(descriptor, chunks)
+        if provenance:
+            write_provenance(name, provenance)
+        make_ready(path, descriptor, name)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def waiting() -> list[SpoolName]:
@@ -195,9 +203,11 @@ def read_provenance(name: SpoolName) -> str:
         return ""
 
 
-def forget_provenance(name: SpoolName) -> None:
-    """Once the database has it."""
-    (folder("provenance") / str(name)).unlink(missing_ok=True)
+def forget_provenance(names: Iterable[SpoolName]) -> None:
+    """Once the database has it. One look at a folder that is nearly always empty."""
+    kept = {path.name for path in folder("provenance").iterdir()}
+    for name in kept.intersection(map(str, names)) if kept else ():
+        (folder("provenance") / name).unlink(missing_ok=True)
 
 
 def clean_writing(older_than: float = 60.0) -> int:

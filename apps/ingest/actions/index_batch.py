@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
 
 from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instances, identity_of
 from apps.archive.models import Instance, Series, Study
@@ -25,11 +27,13 @@ from apps.ingest.actions.quarantine_instances import quarantine_instances
 from apps.ingest.arrivals import Arrival, arrive, failed, refuse
 from apps.ingest.crash_points import crash_point
 from apps.ingest.models import QuarantinedInstance
-from apps.ingest.spool import SpoolFile
+from apps.ingest.outcomes import INSTANCES, QUARANTINE, used_keys
+from apps.ingest.spool import SpoolFile, SpoolName
 from apps.ingest.verdicts import AlreadyStored, Known, Quarantine, StoredInstance, decide
 from apps.storage.stores import blob_store
 
 _ATTEMPTS = 5
+_HAD_AN_EARLIER_RUN = timedelta(minutes=10)
 _LIMIT_EXCEEDED = "54"  # SQLSTATE class: this row is too much for the database
 
 
@@ -251,6 +255,22 @@ def _payload(members: Sequence[Arrival]) -> dict[str, object]:
 
 def _settle(arrivals: Sequence[Arrival]) -> None:
     spool.settle(arrival.file for arrival in arrivals)
-    for arrival in arrivals:
-        if arrival.new is None:
-            spool.forget_provenance(arrival.file.name)
+    spool.forget_provenance(arrival.file.name for arrival in arrivals)
+    _clear_strays([arrival.file.name for arrival in arrivals])
+
+
+def _clear_strays(names: Sequence[SpoolName]) -> None:
+    """Blobs that an earlier run placed for a file that then turned out to need none.
+
+    Only a file that had to wait long can have had such a run.
+    """
+    old = timezone.now() - _HAD_AN_EARLIER_RUN
+    keys = {
+        name.blob_key(kind)
+        for name in names
+        if name.received_at < old
+        for kind in (INSTANCES, QUARANTINE)
+    }
+    if keys:
+        for key in keys - used_keys(keys):
+            blob_store().delete(key)

@@ -1,0 +1,174 @@
+"""The durable spool: what is acknowledged waits, what is not leaves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from apps.dicom.part10 import Provenance, read_file_meta
+from apps.errors import OutOfResources
+from apps.ingest import inbox, spool
+from apps.ingest.spool import SpoolName
+from apps.storage import capacity as room
+from apps.storage.models import StoragePolicy
+
+FROM = Provenance("dimse", "CT1", "PACSWEB", "10.0.0.1", "2026-01-01T00:00:00+00:00")
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+pytestmark = pytest.mark.django_db
+
+
+def incoming() -> inbox.Incoming:
+    return inbox.receive(
+        FROM, sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax_uid=EXPLICIT
+    )
+
+
+def files(name: str) -> list[Path]:
+    return list(spool.folder(name).iterdir())
+
+
+def test_a_committed_object_waits_with_file_meta_of_ours_and_its_bytes_untouched(data_folders):
+    body = os.urandom(3_000_001)
+    with incoming() as arriving:
+        for start in range(0, len(body), 700_000):
+            arriving.write(memoryview(body)[start : start + 700_000])
+        name = arriving.commit()
+    (path,) = files("ready")
+    assert path.name == name
+    raw = path.read_bytes()
+    meta = read_file_meta(raw[:65536])
+    assert meta.provenance == FROM
+    assert (meta.sop_class_uid, meta.sop_instance_uid) == (CT, "1.2.3")
+    assert meta.transfer_syntax_uid == EXPLICIT
+    assert raw[meta.dataset_offset :] == body
+    parsed = SpoolName.parse(name)
+    assert str(parsed) == name
+    assert parsed.dataset_sha256 == hashlib.sha256(body).hexdigest()
+    assert parsed.size == len(raw)
+    assert files("writing") == []
+
+
+def test_an_object_that_was_not_committed_leaves_nothing(data_folders):
+    with incoming() as arriving:
+        arriving.write(b"half")
+        assert len(files("writing")) == 1
+    assert files("writing") == []
+    assert files("ready") == []
+    assert inbox.depth() == inbox.InboxDepth(0, 0, 0.0)
+
+
+def test_STO_12_below_the_watermark_nothing_is_written(data_folders):
+    StoragePolicy.objects.create(
+        pk=1, refuse_associations_below=100.0, refuse_instances_below=100.0
+    )
+    room.forget()
+    try:
+        with pytest.raises(OutOfResources, match="free"):
+            incoming()
+        with pytest.raises(OutOfResources, match="free"):
+            inbox.receive_part10(FROM, b"\0" * 200, [])
+        assert files("writing") == []
+        assert not room.capacity().accepts_associations
+        StoragePolicy.objects.filter(pk=1).update(refuse_instances_below=0.0)
+        room.forget()
+        assert room.capacity().accepts_instances
+        assert not room.capacity().accepts_associations
+        assert "new senders" in room.capacity().message
+    finally:
+        StoragePolicy.objects.all().delete()
+        room.forget()
+
+
+def test_a_part_10_stream_keeps_its_data_set_bytes(data_folders, corpus: Path):
+    source = corpus / "dicom" / "odd" / "1403-OB.dcm"
+    raw = source.read_bytes()
+    for cut in (200, 5000, len(raw)):
+        name = inbox.receive_part10(FROM, raw[:cut], [raw[cut : cut + 9], raw[cut + 9 :]])
+        stored = (spool.folder("ready") / name).read_bytes()
+        ours, theirs = read_file_meta(stored), read_file_meta(raw)
+        assert stored[ours.dataset_offset :] == raw[theirs.dataset_offset :]
+        assert ours.provenance == FROM
+        assert ours.transfer_syntax_uid == theirs.transfer_syntax_uid
+
+
+def test_what_is_no_dicom_is_kept_as_it_is_with_its_provenance_beside_it(data_folders):
+    name = inbox.receive_part10(FROM, b"not at all", [b" DICOM"])
+    assert (spool.folder("ready") / name).read_bytes() == b"not at all DICOM"
+    assert "CT1" in spool.read_provenance(SpoolName.parse(name))
+
+
+def test_depth_counts_files_bytes_and_age(data_folders):
+    names = []
+    for _ in range(3):
+        with incoming() as arriving:
+            arriving.write(b"x" * 100)
+            names.append(arriving.commit())
+    time.sleep(0.05)
+    depth = inbox.depth()
+    assert depth.files == 3
+    assert depth.bytes == sum(path.stat().st_size for path in files("ready"))
+    assert 0.05 <= depth.oldest_seconds < 5
+    assert [str(name) for name in spool.waiting()] == sorted(names) == names
+
+
+def test_what_a_dead_process_left_half_written_is_cleaned_and_nothing_else(data_folders):
+    alive = incoming()
+    alive.write(b"still writing")
+    dead = spool.folder("writing") / "left"
+    dead.write_bytes(b"half")
+    young = spool.folder("writing") / "young"
+    young.write_bytes(b"just made, not locked yet")
+    for path in [dead, *files("writing")]:
+        if path != young:
+            os.utime(path, (time.time() - 100,) * 2)
+    assert spool.clean_writing() == 1
+    assert not dead.exists()
+    assert young.exists()
+    assert len(alive.commit()) > 0
+
+
+def test_a_claim_excludes_others_until_released(data_folders):
+    with incoming() as arriving:
+        name = SpoolName.parse(arriving.commit())
+    held = spool.claim(name)
+    assert held is not None
+    assert spool.claim(name) is None
+    held.release()
+    held.release()
+    again = spool.claim(name)
+    assert again is not None
+    spool.settle([again])
+    assert spool.claim(name) is None
+    assert files("ready") == []
+
+
+def test_foreign_files_in_ready_are_left_alone(data_folders):
+    (spool.folder("ready") / "README").write_text("hello")
+    (spool.folder("ready") / "a-b-c-d").write_text("hello")
+    assert spool.waiting() == []
+
+
+def test_a_removed_inbox_is_made_again(data_folders):
+    incoming().abort()
+    spool.folder("writing").rmdir()
+    with incoming() as arriving:
+        arriving.commit()
+    assert len(files("ready")) == 1
+
+
+def test_100000_waiting_files_are_listed_fast(data_folders):
+    ready = spool.folder("ready")
+    sha = "0" * 64
+    for n in range(100_000):
+        os.close(os.open(ready / str(SpoolName(n, "aabbccdd", 1, sha)), os.O_CREAT | os.O_WRONLY))
+    started = time.process_time()
+    names = spool.waiting()
+    assert len(names) == 100_000
+    assert names[0].received_ns == 0
+    assert time.process_time() - started < 3
