@@ -65,7 +65,7 @@ class StudyAdmin(ReadOnlyAdmin):
     @admin.display(description="modalities")
     def modalities(self, row: Study) -> str:
         """Modalities in Study."""
-        return row.modalities_in_study.replace("\\", ", ")
+        return str(row.modalities_in_study).replace("\\", ", ")
 
     @admin.display(description="images")
     def images(self, row: Study) -> str:

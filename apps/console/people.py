@@ -45,7 +45,7 @@ class ApiTokenAdmin(AnyModelAdmin):
     readonly_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
     actions = ["revoke"]
 
-    def get_fields(self, _request: HttpRequest, row: Any = None) -> list[str]:
+    def get_fields(self, _request: HttpRequest, row: Any = None) -> list[Any]:
         """A new token needs three things; the rest shows afterwards."""
         asked = ["user", "name", "expires_at"]
         return asked if row is None else [*asked, *self.readonly_fields]

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from apps.console.today import today
@@ -65,7 +66,7 @@ class ConsoleSite(AdminSite):
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """The state of the node above the groups."""
         return super().index(request, {**(extra_context or {}), "today": today()})
 

@@ -54,7 +54,7 @@ def _disk() -> Figure:
 
 def _inbox() -> Figure:
     waiting = depth()
-    late = waiting.oldest_age_seconds > _LATE_SECONDS
+    late = waiting.oldest_seconds > _LATE_SECONDS
     note = "The oldest waits longer than a minute: the index worker may be stopped." if late else ""
     return Figure("Inbox", f"{waiting.files} waiting", "attention" if late else "calm", note)
 
