@@ -17,7 +17,7 @@ from apps.viewer.manifest import read_front_end
 @login_required
 @never_cache
 @ensure_csrf_cookie
-def front_end(request: HttpRequest, study_instance_uid: str = "") -> HttpResponse:
+def front_end(request: HttpRequest, **_address: str) -> HttpResponse:
     """The single page of list and viewer; without a log-in a redirect to /login/.
 
     The study is named in the address alone and read by the front end, so that this page holds

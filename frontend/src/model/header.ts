@@ -1,0 +1,87 @@
+/** Rows of the header inspector: folding, searching, comparing and copying. */
+
+import type { HeaderElement } from "../dicomweb/client";
+
+export interface HeaderRow extends HeaderElement {
+	/** Place in the stored order. */
+	readonly index: number;
+	/** Tags from the top to this element, items numbered; the same in two headers means the same element. */
+	readonly path: string;
+	/** True when elements follow that lie inside this one. */
+	readonly folds: boolean;
+}
+
+/** `(0010,0010)`; tags of items keep their own. */
+export function spellTag(tag: string): string {
+	return `(${tag.slice(0, 4)},${tag.slice(4)})`;
+}
+
+/** Adds paths and what folds. */
+export function headerRows(elements: readonly HeaderElement[]): HeaderRow[] {
+	const counts: Map<string, number>[] = [];
+	const trail: string[] = [];
+	return elements.map((element, index) => {
+		const { depth, tag } = element;
+		counts.length = depth + 1;
+		const seen = counts[depth] ?? new Map<string, number>();
+		counts[depth] = seen;
+		const nth = (seen.get(tag) ?? 0) + 1;
+		seen.set(tag, nth);
+		trail.length = depth;
+		trail[depth] = nth === 1 ? tag : `${tag}#${nth}`;
+		const next = elements[index + 1];
+		return { ...element, index, path: trail.join("/"), folds: (next?.depth ?? 0) > depth };
+	});
+}
+
+const haystack = (row: HeaderRow) =>
+	`${row.tag} ${spellTag(row.tag)} ${row.keyword} ${row.name} ${row.creator} ${row.value}`.toLowerCase();
+
+/** Rows to show: those of folded sequences left out; a search keeps matches and what they lie in. */
+export function visibleRows(
+	rows: readonly HeaderRow[],
+	folded: ReadonlySet<string>,
+	search: string,
+	keep: (row: HeaderRow) => boolean = () => true,
+): HeaderRow[] {
+	const wanted = search.trim().toLowerCase();
+	const filtering = wanted !== "" || rows.some((row) => !keep(row));
+	if (!filtering) {
+		let hiddenBelow = Number.POSITIVE_INFINITY;
+		return rows.filter((row) => {
+			if (row.depth > hiddenBelow) return false;
+			hiddenBelow = row.folds && folded.has(row.path) ? row.depth : Number.POSITIVE_INFINITY;
+			return true;
+		});
+	}
+	const shown = new Set<number>();
+	const parents: number[] = [];
+	rows.forEach((row, index) => {
+		parents.length = row.depth;
+		if (keep(row) && haystack(row).includes(wanted)) {
+			for (const parent of parents) shown.add(parent);
+			shown.add(index);
+		}
+		parents[row.depth] = index;
+	});
+	return rows.filter((_, index) => shown.has(index));
+}
+
+/** Paths whose value differs between two headers, or that only one of them has. */
+export function differingPaths(a: readonly HeaderRow[], b: readonly HeaderRow[]): Set<string> {
+	const values = (rows: readonly HeaderRow[]) => new Map(rows.map((row) => [row.path, row.value]));
+	const [left, right] = [values(a), values(b)];
+	const paths = new Set([...left.keys(), ...right.keys()]);
+	return new Set([...paths].filter((path) => left.get(path) !== right.get(path)));
+}
+
+/** One line an element, indented as nested. */
+export function asText(rows: readonly HeaderRow[]): string {
+	return rows
+		.map((row) => {
+			const length = row.length < 0 ? "undefined" : String(row.length);
+			const name = row.keyword || row.name;
+			return `${"  ".repeat(row.depth)}${spellTag(row.tag)} ${row.vr} ${length} ${name}: ${row.value}`;
+		})
+		.join("\n");
+}

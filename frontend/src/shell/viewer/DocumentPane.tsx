@@ -1,0 +1,120 @@
+import { useEffect, useMemo, useState } from "react";
+import { bulkData } from "../../dicomweb/client";
+import { inlineBinary, text } from "../../dicomweb/dicom-json";
+import type { DisplaySet } from "../../model/display-sets";
+import { ageOf, patientOf, readableDate, readableSex } from "../../model/patient";
+import { reportOf } from "../../model/report";
+import { Tag } from "../../model/tags";
+import { ReportPage } from "../../reports/ReportPage";
+import { Notice } from "../Notice";
+import { useSession, useViewer } from "./session-context";
+import { locate } from "./viewer-state";
+
+function ReportView({ displaySet }: { displaySet: DisplaySet }) {
+	const session = useSession();
+	const state = useViewer();
+	const instance = displaySet.instances[0] ?? {};
+	const report = useMemo(() => reportOf(instance), [instance]);
+	const patient = patientOf(instance);
+	const age = ageOf(patient, text(instance, Tag.StudyDate));
+	return (
+		<ReportPage
+			report={report}
+			patient={[
+				patient.name,
+				patient.id,
+				[readableDate(patient.birthDate), age && `(${age})`].filter(Boolean).join(" "),
+				readableSex(patient.sex),
+			]}
+			describe={(reference) => {
+				const found = locate(state, reference.sopInstanceUID, reference.frameNumber);
+				if (!found) return undefined;
+				const { displaySet: set, index } = found;
+				const series = [set.modality, set.seriesNumber]
+					.filter((part) => part !== undefined)
+					.join(" ");
+				return set.frames.length > 0 ? `${series}, image ${index + 1}` : series;
+			}}
+			open={(reference) => session.openReference(reference.sopInstanceUID, reference.frameNumber)}
+		/>
+	);
+}
+
+/** A PDF in the browser's own reader. */
+function PdfView({ displaySet }: { displaySet: DisplaySet }) {
+	const instance = displaySet.instances[0];
+	const [shown, setShown] = useState<{ url?: string; failure?: string }>({});
+	useEffect(() => {
+		const stopping = new AbortController();
+		let url: string | undefined;
+		const attribute = instance?.[Tag.EncapsulatedDocument];
+		const bytes = attribute?.BulkDataURI
+			? bulkData(attribute.BulkDataURI, stopping.signal)
+			: Promise.resolve(inlineBinary(attribute));
+		bytes.then(
+			(found) => {
+				if (stopping.signal.aborted) return;
+				if (!found) setShown({ failure: "The document holds no bytes." });
+				else {
+					const copy = new Uint8Array(found);
+					url = URL.createObjectURL(new Blob([copy], { type: "application/pdf" }));
+					setShown({ url });
+				}
+			},
+			(error: unknown) => {
+				if (!stopping.signal.aborted)
+					setShown({ failure: error instanceof Error ? error.message : String(error) });
+			},
+		);
+		return () => {
+			stopping.abort();
+			if (url) URL.revokeObjectURL(url);
+		};
+	}, [instance]);
+	if (shown.failure) return <Notice title="The document cannot be shown.">{shown.failure}</Notice>;
+	if (!shown.url) return <Notice title="Loading the document" />;
+	return (
+		<iframe className="pdf" src={shown.url} title={displaySet.description || "PDF document"} />
+	);
+}
+
+const CARD_WORDS: Readonly<Partial<Record<DisplaySet["kind"], string>>> = {
+	segmentation:
+		"Segmentations are stored and can be retrieved; they are not drawn over images yet.",
+	presentation: "It says how images are to be shown; it is stored, and not applied yet.",
+	radiotherapy: "Radiotherapy objects are stored and can be retrieved; they are not drawn yet.",
+	waveform: "Waveforms are stored and can be retrieved; they are not drawn yet.",
+	video: "Video is stored and can be retrieved; it is not played yet.",
+};
+
+function ObjectCard({ displaySet }: { displaySet: DisplaySet }) {
+	const session = useSession();
+	const instance = displaySet.instances[0] ?? {};
+	const lines = [
+		displaySet.description,
+		text(instance, Tag.Manufacturer),
+		readableDate(text(instance, Tag.ContentDate) || text(instance, Tag.StudyDate)),
+	].filter(Boolean);
+	return (
+		<Notice title={displaySet.className}>
+			<p>{lines.join(" · ")}</p>
+			<p>
+				{CARD_WORDS[displaySet.kind] ??
+					"This object has no picture to show. It is stored as it came."}
+			</p>
+			<button type="button" className="button" onClick={() => session.togglePanel("header")}>
+				Look into its header
+			</button>
+		</Notice>
+	);
+}
+
+/** Whatever is no stack of images. */
+export function DocumentPane({ displaySet }: { displaySet: DisplaySet }) {
+	if (displaySet.kind === "report") return <ReportView displaySet={displaySet} />;
+	const type = text(displaySet.instances[0] ?? {}, Tag.MIMETypeOfEncapsulatedDocument);
+	if (displaySet.kind === "document" && (type === "application/pdf" || type === "")) {
+		return <PdfView displaySet={displaySet} />;
+	}
+	return <ObjectCard displaySet={displaySet} />;
+}

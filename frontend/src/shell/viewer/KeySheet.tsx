@@ -1,0 +1,77 @@
+import * as Dialog from "@radix-ui/react-dialog";
+import { X } from "lucide-react";
+import { COMMANDS, keyName } from "./commands";
+import { useSession } from "./session-context";
+
+const MOUSE: readonly (readonly [string, string])[] = [
+	["Left button", "the chosen tool"],
+	["Middle button", "pan"],
+	["Right button", "zoom"],
+	["Wheel", "scroll through images"],
+	["Both buttons", "scroll fast"],
+	["Shift + wheel", "next series"],
+	["Ctrl + wheel", "zoom"],
+	["Double click", "single view and back"],
+];
+
+/** The sheet of keys. */
+export function KeySheet() {
+	const session = useSession();
+	const withKeys = COMMANDS.filter((command) => command.keys.length > 0);
+	const groups = [...new Set(withKeys.map((command) => command.group))];
+	return (
+		<Dialog.Root open onOpenChange={() => session.setDialog(undefined)}>
+			<Dialog.Portal>
+				<Dialog.Overlay className="scrim" />
+				<Dialog.Content className="dialog key-sheet" aria-describedby={undefined}>
+					<header className="dialog-head">
+						<Dialog.Title>Keys and mouse</Dialog.Title>
+						<Dialog.Close className="icon-button" aria-label="Close">
+							<X size={16} />
+						</Dialog.Close>
+					</header>
+					<div className="key-groups">
+						{groups.map((group) => (
+							<section key={group}>
+								<h2>{group}</h2>
+								<dl>
+									{withKeys
+										.filter(
+											(command) => command.group === group && !/^preset-[2-9]$/.test(command.id),
+										)
+										.map((command) => (
+											<div key={command.id}>
+												<dt>
+													{command.id === "preset-1" ? (
+														<>
+															<kbd>1</kbd> … <kbd>9</kbd>
+														</>
+													) : (
+														command.keys
+															.slice(0, 2)
+															.map((key) => <kbd key={key}>{keyName(key)}</kbd>)
+													)}
+												</dt>
+												<dd>{command.id === "preset-1" ? "Window presets" : command.label}</dd>
+											</div>
+										))}
+								</dl>
+							</section>
+						))}
+						<section>
+							<h2>Mouse</h2>
+							<dl>
+								{MOUSE.map(([what, does]) => (
+									<div key={what}>
+										<dt className="key-words">{what}</dt>
+										<dd>{does}</dd>
+									</div>
+								))}
+							</dl>
+						</section>
+					</div>
+				</Dialog.Content>
+			</Dialog.Portal>
+		</Dialog.Root>
+	);
+}

@@ -1,0 +1,81 @@
+/** The imaging engine, set up once per page. */
+
+import * as core from "@cornerstonejs/core";
+import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+import { forgetFrames, frameOfImageId } from "./image-id";
+import { forgetFailures, watchImages } from "./image-status";
+import { forgetMetadata, provideMetadata } from "./metadata-provider";
+import { setDefaultWindow } from "./default-window";
+
+export const ENGINE_ID = "pacsweb";
+const GIGABYTE = 1024 ** 3;
+const HISTORY = 50;
+
+let started: Promise<void> | undefined;
+let engine: core.RenderingEngine | undefined;
+
+/** A quarter of the machine's memory, between half and one and a half gigabytes. */
+export function cacheLimit(deviceMemory: number | undefined): number {
+	const quarter = ((deviceMemory ?? 4) * GIGABYTE) / 4;
+	return Math.min(1.5 * GIGABYTE, Math.max(0.5 * GIGABYTE, quarter));
+}
+
+async function start(): Promise<void> {
+	core.init();
+	initLoader({
+		maxWebWorkers: Math.max(1, Math.min(4, Math.floor((navigator.hardwareConcurrency || 2) / 2))),
+	});
+	core.metaData.addProvider(provideMetadata, 10_000);
+	const { deviceMemory } = navigator as Navigator & { deviceMemory?: number };
+	core.cache.setMaxCacheSize(cacheLimit(deviceMemory));
+	core.imageRetrievalPoolManager.setMaxSimultaneousRequests(core.Enums.RequestType.Interaction, 6);
+	core.eventTarget.addEventListener(core.Enums.Events.IMAGE_LOADED, (event: Event) => {
+		const { image } = (event as CustomEvent<{ image: core.Types.IImage }>).detail;
+		const frame = frameOfImageId(image.imageId);
+		if (frame) setDefaultWindow(image, frame.attributes);
+	});
+	watchImages();
+}
+
+/** Resolves when images can be shown; safe to call again. */
+export function startEngine(): Promise<void> {
+	started ??= start();
+	return started;
+}
+
+export function renderingEngine(): core.RenderingEngine {
+	engine ??= new core.RenderingEngine(ENGINE_ID);
+	return engine;
+}
+
+/** True when the browser draws without a graphics card's help. */
+export function drawsOnCpu(): boolean {
+	return core.getShouldUseCPURendering();
+}
+
+/** The layout changed; keeps what every viewport shows. */
+export function resizeViewports(): void {
+	engine?.resize(true, true);
+}
+
+/** Leaves the study: nothing of it stays in memory. */
+export function leaveStudy(): void {
+	engine?.destroy();
+	engine = undefined;
+	core.cache.purgeCache();
+	forgetFrames();
+	forgetMetadata();
+	forgetFailures();
+	// A new size empties the history of edits.
+	core.utilities.HistoryMemo.DefaultHistoryMemo.size = HISTORY;
+}
+
+/** Takes back the last change of a measurement. */
+export function undo(): void {
+	core.utilities.HistoryMemo.DefaultHistoryMemo.undo();
+}
+
+/** Makes the last change that was taken back again. */
+export function redo(): void {
+	core.utilities.HistoryMemo.DefaultHistoryMemo.redo();
+}
