@@ -26,7 +26,7 @@ def ybr_full_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _rounded(fixed: NDArray[np.int32]) -> NDArray[np.int32]:
-    return np.clip((fixed + (1 << 15)) >> 16, 0, 255)
+    return np.asarray(np.clip((fixed + (1 << 15)) >> 16, 0, 255), dtype=np.int32)
 
 
 def _ybr_tables() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
@@ -47,4 +47,17 @@ def rgb_to_ybr_full(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB of 8 bits to YBR_FULL (PS3.3 C.7.6.3.1.2)."""
     ybr = pixels.astype(np.float32) @ _FROM_RGB.astype(np.float32).T
     ybr[..., 1:] += 128
-    return np.clip(np.rint(ybr), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(ybr), 0, 255), dtype=np.uint8)
+
+
+def ybr_partial_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """YBR_PARTIAL of 8 bits (luminance 16 to 235, chrominance 16 to 240) to RGB.
+
+    PS3.3 C.7.6.3.1.2; the value ranges of ITU-R BT.601.
+    """
+    full = pixels.astype(np.float32)
+    luminance = (full[..., 0] - 16) * (255 / 219)
+    chrominance = (full[..., 1:] - 128) * (255 / 224)
+    centred = np.concatenate([luminance[..., np.newaxis], chrominance], axis=-1)
+    rgb = centred @ _TO_RGB.astype(np.float32).T
+    return np.asarray(np.clip(np.rint(rgb), 0, 255), dtype=np.uint8)

@@ -80,8 +80,8 @@ def within_stored_bits(values: NDArray[Any], description: PixelDescription) -> N
         return values
     above = allocated - 1 - description.high_bit
     if not description.signed and above == allocated - stored:
-        return np.bitwise_and(values, values.dtype.type((1 << stored) - 1))
-    return np.right_shift(np.left_shift(values, above), allocated - stored)
+        return np.asarray(np.bitwise_and(values, values.dtype.type((1 << stored) - 1)))
+    return np.asarray(np.right_shift(np.left_shift(values, above), allocated - stored))
 
 
 def encode(values: NDArray[Any], description: PixelDescription) -> bytes:

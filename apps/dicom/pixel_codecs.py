@@ -313,7 +313,8 @@ def _encode_htj2k(values: Pixels, _description: PixelDescription) -> bytes:
 
 def _resolutions(values: Pixels) -> int:
     """Pictures inside a wavelet codestream: halve until the longer side has at most 64 pixels."""
-    return max(1, (max(values.shape[:2]) - 1) // 64 + 1).bit_length()
+    longest = int(max(values.shape[:2]))
+    return max(1, (longest - 1) // 64 + 1).bit_length()
 
 
 _NATIVE: Final = Codec(_decode_native, native_pixels.encode)

@@ -1,0 +1,110 @@
+"""One frame's bytes to a picture that a browser shows: PNG, JPEG or GIF (PS3.18 8.7.4)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from apps.dicom.pixels import DecodedFrame, PixelDescription, decode
+from apps.dicom.transfer_syntaxes import transfer_syntax
+from apps.errors import InvalidRequest
+from apps.rendering.color import palette_color, supplemental_color, true_color
+from apps.rendering.frame_attributes import BulkData, FrameAttributes, text
+from apps.rendering.geometry import pixel_aspect, place, placed
+from apps.rendering.grey import grey_pipeline, render_grey
+from apps.rendering.options import GIF, JPEG, PNG, RenderOptions
+from apps.rendering.overlays import draw_overlay, overlay_planes
+
+DEFAULT_QUALITY: Final = 90
+_LOSSY_IMAGE_COMPRESSION: Final = "00282110"
+_GREY_AXES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedImage:
+    """A finished picture. `lossy` says whether any step on the way from the scanner lost detail."""
+
+    media_type: str
+    body: bytes
+    width: int
+    height: int
+    lossy: bool
+
+
+def render_frame(
+    frame_bytes: bytes,
+    dicom_json: Mapping[str, Any],
+    transfer_syntax_uid: str,
+    options: RenderOptions,
+    frame_number: int = 1,
+    *,
+    bit_offset: int = 0,
+    bulk_data: BulkData | None = None,
+) -> RenderedImage:
+    """Renders one frame with the object's own modality LUT, VOI, polarity, colours and overlays.
+
+    `frame_bytes` is this frame alone, `frame_number` counts from 1, `dicom_json` is the instance's
+    data set. `bulk_data` fetches lookup tables and overlays that stand behind a BulkDataURI.
+    Raises UnsupportedPixels where the frame cannot be decoded or shown, InvalidRequest where the
+    options do not fit the object.
+    """
+    description = PixelDescription.from_json(dicom_json, transfer_syntax_uid)
+    if not 1 <= frame_number <= description.number_of_frames:
+        raise InvalidRequest(f"The object has {description.number_of_frames} frames.")
+    frame = decode(frame_bytes, description, bit_offset=bit_offset)
+    attributes = FrameAttributes(dicom_json, frame_number, bulk_data)
+    pixels = display_pixels(frame, attributes, description, options)
+    if options.overlays:
+        for plane in overlay_planes(attributes, description, frame_number):
+            pixels = draw_overlay(pixels, plane)
+    placement = place(pixels.shape[0], pixels.shape[1], pixel_aspect(attributes), options)
+    return encoded(placed(pixels, placement), options, lossy=_was_lossy(attributes, description))
+
+
+def display_pixels(
+    frame: DecodedFrame,
+    attributes: FrameAttributes,
+    description: PixelDescription,
+    options: RenderOptions,
+) -> NDArray[np.uint8]:
+    """Display values of one decoded frame: (rows, columns) grey, or (rows, columns, 3) RGB."""
+    pixels, colors = frame.pixels, frame.photometric_interpretation
+    if pixels.ndim > _GREY_AXES:
+        return true_color(pixels, colors, description)
+    if colors == "PALETTE COLOR":
+        return palette_color(pixels, attributes, description)
+    grey = render_grey(pixels, grey_pipeline(attributes, description, options))
+    return supplemental_color(grey, pixels, attributes, description)
+
+
+def _was_lossy(attributes: FrameAttributes, description: PixelDescription) -> bool:
+    """Lossy Image Compression (0028,2110), or a Transfer Syntax that loses (PS3.3 C.7.6.1.1.5)."""
+    stated = text(attributes.dataset, _LOSSY_IMAGE_COMPRESSION) == "01"
+    return stated or transfer_syntax(description.transfer_syntax_uid).lossy
+
+
+def encoded(image: Image.Image, options: RenderOptions, *, lossy: bool) -> RenderedImage:
+    """The image in the media type of the request, at most 8 bits a channel."""
+    body = io.BytesIO()
+    if options.media_type == JPEG:
+        quality = options.quality or DEFAULT_QUALITY
+        image.save(
+            body, "JPEG", quality=quality, subsampling=0 if quality >= DEFAULT_QUALITY else 2
+        )
+    elif options.media_type == GIF:
+        image.save(body, "GIF")
+    else:
+        image.save(body, "PNG", compress_level=3)
+    return RenderedImage(
+        options.media_type if options.media_type in (JPEG, GIF) else PNG,
+        body.getvalue(),
+        image.width,
+        image.height,
+        lossy or options.media_type == JPEG,
+    )
