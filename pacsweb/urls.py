@@ -11,4 +11,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("apps.api.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
+    path("", include("apps.viewer.urls")),
 ]
