@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import sys
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
+# Linux allows 107 bytes for the path of a unix socket.
 _LONGEST_SOCKET_PATH = 100
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,83 +24,134 @@ def refuse(sentence: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _text(name: str, default: str) -> str:
-    value = os.environ.get(name, "").strip()
-    return value or default
+def _variable(name: str, default: str, text: str, group: str) -> Any:
+    """A field read from the environment; `{data}` and `{socket}` in a default are filled in."""
+    return field(metadata={"name": name, "default": default, "text": text, "group": group})
 
 
-def _number(name: str, default: int) -> int:
-    raw = _text(name, str(default))
-    try:
-        return int(raw)
-    except ValueError:
-        refuse(f"{name} must be a whole number, not {raw!r}.")
-
-
-def _flag(name: str, *, default: bool) -> bool:
-    return _text(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
-
-
-def _list(name: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in _text(name, "").split(",") if part.strip())
-
-
-def _secret_key(data_dir: Path) -> str:
-    """The signing key: from the environment, else minted once into the data folder."""
-    given = os.environ.get("PACSWEB_SECRET_KEY", "").strip()
-    if given:
-        return given
-    path = data_dir / "secret-key"
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    except OSError:
-        # A folder that cannot be written is reported by `serve` in a plain sentence; commands
-        # that need no key (help, schema, linters) must still run.
-        return secrets.token_urlsafe(50)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(secrets.token_urlsafe(50))
-        handle.flush()
-        os.fsync(handle.fileno())
-    return path.read_text().strip()
+_START, _PRODUCTION, _WEB, _TUNING = "start", "production", "web", "tuning"
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Boot-time facts. Run-time facts (peers, rules, users) live in the database."""
 
-    data_dir: Path
-    http_port: int
-    dicom_host: str
-    dicom_port: int
-    hl7_port: int
-    bind: str
-    ae_title: str
-    admin_password: str
-    database_url: str
-    redis_url: str
-    storage_url: str
-    inbox: Path
-    secret_key: str
-    public_url: str
-    allowed_hosts: tuple[str, ...]
-    trusted_proxies: tuple[str, ...]
-    cors_origins: tuple[str, ...]
-    dimse_processes: int
-    web_workers: int
-    web_threads: int
-    worker_processes: int
-    log_format: str
-    log_level: str
-    process: str
-    secure_cookies: bool
+    data_dir: Path = _variable(
+        "PACSWEB_DATA_DIR",
+        str(PROJECT_ROOT / "data"),
+        "Folder of the database, the images, the inbox and everything else that is kept.",
+        _START,
+    )
+    http_port: int = _variable("PACSWEB_HTTP_PORT", "8000", "Port of the web server.", _START)
+    dicom_port: int = _variable(
+        "PACSWEB_DICOM_PORT", "11112", "Port of the DICOM receiver.", _START
+    )
+    dicom_host: str = _variable(
+        "PACSWEB_DICOM_HOST",
+        "",
+        "Where the web server finds the DICOM receiver when it runs on another host.",
+        _PRODUCTION,
+    )
+    bind: str = _variable(
+        "PACSWEB_BIND",
+        "127.0.0.1",
+        "Address to listen on; `0.0.0.0` lets other machines in.",
+        _START,
+    )
+    ae_title: str = _variable("PACSWEB_AE_TITLE", "PACSWEB", "Our DICOM AE title.", _START)
+    admin_password: str = _variable(
+        "PACSWEB_ADMIN_PASSWORD",
+        "",
+        "Password of the first administrator, `admin`. Without it one is made and shown once.",
+        _START,
+    )
+    database_url: str = _variable(
+        "PACSWEB_DATABASE_URL",
+        "sqlite:///{data}/pacsweb.sqlite3",
+        "`sqlite:///path` or `postgresql://user:password@host/name`.",
+        _PRODUCTION,
+    )
+    redis_url: str = _variable(
+        "PACSWEB_REDIS_URL",
+        "unix://{socket}",
+        "`redis://host:6379/0` or `rediss://…`. Without it pacsweb starts one of its own.",
+        _PRODUCTION,
+    )
+    storage_url: str = _variable(
+        "PACSWEB_STORAGE_URL",
+        "file://{data}/blobs",
+        "Where instances are kept: `file:///folder` or "
+        "`s3://bucket/prefix?endpoint_url=https://host&region=name`. "
+        "S3 credentials come from AWS's own variables.",
+        _PRODUCTION,
+    )
+    inbox: Path = _variable(
+        "PACSWEB_INBOX",
+        "{data}/inbox",
+        "Folder where instances wait to be indexed: a local disk that survives a restart. "
+        "Web server, receiver and index worker share it.",
+        _PRODUCTION,
+    )
+    secret_key: str = _variable(
+        "PACSWEB_SECRET_KEY",
+        "",
+        "Signs sessions. Without it one is made and kept in the data folder.",
+        _PRODUCTION,
+    )
+    public_url: str = _variable(
+        "PACSWEB_PUBLIC_URL",
+        "",
+        "The address users and viewers reach this installation by, such as "
+        "`https://pacs.example.org`.",
+        _WEB,
+    )
+    allowed_hosts: tuple[str, ...] = _variable(
+        "PACSWEB_ALLOWED_HOSTS",
+        "",
+        "Host names the web server answers to, separated by commas. Without it: any.",
+        _WEB,
+    )
+    trusted_proxies: tuple[str, ...] = _variable(
+        "PACSWEB_TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of reverse proxies whose X-Forwarded-For is believed.",
+        _WEB,
+    )
+    cors_origins: tuple[str, ...] = _variable(
+        "PACSWEB_CORS_ORIGINS",
+        "",
+        "Origins of other web viewers that may read DICOMweb from a browser.",
+        _WEB,
+    )
+    secure_cookies: bool = _variable(
+        "PACSWEB_SECURE_COOKIES",
+        "0",
+        "`1` keeps cookies to HTTPS; use it behind a proxy that speaks HTTPS.",
+        _WEB,
+    )
+    dimse_processes: int = _variable(
+        "PACSWEB_DIMSE_PROCESSES", "2", "Receiver processes; one per core is enough.", _TUNING
+    )
+    web_workers: int = _variable("PACSWEB_WEB_WORKERS", "2", "Web server processes.", _TUNING)
+    web_threads: int = _variable(
+        "PACSWEB_WEB_THREADS", "8", "Requests one web process works on at once.", _TUNING
+    )
+    worker_processes: int = _variable(
+        "PACSWEB_WORKER_PROCESSES", "1", "Processes for background jobs.", _TUNING
+    )
+    log_format: str = _variable(
+        "PACSWEB_LOG_FORMAT", "plain", "`plain` for people, `json` for collectors.", _TUNING
+    )
+    log_level: str = _variable(
+        "PACSWEB_LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`.", _TUNING
+    )
+    # Set by the supervisor for each process it starts; it names the process in every log line.
+    process: str = _variable("PACSWEB_PROCESS", "", "", "")
 
     @property
     def embedded_redis(self) -> bool:
         """True where `serve` starts a Redis of its own on a private unix socket."""
-        return self.redis_url.startswith("unix://") and "PACSWEB_REDIS_URL" not in os.environ
+        return not os.environ.get("PACSWEB_REDIS_URL", "").strip()
 
     @property
     def redis_socket(self) -> str:
@@ -104,45 +159,97 @@ class Environment:
         return unquote(urlsplit(self.redis_url).path) if self.embedded_redis else ""
 
 
+def _whole_number(name: str, raw: str) -> int:
+    try:
+        return int(raw)
+    except ValueError:
+        refuse(f"{name} must be a whole number, not {raw!r}.")
+
+
+def _flag(name: str, raw: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True}
+    known |= {"0": False, "false": False, "no": False, "off": False}
+    if raw.lower() not in known:
+        refuse(f"{name} must be 1 or 0, not {raw!r}.")
+    return known[raw.lower()]
+
+
+def _items(_name: str, raw: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "int": _whole_number,
+    "bool": _flag,
+    "str": lambda _name, raw: raw,
+    "Path": lambda _name, raw: Path(raw).expanduser().resolve(),
+    "tuple[str, ...]": _items,
+}
+_CHOICES = {
+    "PACSWEB_LOG_FORMAT": ("plain", "json"),
+    "PACSWEB_LOG_LEVEL": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+}
+
+
+def _read(name: str, default: str, kind: str) -> Any:
+    raw = os.environ.get(name, "").strip() or default
+    allowed = _CHOICES.get(name)
+    if allowed and raw not in allowed:
+        refuse(f"{name} must be one of {', '.join(allowed)}, not {raw!r}.")
+    return _READERS[kind](name, raw)
+
+
+def _socket_path(data_dir: Path) -> Path:
+    """In the data folder, or in a short place of its own when that path is too long."""
+    socket = data_dir / "run" / "redis.sock"
+    if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+        return socket
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pacsweb-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def _secret_key(data_dir: Path) -> str:
+    """Minted once into the data folder; every process reads the same one."""
+    path = data_dir / "secret-key"
+    minted = secrets.token_urlsafe(50)
+    try:
+        if path.is_file():
+            return path.read_text().strip()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # Written aside and linked into place, so that nobody ever reads half a key.
+        descriptor, draft = tempfile.mkstemp(dir=data_dir, prefix=".secret-key-")
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(minted)
+            handle.flush()
+            os.fsync(handle.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was first; its key counts
+        finally:
+            Path(draft).unlink()
+        return path.read_text().strip()
+    except OSError:
+        # A folder that cannot be written is reported by `serve` in a plain sentence; commands
+        # that need no key (help, schema, linters) must still run.
+        return minted
+
+
 def read_environment() -> Environment:
     """Reads the process environment once, at import of the settings."""
-    data_dir = Path(_text("PACSWEB_DATA_DIR", str(PROJECT_ROOT / "data"))).expanduser().resolve()
-    # A unix socket path is limited to 107 bytes; long data folders get a short one elsewhere.
-    socket = data_dir / "run" / "redis.sock"
-    if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
-        import hashlib
-        import tempfile
-
-        digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-        socket = Path(tempfile.gettempdir()) / f"pacsweb-{os.getuid()}-{digest}" / "redis.sock"
-    return Environment(
-        data_dir=data_dir,
-        http_port=_number("PACSWEB_HTTP_PORT", 8000),
-        dicom_host=_text("PACSWEB_DICOM_HOST", ""),
-        dicom_port=_number("PACSWEB_DICOM_PORT", 11112),
-        hl7_port=_number("PACSWEB_HL7_PORT", 2575),
-        bind=_text("PACSWEB_BIND", "127.0.0.1"),
-        ae_title=_text("PACSWEB_AE_TITLE", "PACSWEB"),
-        admin_password=_text("PACSWEB_ADMIN_PASSWORD", ""),
-        database_url=_text("PACSWEB_DATABASE_URL", f"sqlite:///{data_dir}/pacsweb.sqlite3"),
-        redis_url=_text("PACSWEB_REDIS_URL", f"unix://{quote(str(socket))}"),
-        storage_url=_text("PACSWEB_STORAGE_URL", f"file://{data_dir}/blobs"),
-        inbox=Path(_text("PACSWEB_INBOX", str(data_dir / "inbox"))).expanduser().resolve(),
-        secret_key=_secret_key(data_dir),
-        public_url=_text("PACSWEB_PUBLIC_URL", "").rstrip("/"),
-        allowed_hosts=_list("PACSWEB_ALLOWED_HOSTS"),
-        trusted_proxies=_list("PACSWEB_TRUSTED_PROXIES"),
-        cors_origins=_list("PACSWEB_CORS_ORIGINS"),
-        dimse_processes=_number("PACSWEB_DIMSE_PROCESSES", 2),
-        web_workers=_number("PACSWEB_WEB_WORKERS", 2),
-        web_threads=_number("PACSWEB_WEB_THREADS", 8),
-        worker_processes=_number("PACSWEB_WORKER_PROCESSES", 1),
-        log_format=_text("PACSWEB_LOG_FORMAT", "plain"),
-        log_level=_text("PACSWEB_LOG_LEVEL", "INFO"),
-        # Set by the supervisor for each process it starts; it names the process in every log line.
-        process=_text("PACSWEB_PROCESS", ""),
-        secure_cookies=_flag("PACSWEB_SECURE_COOKIES", default=False),
-    )
+    rows = {each.name: each for each in fields(Environment)}
+    data = rows["data_dir"]
+    data_dir = _read(data.metadata["name"], data.metadata["default"], str(data.type))
+    places = {"data": str(data_dir), "socket": quote(str(_socket_path(data_dir)))}
+    values: dict[str, Any] = {}
+    for name, row in rows.items():
+        default = row.metadata["default"]
+        for place, path in places.items():
+            default = default.replace(f"{{{place}}}", path)
+        values[name] = _read(row.metadata["name"], default, str(row.type))
+    values["public_url"] = values["public_url"].rstrip("/")
+    values["secret_key"] = values["secret_key"] or _secret_key(data_dir)
+    return Environment(**values)
 
 
 ENVIRONMENT = read_environment()

@@ -1,0 +1,45 @@
+"""docs/configuration.md, written from the fields of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from pacsweb.settings.environment import PROJECT_ROOT, Environment
+
+PATH = PROJECT_ROOT / "docs" / "configuration.md"
+_HEADINGS = {
+    "start": "Where it runs",
+    "production": "Where things are kept",
+    "web": "How the web reaches it",
+    "tuning": "Sizes and logs",
+}
+_INTRODUCTION = """# Configuration
+
+Facts that must be known before pacsweb starts come from environment variables. Everything else
+(peers, users, watermarks) is set in the administration pages while it runs.
+
+This page is written by `make docs` from `pacsweb/settings/environment.py`; do not edit it.
+"""
+
+
+def document() -> str:
+    """The whole page; `{data}` stands for the data folder."""
+    return _INTRODUCTION + "".join(_section(group) for group in _HEADINGS)
+
+
+def _section(group: str) -> str:
+    head = f"\n## {_HEADINGS[group]}\n\n| variable | default | meaning |\n| --- | --- | --- |\n"
+    return head + "".join(_rows(group))
+
+
+def _rows(group: str) -> Iterator[str]:
+    for each in fields(Environment):
+        if each.metadata["group"] == group:
+            yield f"| `{each.metadata['name']}` | {_default(each.metadata)} | {each.metadata['text']} |\n"
+
+
+def _default(row: object) -> str:
+    text = row["default"].replace(str(PROJECT_ROOT), ".")  # type: ignore[index]
+    known = {"unix://{socket}": "a Redis of its own", "": "–"}
+    return known.get(text, f"`{text}`")
