@@ -118,7 +118,7 @@ _EXTENSIONS: Final[dict[str, tuple[_CodeElement, ...]]] = {
     "58": (_HANZI,),
     **{number: (element,) for number, element in _EIGHT_BIT_ELEMENTS.items()},
 }
-_BY_ESCAPE: Final = {
+_BY_ESCAPE: Final[dict[bytes, _CodeElement]] = {
     element.escape: element for elements in _EXTENSIONS.values() for element in elements
 } | {b"\x1b$@": _KANJI}  # JIS C 6226-1978, seen from old Japanese modalities
 

@@ -60,15 +60,17 @@ class Encoding:
 class Shape:
     """All that tag, VR and encoding say about an element.
 
-    `role` is what the walk has to do about it, `form` the layout of its header. `prefix`, `write`
-    and `keyword` are furnished and used by the DICOM JSON writer.
+    `role` is what the walk has to do about it, `form` the layout of its header. `vr` is what holds,
+    `stored_vr` what the element says where that differs. `prefix`, `write` and `keyword` are
+    furnished and used by the DICOM JSON writer.
     """
 
-    __slots__ = ("binary", "form", "keyword", "prefix", "role", "tag", "vr", "write")
+    __slots__ = ("binary", "form", "keyword", "prefix", "role", "stored_vr", "tag", "vr", "write")
 
-    def __init__(self, tag: int, vr: str, form: int, role: int) -> None:
+    def __init__(self, tag: int, vr: str, form: int, role: int, stored_vr: str = "") -> None:
         self.tag = tag
         self.vr = vr
+        self.stored_vr = stored_vr or vr
         self.form = form
         self.role = role
         self.binary = vr in BINARY_VRS
@@ -132,7 +134,7 @@ class Shapes:
         self.short = Struct(order + "H").unpack_from
         self.long = Struct(order + "I").unpack_from
         self.known: dict[bytes, Shape] = {}
-        self._variants: dict[tuple[int, str, int], Shape] = {}
+        self._variants: dict[tuple[int, str, int, str], Shape] = {}
 
     def learn(self, key: bytes) -> Shape:
         """Looks a new key (tag, and VR if explicit) up in the dictionary and keeps it."""
@@ -159,23 +161,28 @@ class Shapes:
 
     def _explicit(self, tag: int, letters: bytes) -> Shape:
         vr = letters.decode("latin-1")
+        if vr == "UN" and _is_creator(tag):
+            return self.variant(tag, "LO", LONG_FORM, "UN")
         if vr == "UN" or vr in UNSAID_VRS:
             role = PIXELS if tag in PIXEL_DATA else UNRESOLVED
-            return Shape(tag, "UN", LONG_FORM if vr == "UN" else SHORT_FORM, role)
+            return Shape(tag, "UN", LONG_FORM if vr == "UN" else SHORT_FORM, role, vr)
         if vr in KNOWN_VRS:
             return self.variant(tag, vr, LONG_FORM if vr in _LONG_FORM_VRS else SHORT_FORM)
         if vr.isascii() and vr.isalpha() and vr.isupper():
-            return self.variant(tag, "UN", LONG_FORM)  # a VR of the future is laid out like this
+            return self.variant(
+                tag, "UN", LONG_FORM, vr
+            )  # a VR of the future is laid out like this
         return self._implicit(tag)
 
-    def variant(self, tag: int, vr: str, form: int) -> Shape:
+    def variant(self, tag: int, vr: str, form: int, stored_vr: str = "") -> Shape:
         """The shape of a tag with a settled VR."""
-        shape = self._variants.get((tag, vr, form))
+        stored_vr = stored_vr or vr
+        shape = self._variants.get((tag, vr, form, stored_vr))
         if shape is None:
             if len(self._variants) >= _KEPT_SHAPES:
                 self._variants.clear()
-            shape = Shape(tag, vr, form, _role(tag, vr))
-            self._variants[tag, vr, form] = shape
+            shape = Shape(tag, vr, form, _role(tag, vr), stored_vr)
+            self._variants[tag, vr, form, stored_vr] = shape
         return shape
 
 

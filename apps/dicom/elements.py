@@ -105,6 +105,11 @@ class ElementWalk:
         return self._level.creators
 
     @property
+    def position(self) -> int:
+        """Where the walk goes on: behind the element just yielded, unless it is a sequence."""
+        return self._position
+
+    @property
     def encoding(self) -> Encoding:
         """How the elements of the data set the walk is in are encoded."""
         return self._level.encoding
@@ -226,7 +231,8 @@ class ElementWalk:
             vr = "SQ"
         elif vr == "SQ" and not self._is_item(offset):
             vr = "UN"
-        return SHAPES[self._level.encoding].variant(tag, vr, shape.form)
+        stored_vr = "" if shape.form == IMPLICIT_FORM else shape.stored_vr
+        return SHAPES[self._level.encoding].variant(tag, vr, shape.form, stored_vr)
 
     def _is_item(self, offset: int) -> bool:
         """Whether an item begins at `offset`, in either byte order."""
@@ -264,6 +270,8 @@ class ElementWalk:
         """Pixel Data, native or encapsulated, at any depth: hopped over (PS3.5 8.2, A.4)."""
         self.fragments = None
         if length == UNDEFINED:
+            if shape.form == IMPLICIT_FORM:  # fragments are bytes, whatever implicit VR would say
+                shape = SHAPES[self._level.encoding].variant(shape.tag, "OB", IMPLICIT_FORM)
             self.fragments, end = hop_fragments(self._source, offset, self._size)
             whole = self.fragments.closed
         else:

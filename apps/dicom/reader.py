@@ -8,6 +8,7 @@ UnreadableInstance with one plain sentence, and nothing else is ever raised.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from apps.dicom import attributes as attributes_table
 from apps.dicom import json_model, uids
 from apps.dicom.character_sets import CharacterSet, character_set
 from apps.dicom.deflated import InflatedSource
+from apps.dicom.element_listing import Element, listed_elements, located
 from apps.dicom.element_shapes import (
     ITEM,
     ITEM_END,
@@ -36,7 +38,7 @@ from apps.dicom.frames import (
     native_frames,
 )
 from apps.dicom.json_model import ValueContext, Writer
-from apps.dicom.part10 import HEAD_LENGTH, FileMeta, read_file_meta
+from apps.dicom.part10 import HEAD_LENGTH, FileMeta, looks_like, read_file_meta
 from apps.dicom.transfer_syntaxes import TransferSyntax, transfer_syntax
 from apps.errors import UnreadableInstance
 
@@ -80,7 +82,8 @@ class InstanceReader:
     ) -> None:
         self._source = source
         self._fallback = fallback_character_set
-        self.meta = read_file_meta(source.read_at(0, HEAD_LENGTH))
+        head = source.read_at(0, HEAD_LENGTH)
+        self.meta = read_file_meta(head)
         self.syntax: TransferSyntax = transfer_syntax(self.meta.transfer_syntax_uid)
         self.inflated = self.syntax.deflated
         self._data: RandomAccess = source
@@ -88,6 +91,9 @@ class InstanceReader:
         if self.inflated:
             self._data = InflatedSource(source, self.meta.dataset_offset)
             self._start = 0
+            head = self._data.read_at(0, 16)
+        seen = transfer_syntax(looks_like(head, self._start) or self.syntax.uid)
+        self._encoding = Encoding(seen.implicit, seen.big_endian)
 
     @property
     def data(self) -> RandomAccess:
@@ -96,8 +102,23 @@ class InstanceReader:
 
     def walk(self) -> ElementWalk:
         """A fresh pass over the raw elements."""
-        encoding = Encoding(self.syntax.implicit, self.syntax.big_endian)
-        return ElementWalk(self._data, self._start, encoding)
+        return ElementWalk(self._data, self._start, self._encoding)
+
+    def elements(self) -> Iterator[Element]:
+        """Every element for the header inspector, File Meta Information first, nested ones too.
+
+        What cannot be read any more simply ends the listing.
+        """
+        return listed_elements(self._source, self.meta, self.walk(), self._fallback)
+
+    def locate(self, path: tuple[str, ...]) -> tuple[int, int, str]:
+        """Offset in `data`, length in bytes and VR of the value a BulkDataURI points at.
+
+        `path` are the URI's segments: a tag of eight hexadecimal digits, or for nested values tag,
+        item number from 1, tag and so on. The length of an encapsulated value includes its items
+        and their headers. Raises NotFound.
+        """
+        return located(self.walk(), path)
 
     def scan(self) -> InstanceScan:
         """The one pass. Raises UnreadableInstance."""
