@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from celery import Celery, signals
-from celery.platforms import SecurityWarning
+from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
 
 from pacsweb.launch import NAME_VARIABLE, die_with_parent
 
@@ -18,7 +18,12 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 application = Celery("pacsweb")
 application.config_from_object("django.conf:settings", namespace="CELERY")
 application.autodiscover_tasks()
-application.conf.beat_schedule = {}
+# Intervals in seconds. A run that waited too long is dropped (`expires` of the tasks).
+application.conf.beat_schedule = {
+    "sweep-inbox": {"task": "apps.ingest.tasks.sweep_inbox", "schedule": 2.0},
+    "complete-studies": {"task": "apps.ingest.tasks.complete_studies", "schedule": 5.0},
+    "sweep-strays": {"task": "apps.ingest.tasks.sweep_strays", "schedule": 3600.0},
+}
 
 
 @signals.setup_logging.connect

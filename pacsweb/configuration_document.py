@@ -36,10 +36,11 @@ def _section(group: str) -> str:
 def _rows(group: str) -> Iterator[str]:
     for each in fields(Environment):
         if each.metadata["group"] == group:
-            yield f"| `{each.metadata['name']}` | {_default(each.metadata)} | {each.metadata['text']} |\n"
+            name, text = each.metadata["name"], each.metadata["text"]
+            yield f"| `{name}` | {_default(each.metadata['default'])} | {text} |\n"
 
 
-def _default(row: object) -> str:
-    text = row["default"].replace(str(PROJECT_ROOT), ".")  # type: ignore[index]
-    known = {"unix://{socket}": "a Redis of its own", "": "–"}
+def _default(default: str) -> str:
+    text = default.replace(str(PROJECT_ROOT), ".")
+    known = {"unix://{socket}": "a Redis of its own", "": "none"}
     return known.get(text, f"`{text}`")

@@ -56,5 +56,5 @@ def ensure_administrator() -> str:
         return ""
     given = settings.PACSWEB.admin_password
     password = given or secrets.token_urlsafe(12)
-    users.objects.create_superuser(username=ADMINISTRATOR, password=password)  # type: ignore[attr-defined]
+    users.objects.create_superuser(username=ADMINISTRATOR, password=password)
     return "" if given else password

@@ -29,6 +29,9 @@ def _dimse() -> bool:
     return True
 
 
+_CHECKS = {"web": _web, "dimse": _dimse}
+
+
 def _process(name: str) -> bool:
     import os
 
@@ -49,9 +52,7 @@ def _process(name: str) -> bool:
 def main(name: str) -> int:
     """0 when it serves, 1 when not."""
     try:
-        serves = (
-            {"web": _web, "dimse": _dimse}[name]() if name in {"web", "dimse"} else _process(name)
-        )
+        serves = _CHECKS[name]() if name in _CHECKS else _process(name)
     except (OSError, http.client.HTTPException) as problem:
         sys.stderr.write(f"{name}: {problem}\n")
         return 1

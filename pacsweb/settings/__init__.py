@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "pacsweb.readiness.ReadinessMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.dicomweb.express.ExpressMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -137,7 +137,7 @@ class Environment:
         "PACSWEB_WEB_THREADS", "8", "Requests one web process works on at once.", _TUNING
     )
     worker_processes: int = _variable(
-        "PACSWEB_WORKER_PROCESSES", "1", "Processes for background jobs.", _TUNING
+        "PACSWEB_WORKER_PROCESSES", "2", "Processes for background jobs.", _TUNING
     )
     log_format: str = _variable(
         "PACSWEB_LOG_FORMAT", "plain", "`plain` for people, `json` for collectors.", _TUNING
