@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
+import secrets
+import time
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -23,9 +27,53 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponseBase]
 
 
-def door(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """A GET resource of the DICOMweb service."""
-    return resource(GET=view)
+# Scrolling asks for hundreds of frames a second; each need not read session and user again. So long
+# after a sign-out or a revoked token may a process still answer reading requests.
+REMEMBERED_SECONDS = 2.0
+_REMEMBERED = 512
+_KEY = secrets.token_bytes(32)
+_principals: dict[bytes, tuple[float, Principal]] = {}
+
+
+def is_remembered(request: HttpRequest) -> bool:
+    """True for a reading request whose caller this process knows; notes the caller on it."""
+    if request.method not in {"GET", "HEAD"}:
+        return False
+    known = _principals.get(_fingerprint(request))
+    if known is None or known[0] <= time.monotonic():
+        return False
+    request._pacsweb_dicomweb_principal = known[1]  # type: ignore[attr-defined]
+    return True
+
+
+def forget_principals() -> None:
+    """For tests, and for whatever must take effect in this process at once."""
+    _principals.clear()
+
+
+def _principal_of(request: HttpRequest) -> Principal:
+    """Who asks, from this process's short memory where the same credentials just came."""
+    noted = getattr(request, "_pacsweb_dicomweb_principal", None)
+    if isinstance(noted, Principal):
+        return noted
+    principal = principal_of(request, "dicomweb")
+    if request.method in {"GET", "HEAD"}:
+        if len(_principals) >= _REMEMBERED:
+            _principals.clear()
+        _principals[_fingerprint(request)] = (time.monotonic() + REMEMBERED_SECONDS, principal)
+    return principal
+
+
+def _fingerprint(request: HttpRequest) -> bytes:
+    """Keyed, so that memory holds nothing that could be used or guessed elsewhere."""
+    meta = request.META
+    parts = (
+        meta.get("HTTP_AUTHORIZATION", ""),
+        request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""),
+        meta.get("REMOTE_ADDR", ""),
+        meta.get("HTTP_X_FORWARDED_FOR", ""),
+    )
+    return hashlib.blake2b("\n".join(parts).encode(errors="replace"), key=_KEY).digest()
 
 
 def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
@@ -46,7 +94,7 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
         try:
             if method not in views:
                 raise MethodNotAllowed(methods)
-            principal = principal_of(request, "dicomweb")
+            principal = _principal_of(request)
             response = views[method](request, principal, *args, **path)
         except (PacsError, BlobMissing) as failure:
             response = _answer_failure(request, failure)

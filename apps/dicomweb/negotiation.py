@@ -136,8 +136,10 @@ def acceptable(request: HttpRequest) -> Sequence[MediaRange]:
     else:
         given = [value for key in ("accept", "Accept") for value in request.GET.getlist(key)]
         # A `+` that was not percent-encoded arrives as a space.
-        asked = ",".join(value.replace("dicom json", "dicom+json").replace("dicom xml", "dicom+xml")
-                         for value in given)
+        asked = ",".join(
+            value.replace("dicom json", "dicom+json").replace("dicom xml", "dicom+xml")
+            for value in given
+        )
         ranges = parse_accept(asked)
         refuse_mixture(ranges)
         ranges += parse_accept(header)

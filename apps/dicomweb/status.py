@@ -15,6 +15,10 @@ class UnsupportedMediaType(errors.PacsError):
     """The request's body is of a type that this resource does not take."""
 
 
+class TooBroad(errors.PacsError):
+    """The search would have to read too much; narrower keys are needed (PS3.18 table 8.3.4-4)."""
+
+
 class RangeNotSatisfiable(errors.PacsError):
     """The Range header asks for bytes that are not there; `length` is the whole."""
 
@@ -41,6 +45,7 @@ TABLE: Final[dict[type[Exception], int]] = {
     errors.UnsupportedPixels: 406,
     errors.IdentityConflict: 409,
     BlobMissing: 410,
+    TooBroad: 413,
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
     errors.UnreadableInstance: 422,

@@ -11,6 +11,7 @@ from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata
 from apps.dicomweb.wado_rs.frames import retrieve_frames
 from apps.dicomweb.wado_rs.instances import retrieve_instances
 from apps.dicomweb.wado_rs.metadata import retrieve_metadata
+from apps.dicomweb.wado_rs.rendered import retrieve_rendered, retrieve_thumbnail
 
 app_name = "dicomweb"
 
@@ -34,7 +35,13 @@ urlpatterns = [
     path(_STUDY, resource(GET=retrieve_instances, POST=store_instances), name="study"),
     path(_SERIES, resource(GET=retrieve_instances), name="series"),
     path(_INSTANCE, resource(GET=retrieve_instances), name="instance"),
-    path(
-        f"{_INSTANCE}/bulkdata/<path:element>", resource(GET=retrieve_bulkdata), name="bulkdata"
-    ),
+    path(f"{_INSTANCE}/bulkdata/<path:element>", resource(GET=retrieve_bulkdata), name="bulkdata"),
+    path(f"{_FRAMES}/rendered", resource(GET=retrieve_rendered), name="frames-rendered"),
+    path(f"{_FRAMES}/thumbnail", resource(GET=retrieve_thumbnail), name="frames-thumbnail"),
+    path(f"{_INSTANCE}/rendered", resource(GET=retrieve_rendered), name="instance-rendered"),
+    path(f"{_INSTANCE}/thumbnail", resource(GET=retrieve_thumbnail), name="instance-thumbnail"),
+    path(f"{_SERIES}/rendered", resource(GET=retrieve_rendered), name="series-rendered"),
+    path(f"{_SERIES}/thumbnail", resource(GET=retrieve_thumbnail), name="series-thumbnail"),
+    path(f"{_STUDY}/rendered", resource(GET=retrieve_rendered), name="study-rendered"),
+    path(f"{_STUDY}/thumbnail", resource(GET=retrieve_thumbnail), name="study-thumbnail"),
 ]

@@ -14,7 +14,9 @@ _HEAD = (
 _NAME_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 # Characters that XML 1.0 cannot carry, not even escaped.
-_UNSENDABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}")
+_UNSENDABLE = dict.fromkeys(
+    [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}"
+)
 
 
 def native_dicom_model(dataset: dict[str, Any]) -> bytes:

@@ -158,3 +158,21 @@ def location_of(
     return found
 
 
+def representative_of(
+    principal: Principal, study_instance_uid: str, series_instance_uid: str | None = None
+) -> Location:
+    """The instance that stands for a series, or for a study: the middle one of the first images.
+
+    Raises NotFound for what is absent, not to be seen, or without any image.
+    """
+    rows = instances_of(principal, study_instance_uid, series_instance_uid).filter(
+        frame_table__isnull=False
+    )
+    if series_instance_uid is None:
+        first = rows.values_list("series_id", flat=True).first()
+        rows = rows.filter(series_id=first)
+    middle = rows.count() // 2
+    row = rows.values_list(*_FIELDS)[middle : middle + 1].first()
+    if row is None:
+        raise NotFound("There is no such study or series, or it has no images.")
+    return _location(row)

@@ -96,7 +96,9 @@ def split_parameters(query_string: str) -> list[tuple[str, str]]:
         if not name:
             continue
         try:
-            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
+            pairs.append(
+                (unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
+            )
         except UnicodeDecodeError:
             raise InvalidRequest(
                 "Query parameters must be UTF-8, percent-encoded.", offending=(name[:64],)
@@ -186,7 +188,9 @@ def _key(name: str, value: str) -> Key:
 
 def _timezone(keys: Iterable[Key]) -> str:
     """The offset in which the query's dates and times are meant (QID-10)."""
-    return next((key.values[0] for key in keys if key.path == (_TIMEZONE_OFFSET,) and key.values), "")
+    return next(
+        (key.values[0] for key in keys if key.path == (_TIMEZONE_OFFSET,) and key.values), ""
+    )
 
 
 _ORDER = (Entity.PATIENT, Entity.STUDY, Entity.SERIES, Entity.INSTANCE)

@@ -42,7 +42,9 @@ def always_included(level: Level) -> frozenset[int]:
     return frozenset(BY_KEYWORD[keyword].tag for keyword in _ALWAYS[level])
 
 
-def unwanted_tags(level: Level, asked: frozenset[int], *, study: bool, series: bool) -> frozenset[int]:
+def unwanted_tags(
+    level: Level, asked: frozenset[int], *, study: bool, series: bool
+) -> frozenset[int]:
     """Attributes of levels that the path already names: left out unless asked for."""
     entities = set()
     if study and level is not Level.STUDY:

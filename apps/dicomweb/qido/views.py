@@ -26,7 +26,8 @@ from apps.dicomweb.qido.parameters import Search, search_from
 from apps.dicomweb.qido.results import always_included, result, unwanted_tags
 from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, keep_private
 from apps.dicomweb.xml_model import native_dicom_model
-from apps.errors import InvalidRequest
+from apps.dicomweb.status import TooBroad
+from apps.errors import InvalidRequest, OutOfResources
 
 _JSON: Final = Offer(DICOM_JSON)
 _XML: Final = Offer(DICOM_XML, multipart=True)
@@ -69,18 +70,29 @@ def _search(
         request.META.get("QUERY_STRING", ""), level, always_included(level), study, series
     )
     base = base_url(request)
-    page = search(asked.query, principal)
+    try:
+        page = search(asked.query, principal)
+        found = [*page]
+    except OutOfResources as failure:
+        raise TooBroad(failure.message) from failure
     if page.unsupported:
         raise _unsupported([key.path[-1] for key in page.unsupported])
     unwanted = unwanted_tags(
         level, asked.asked_tags, study=study is not None, series=series is not None
     )
-    found = [result(match, level, base, unwanted) for match in page]
+    answers = [result(match, level, base, unwanted) for match in found]
     warnings = [*asked.warnings, *_remaining(asked, len(found), principal)]
-    response = _answer(request, offer, found, base) if found else HttpResponse(status=204)
+    response = _answer(request, offer, answers, base) if found else _nothing()
     if warnings:
         response["Warning"] = ", ".join(f'299 {base}: "{warning}"' for warning in warnings)
     keep_private(response, "")
+    return response
+
+
+def _nothing() -> HttpResponse:
+    """No match, or an offset behind the last: 204 without a body (PS3.18 8.3.4.4.1)."""
+    response = HttpResponse(status=204)
+    del response["Content-Type"]
     return response
 
 
@@ -108,8 +120,10 @@ def _answer(
     if offer is _XML:
         boundary = boundary_of(base, "search")
         models = [native_dicom_model(each) for each in found]
-        parts = (Part(DICOM_XML, each["00081190"]["Value"][0], len(model), (model,))
-                 for each, model in zip(found, models, strict=True))
+        parts = (
+            Part(DICOM_XML, each["00081190"]["Value"][0], len(model), (model,))
+            for each, model in zip(found, models, strict=True)
+        )
         content, media_type = b"".join(body(boundary, parts)), content_type(boundary, DICOM_XML)
     else:
         content, media_type = orjson.dumps(found), offer.media_type

@@ -53,9 +53,7 @@ class MultipartReader:
         self._buffer = bytearray()
         self._ended = False
         self._mark = b"--" + boundary.encode("latin-1", "replace")
-        self._opening = re.compile(
-            rb"(?:\A|\n)" + re.escape(self._mark) + rb"(--|[ \t]*\r?\n)"
-        )
+        self._opening = re.compile(rb"(?:\A|\n)" + re.escape(self._mark) + rb"(--|[ \t]*\r?\n)")
         self._delimiter = b"\r\n" + self._mark
         # The longest text that may be the start of a delimiter: it is held back.
         self._held = len(self._mark) + _LONGEST_PADDING

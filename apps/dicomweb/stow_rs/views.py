@@ -141,7 +141,10 @@ class Report:
         if self.failed:
             answer["00081198"] = {"vr": "SQ", "Value": [_failed(*each) for each in self.failed]}
         if self.stored:
-            answer["00081199"] = {"vr": "SQ", "Value": [_stored(base, each) for each in self.stored]}
+            answer["00081199"] = {
+                "vr": "SQ",
+                "Value": [_stored(base, each) for each in self.stored],
+            }
         return answer
 
 

@@ -71,9 +71,7 @@ def _multipart(value: BulkValue, media_type: str, uri: str, etag: str) -> HttpRe
     return response
 
 
-def _alone(
-    request: HttpRequest, value: BulkValue, media_type: str, etag: str
-) -> HttpResponseBase:
+def _alone(request: HttpRequest, value: BulkValue, media_type: str, etag: str) -> HttpResponseBase:
     """One part, of which a range can be asked (RFC 9110 14)."""
     asked = byte_range(request, value.length, etag)
     start, end = asked or (0, value.length)
@@ -87,5 +85,3 @@ def _alone(
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     keep_private(response, etag)
     return response
-
-

@@ -180,4 +180,3 @@ def outgoing_frame(location: Location, table: FrameTable, number: int, plan: Pla
             "This frame cannot be decoded here; ask for transfer-syntax=* to get it as stored.",
             detail=failure.message,
         ) from failure
-

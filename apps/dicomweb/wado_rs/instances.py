@@ -51,7 +51,9 @@ def retrieve_instances(
 
 
 def _file_name(location: Location) -> str:
-    plain = "".join(letter for letter in location.sop_instance_uid if letter.isalnum() or letter == ".")
+    plain = "".join(
+        letter for letter in location.sop_instance_uid if letter.isalnum() or letter == "."
+    )
     return f"{plain[:64] or 'instance'}.dcm"
 
 
@@ -66,9 +68,7 @@ def _rest(
             yield location, as_stored(location)
 
 
-def _parts(
-    base: str, outgoing: Iterable[tuple[Location, OutgoingInstance]]
-) -> Iterator[Part]:
+def _parts(base: str, outgoing: Iterable[tuple[Location, OutgoingInstance]]) -> Iterator[Part]:
     for location, instance in outgoing:
         media_type = f"{DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
         yield Part(media_type, base + location.path, instance.length, instance.chunks)

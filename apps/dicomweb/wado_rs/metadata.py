@@ -79,9 +79,7 @@ def _joined(fragments: list[bytes], offer: Offer, base: str, *, packed: bool) ->
     return response
 
 
-def _untagged(
-    request: HttpRequest, offer: Offer, fragments: Iterable[bytes]
-) -> HttpResponseBase:
+def _untagged(request: HttpRequest, offer: Offer, fragments: Iterable[bytes]) -> HttpResponseBase:
     """Very many instances: streamed as they come from the database."""
     base = base_url(request)
     if offer is _XML:

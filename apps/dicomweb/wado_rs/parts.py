@@ -113,6 +113,7 @@ def if_none_match(request: HttpRequest, etag: str) -> bool:
 def not_modified(etag: str) -> HttpResponse:
     """304, with what a cache needs."""
     response = HttpResponse(status=304)
+    del response["Content-Type"]
     keep_private(response, etag)
     return response
 

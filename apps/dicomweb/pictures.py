@@ -1,0 +1,81 @@
+"""Rendered frames for both WADO doors, with a small memory: strips ask for the same ones again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+from apps.errors import NotFound
+from apps.rendering.options import RenderOptions
+from apps.rendering.render import RenderedImage, render_frame
+from apps.retrieve.bulkdata import bulk_value, path_from
+from apps.retrieve.frames import frame_table_of, stored_frame
+from apps.retrieve.locations import Location
+from apps.retrieve.metadata import dicom_json_of
+
+REMEMBERED_BYTES: Final = 32 << 20
+"""Finished pictures that each web process keeps."""
+
+_Key = tuple[str, int, RenderOptions]
+
+
+class _Remembered:
+    """The pictures used last, bounded by their bytes; shared by the threads of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[_Key, RenderedImage] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: _Key) -> RenderedImage | None:
+        with self._lock:
+            picture = self._pictures.get(key)
+            if picture is not None:
+                self._pictures.move_to_end(key)
+            return picture
+
+    def put(self, key: _Key, picture: RenderedImage) -> None:
+        with self._lock:
+            if key in self._pictures or len(picture.body) > REMEMBERED_BYTES // 8:
+                return
+            self._pictures[key] = picture
+            self._bytes += len(picture.body)
+            while self._bytes > REMEMBERED_BYTES:
+                _, dropped = self._pictures.popitem(last=False)
+                self._bytes -= len(dropped.body)
+
+
+_remembered = _Remembered()
+
+
+def picture_of(location: Location, number: int, options: RenderOptions) -> RenderedImage:
+    """Frame `number` (from 1) of an instance the caller may see, rendered.
+
+    Raises NotFound, InvalidRequest, and UnsupportedPixels where the frame cannot be shown.
+    """
+    key = (location.digest, number, options)
+    known = _remembered.get(key)
+    if known is not None:
+        return known
+    table = frame_table_of(location)
+    picture = render_frame(
+        stored_frame(location, table, number),
+        dicom_json_of(location.key),
+        location.transfer_syntax_uid,
+        options,
+        number,
+        bit_offset=table.bit_offset(number - 1),
+        bulk_data=lambda uri: _bulk_bytes(location, uri),
+    )
+    _remembered.put(key, picture)
+    return picture
+
+
+def _bulk_bytes(location: Location, uri: str) -> bytes:
+    """A lookup table or overlay that stands behind one of our own BulkDataURIs."""
+    _, found, element = uri.partition("/bulkdata/")
+    if not found:
+        raise NotFound("A lookup table of this image is not stored here.")
+    value = bulk_value(location, path_from(element))
+    return b"".join(value.chunks(0, value.length))
