@@ -28,6 +28,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    # Before the admin, so that its templates wear our colours.
+    "apps.console",
     "apps.console.apps.ConsoleAdminConfig",
     "rest_framework",
     "drf_spectacular",
@@ -46,7 +48,6 @@ INSTALLED_APPS = [
     "apps.dimse",
     "apps.dicomweb",
     "apps.api",
-    "apps.console",
     "apps.viewer",
 ]
 
