@@ -74,7 +74,9 @@ def part10(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> by
     return out.getvalue()
 
 
-def encapsulated(ds: Dataset, frames: list[bytes], *, fragments: int = 1, table: bool = True) -> Dataset:
+def encapsulated(
+    ds: Dataset, frames: list[bytes], *, fragments: int = 1, table: bool = True
+) -> Dataset:
     """The data set with these compressed frames as its Pixel Data."""
     ds.PixelData = encapsulate(frames, fragments_per_frame=fragments, has_bot=table)
     ds["PixelData"].VR = "OB"

@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from apps.access.authentication import challenge_for, principal_of
 from apps.access.principals import Principal
 from apps.dicomweb.cors import allow_origin, preflight_response
 from apps.dicomweb.status import MethodNotAllowed, failure_response, status_of
-from apps.errors import PacsError, Unavailable
+from apps.errors import NotAuthenticated, PacsError, Unavailable
 from apps.storage.blobs import BlobMissing
 
 _logger = logging.getLogger(__name__)
@@ -106,15 +107,15 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
         allow_origin(request, response)
         return response
 
-    return csrf_exempt(answer)
+    return csrf_exempt(answer)  # type: ignore[return-value]  # P is kept by wraps
 
 
 def _answer_failure(request: HttpRequest, failure: Exception) -> HttpResponseBase:
     response = failure_response(request, failure)
     status = status_of(failure)
-    if status == 401:
+    if isinstance(failure, NotAuthenticated):
         response["WWW-Authenticate"] = challenge_for(request)
-    elif status >= 500 and status not in {503, 507}:
+    elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _logger.error("Answered %s: %s", status, type(failure).__name__, exc_info=failure)
     elif isinstance(failure, BlobMissing):
         _logger.error("A stored blob is missing: %s", failure)

@@ -92,4 +92,4 @@ def _from_proxy(request: HttpRequest) -> Origin | None:
 
 
 def _first(header: str) -> str:
-    return header.split(",")[0].strip()
+    return header.partition(",")[0].strip()

@@ -10,30 +10,26 @@ from typing import Final
 
 from apps.dicom.reader import InstanceReader
 from apps.dicom.transfer_syntaxes import transfer_syntax
-from apps.errors import InvalidRequest, NotFound
+from apps.errors import InvalidRequest
 from apps.retrieve.frames import inflated_dataset
 from apps.retrieve.locations import Location
 from apps.storage.stores import blob_store
 
-_TAG: Final = re.compile(r"^[0-9A-Fa-f]{8}$")
+_TAG: Final = re.compile(r"^[0-9A-F]{8}$")
+_ITEM: Final = re.compile(r"^[0-9]{1,9}$")
 _WORD_CODES: Final = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
 _DEEPEST: Final = 129
 
 
-def path_from(text: str) -> tuple[int, ...]:
-    """`TAG` or `TAG/item/TAG/...`, items counted from 0, as numbers. Raises InvalidRequest."""
-    pieces = text.split("/")
+def path_from(text: str) -> tuple[str, ...]:
+    """`TAG` or `TAG/item/TAG/...` as its segments, tags in capitals. Raises InvalidRequest."""
+    pieces = text.upper().split("/")
     if len(pieces) % 2 == 0 or len(pieces) > _DEEPEST:
         raise InvalidRequest("The bulk data path must lead to an element.")
-    path: list[int] = []
     for place, piece in enumerate(pieces):
-        if place % 2 == 0 and _TAG.match(piece):
-            path.append(int(piece, 16))
-        elif place % 2 == 1 and piece.isascii() and piece.isdigit() and len(piece) < 10:
-            path.append(int(piece))
-        else:
+        if not (_ITEM if place % 2 else _TAG).match(piece):
             raise InvalidRequest("The bulk data path holds something that is no tag or item.")
-    return tuple(path)
+    return tuple(pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +69,11 @@ class BulkValue:
         return words.tobytes()
 
 
-def bulk_value(location: Location, path: tuple[int, ...]) -> BulkValue:
+def bulk_value(location: Location, path: tuple[str, ...]) -> BulkValue:
     """Finds the value. Raises NotFound where the instance has no such element."""
     handle = blob_store().open(location.blob_key)
     try:
         offset, length, vr = InstanceReader(handle).locate(path)
-    except KeyError:
-        raise NotFound("This instance has no such element.") from None
     finally:
         handle.close()
     return BulkValue(location, offset, length, vr)

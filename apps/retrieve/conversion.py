@@ -11,7 +11,7 @@ from apps.dicom.part10 import file_meta
 from apps.dicom.pixels import PixelDescription, transcode_frame, transcoded
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from apps.errors import UnsupportedPixels
-from apps.retrieve.explicit import LONGEST_VALUE, PixelValue, Pixels, Range, Segment, rewritten
+from apps.retrieve.explicit import LONGEST_VALUE, Pixels, PixelValue, Range, Segment, rewritten
 from apps.retrieve.frames import inflated_dataset, stored_frame
 from apps.retrieve.instances import OutgoingInstance
 from apps.retrieve.locations import Location
@@ -20,6 +20,7 @@ from apps.storage.stores import blob_store
 
 _PHOTOMETRIC: Final = 0x00280004
 _PLANAR: Final = 0x00280006
+_BYTE: Final = 8
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
@@ -143,7 +144,7 @@ class _OutgoingFrames:
         described: PixelDescription = self._after
         if described.sample_format != "integer":
             return PixelValue("OF" if described.sample_format == "float" else "OD", self._length)
-        return PixelValue("OW" if described.bits_allocated > 8 else "OB", self._length)
+        return PixelValue("OW" if described.bits_allocated > _BYTE else "OB", self._length)
 
     def replaced(self) -> dict[int, tuple[str, bytes] | None]:
         """The Image Pixel attributes that decoding changes."""

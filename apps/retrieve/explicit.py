@@ -38,9 +38,12 @@ _WORD_CODES: Final = {
     **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), "I"),
     **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), "Q"),
 }
-_ITEM: Final = pack("<HHI", 0xFFFE, 0xE000, _UNDEFINED)
-_ITEM_END: Final = pack("<HHI", 0xFFFE, 0xE00D, 0)
-_SEQUENCE_END: Final = pack("<HHI", 0xFFFE, 0xE0DD, 0)
+_STRUCTURE: Final = {
+    ITEM: pack("<HHI", 0xFFFE, 0xE000, _UNDEFINED),
+    ITEM_END: pack("<HHI", 0xFFFE, 0xE00D, 0),
+    SEQUENCE_END: pack("<HHI", 0xFFFE, 0xE0DD, 0),
+}
+_DEPTH: Final = {ITEM: 1, ITEM_END: -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +96,19 @@ def rewritten(
     walk = ElementWalk(source, start, encoding)
     depth = 0
     for shape, offset, length, raw in walk:
-        if shape.role == ITEM:
-            depth += 1
-            yield _ITEM
-        elif shape.role == ITEM_END:
-            depth -= 1
-            yield _ITEM_END
-        elif shape.role == SEQUENCE_END:
-            yield _SEQUENCE_END
+        depth += _DEPTH.get(shape.role, 0)
+        if shape.role in _STRUCTURE:
+            yield _STRUCTURE[shape.role]
+        elif shape.vr == "SQ":
+            yield header(shape.tag, "SQ", _UNDEFINED)
         elif not depth and shape.tag in replaced:
             change = replaced[shape.tag]
-            if change is not None:
-                yield header(shape.tag, change[0], len(change[1])) + change[1]
+            yield b"" if change is None else header(shape.tag, change[0], len(change[1]))
+            yield b"" if change is None else change[1]
         elif shape.role == PIXELS and not depth and pixels is not None:
             yield header(shape.tag, pixels.vr, pixels.length)
             yield Pixels(pixels.length)
-        elif shape.vr == "SQ":
-            yield header(shape.tag, "SQ", _UNDEFINED)
-        elif shape.tag & 0xFFFF or shape.tag >> 16 == 0:
+        elif shape.tag & 0xFFFF:
             yield from _value(source, walk, shape, Range(offset, length), raw)
     if walk.truncated_in is not None:
         raise UnsupportedPixels("The object is cut off; it can be had as stored only.")

@@ -169,8 +169,7 @@ def representative_of(
         frame_table__isnull=False
     )
     if series_instance_uid is None:
-        first = rows.values_list("series_id", flat=True).first()
-        rows = rows.filter(series_id=first)
+        rows = rows.filter(series=rows.values("series_id")[:1])
     middle = rows.count() // 2
     row = rows.values_list(*_FIELDS)[middle : middle + 1].first()
     if row is None:

@@ -25,7 +25,7 @@ def fragments_of(
     series_instance_uid: str | None = None,
     sop_instance_uid: str | None = None,
 ) -> Iterator[bytes]:
-    """The packed JSON of each instance in series and instance order; empty where none is visible."""
+    """The packed JSON of each instance in series and instance order; empty if none is visible."""
     rows = instances_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid)
     fragments = rows.values_list("metadata__fragment", flat=True)
     for fragment in fragments.iterator(chunk_size=500):

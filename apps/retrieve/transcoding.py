@@ -1,4 +1,4 @@
-"""Frames in another Transfer Syntax than stored: only where the stored one must not or cannot go."""
+"""Frames in another Transfer Syntax than stored: only where the stored one cannot go."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def syntax_for_browser(location: Location) -> str:
 
 
 def description_of(location: Location) -> PixelDescription:
-    """The Image Pixel Module from stored metadata. Raises UnsupportedPixels where it is no image."""
+    """The Image Pixel Module, from metadata. Raises UnsupportedPixels for what is no image."""
     return PixelDescription.from_json(dicom_json_of(location.key), location.transfer_syntax_uid)
 
 

@@ -26,7 +26,7 @@ def multipart(*instances: bytes) -> bytes:
 
 
 def parts_of(response: requests.Response) -> list[tuple[str, bytes]]:
-    """Raw header text and bytes of each part, cut as the viewer's loader cuts: by the first line."""
+    """Raw header and bytes of each part, cut as the viewer's loader cuts: by the first line."""
     content = response.content
     boundary = content[: content.index(b"\r\n")]
     assert boundary.startswith(b"--")
@@ -54,7 +54,9 @@ class Archive:
         headers = {"Accept": accept, **options.pop("headers", {})}
         return self.stack.get("/dicom-web" + path, headers=headers, **options)
 
-    def post(self, path: str, body: Any, content_type: str = STORE, **options: Any) -> requests.Response:
+    def post(
+        self, path: str, body: Any, content_type: str = STORE, **options: Any
+    ) -> requests.Response:
         headers = {
             "Content-Type": content_type,
             "Accept": "application/dicom+json",

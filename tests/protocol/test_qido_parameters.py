@@ -52,8 +52,7 @@ def test_QID_07_a_key_may_appear_once_only():
 def test_QID_05_fuzzy_matching_is_admitted_not_to_be_done():
     search = search_from("fuzzymatching=true", Level.STUDY)
     assert search.warnings == (
-        "The fuzzymatching parameter is not supported. "
-        "Only literal matching has been performed.",
+        "The fuzzymatching parameter is not supported. Only literal matching has been performed.",
     )
     assert search_from("fuzzymatching=false", Level.STUDY).warnings == ()
 

@@ -141,10 +141,8 @@ class _Settings:
             raise InvalidRequest(f"{name} must be true or false.", offending=(name,))
         if value.lower() == "true":
             matching = "literal" if name == "fuzzymatching" else "single value"
-            self.warnings += (
-                f"The {name} parameter is not supported. "
-                f"Only {matching} matching has been performed.",
-            )
+            sentence = f"The {name} parameter is not supported."
+            self.warnings += (f"{sentence} Only {matching} matching has been performed.",)
 
 
 def _number(name: str, value: str) -> int:
@@ -163,7 +161,7 @@ def path_of(attribute_id: str) -> tuple[int, ...]:
             path.append(int(name, 16))
         else:
             raise InvalidRequest(
-                f"“{attribute_id[:64]}” is no attribute: give a keyword or eight hexadecimal digits.",
+                f"{attribute_id[:64]} is no attribute: give a keyword or eight hexadecimal digits.",
                 offending=(attribute_id[:64],),
             )
     return tuple(path)
@@ -180,7 +178,7 @@ def _key(name: str, value: str) -> Key:
         return Key(path, values)
     if attribute is not None and attribute.keyword == "ModalitiesInStudy":
         return Key(path, tuple(filter(None, re.split(r"[,\\]", value))))
-    if vr in {"DT"} or path == (_TIMEZONE_OFFSET,):
+    if vr == "DT" or path == (_TIMEZONE_OFFSET,):
         # A `+` that was not percent-encoded has become a space.
         value = re.sub(r" (?=\d{4})", "+", value)
     return Key(path, (value,) if value else ())

@@ -24,9 +24,9 @@ from apps.dicomweb.negotiation import (
 )
 from apps.dicomweb.qido.parameters import Search, search_from
 from apps.dicomweb.qido.results import always_included, result, unwanted_tags
+from apps.dicomweb.status import TooBroad
 from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, keep_private
 from apps.dicomweb.xml_model import native_dicom_model
-from apps.dicomweb.status import TooBroad
 from apps.errors import InvalidRequest, OutOfResources
 
 _JSON: Final = Offer(DICOM_JSON)
@@ -36,14 +36,14 @@ _WORTH_PACKING: Final = 1400
 
 
 def search_studies(request: HttpRequest, principal: Principal) -> HttpResponseBase:
-    """`/studies`"""
+    """`/studies`."""
     return _search(request, principal, Level.STUDY)
 
 
 def search_series(
     request: HttpRequest, principal: Principal, study: str | None = None
 ) -> HttpResponseBase:
-    """`/series` and `/studies/{study}/series`"""
+    """`/series` and `/studies/{study}/series`."""
     return _search(request, principal, Level.SERIES, study)
 
 
@@ -53,7 +53,7 @@ def search_instances(
     study: str | None = None,
     series: str | None = None,
 ) -> HttpResponseBase:
-    """`/instances`, `/studies/{study}/instances`, `/studies/{study}/series/{series}/instances`"""
+    """`/instances`, those of a study, and those of a series."""
     return _search(request, principal, Level.INSTANCE, study, series)
 
 

@@ -34,7 +34,7 @@ class ByteSource(Protocol):
 
 @dataclass(slots=True)
 class Part:
-    """One part: its header fields by lower-case name, and its bytes, to be read once and in order."""
+    """One part: its header fields by lower-case name, and its bytes, to be read once."""
 
     headers: dict[str, str]
     chunks: Iterator[bytes] = field(repr=False)

@@ -42,7 +42,7 @@ class _Bytes:
 
 
 def uids_in(head: bytes) -> Uids:
-    """The UIDs in the first bytes of an instance; those of the data set before those of File Meta."""
+    """The UIDs in the first bytes of an instance; the data set counts more than File Meta."""
     found: dict[int, str] = {}
     try:
         reader = InstanceReader(_Bytes(head))

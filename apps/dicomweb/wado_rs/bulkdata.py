@@ -28,19 +28,20 @@ from apps.retrieve.metadata import dicom_json_of
 
 _ENCAPSULATED_DOCUMENT: Final = "00420011"
 _MIME_TYPE: Final = "00420012"
+_PIXEL_DATA: Final = "7FE00010"
 
 
-def retrieve_bulkdata(
+def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
     request: HttpRequest, principal: Principal, study: str, series: str, instance: str, element: str
 ) -> HttpResponseBase:
     """The value a BulkDataURI of our metadata points at: whole or a byte range of it."""
     path = path_from(element)
     location = location_of(principal, study, series, instance)
     view_event(principal, "StudyViewed", study)
-    if path == (0x7FE00010,) and location.encapsulated:
+    if path == (_PIXEL_DATA,) and location.encapsulated:
         return all_frames(request, location)
     media_type = OCTET_STREAM
-    if element.upper() == _ENCAPSULATED_DOCUMENT:
+    if path == (_ENCAPSULATED_DOCUMENT,):
         media_type = _document_type(dicom_json_of(location.key)) or OCTET_STREAM
     types = dict.fromkeys((media_type, OCTET_STREAM))
     offers = [Offer(each, multipart=several) for several in (True, False) for each in types]

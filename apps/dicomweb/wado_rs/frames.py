@@ -41,6 +41,8 @@ from apps.retrieve.transcoding import (
 LONGEST_LIST: Final = 20_000
 # Larger answers are streamed; smaller ones get a tag and byte ranges.
 WHOLE_BYTES: Final = 64 << 20
+_TAGGED: Final = 64
+_LONGEST_NUMBER: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Plan:
         return f"{self.media_type}; transfer-syntax={self.transfer_syntax_uid}"
 
 
-def retrieve_frames(
+def retrieve_frames(  # noqa: PLR0917  the URL's own order
     request: HttpRequest, principal: Principal, study: str, series: str, instance: str, frames: str
 ) -> HttpResponseBase:
     """The frames in the order asked, each as stored or in the syntax that was asked for."""
@@ -68,8 +70,9 @@ def retrieve_frames(
         check_frame_number(table, number)
     plan = plan_for(request, location, single=len(numbers) == 1)
     view_event(principal, "StudyViewed", study)
-    etag = f'"{location.digest[:32]}-{plan.transfer_syntax_uid}-{frames[:64]}-{plan.multipart:d}"'
-    tagged = len(frames) <= 64
+    variant = f"{plan.transfer_syntax_uid}-{frames[:_TAGGED]}-{plan.multipart:d}"
+    etag = f'"{location.digest[:32]}-{variant}"'
+    tagged = len(frames) <= _TAGGED
     if tagged and if_none_match(request, etag):
         return not_modified(etag)
     if not plan.multipart:
@@ -85,7 +88,7 @@ def all_frames(request: HttpRequest, location: Location) -> HttpResponseBase:
     return _multipart(request, location, table, range(1, table.count + 1), plan, "")
 
 
-def _multipart(
+def _multipart(  # noqa: PLR0917
     request: HttpRequest,
     location: Location,
     table: FrameTable,
@@ -117,7 +120,9 @@ def frame_numbers(text: str) -> list[int]:
     pieces = text.split(",")
     if len(pieces) > LONGEST_LIST:
         raise InvalidRequest("Too many frames in one request.", offending=("frames",))
-    if not all(piece.isascii() and piece.isdigit() and len(piece) < 10 for piece in pieces):
+    if not all(
+        piece.isascii() and piece.isdigit() and len(piece) <= _LONGEST_NUMBER for piece in pieces
+    ):
         raise InvalidRequest(
             "The frame list must be whole numbers with commas between them.", offending=("frames",)
         )

@@ -1,4 +1,4 @@
-"""`/metadata` (PS3.18 10.4.1.1.2): stored fragments, joined; compressed bytes are never unpacked."""
+"""`/metadata` (PS3.18 10.4.1.1.2): stored fragments, joined without being unpacked."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from apps.dicomweb.negotiation import (
     DICOM_JSON,
     DICOM_XML,
     Offer,
-    accepts_gzip,
     acceptable,
+    accepts_gzip,
     choose,
 )
 from apps.dicomweb.wado_rs.parts import (

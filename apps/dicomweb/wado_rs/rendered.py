@@ -6,6 +6,7 @@ first series that has images).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -47,7 +48,7 @@ _OFFERS: Final = tuple(
 _ICC_PROFILES: Final = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
 
 
-def retrieve_rendered(
+def retrieve_rendered(  # noqa: PLR0917  the URL's own order
     request: HttpRequest,
     principal: Principal,
     study: str,
@@ -61,7 +62,7 @@ def retrieve_rendered(
     return _answer(request, principal, location, numbers or [1], options)
 
 
-def retrieve_thumbnail(
+def retrieve_thumbnail(  # noqa: PLR0917  the URL's own order
     request: HttpRequest,
     principal: Principal,
     study: str,
@@ -167,6 +168,5 @@ def _warn_of_ignored(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def _plain(text: str) -> str:
-    return "".join(
-        letter for letter in text[:80] if letter.isascii() and letter.isalnum() or letter == ","
-    )
+    """What a header may carry of it."""
+    return re.sub(r"[^A-Za-z0-9,]", "", text[:80])
