@@ -258,7 +258,8 @@ class CharacterSet:
 
     def _element_for(self, letter: str, g0: _CodeElement, g1: _CodeElement | None) -> _CodeElement:
         current = (g0, g1) if g1 is not None else (g0,)
-        for element in (*current, self._g0, *self._elements):
+        candidates: tuple[_CodeElement, ...] = (*current, self._g0, *self._elements)
+        for element in candidates:
             try:
                 element.encode(letter)
             except UnicodeEncodeError:
