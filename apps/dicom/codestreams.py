@@ -41,7 +41,8 @@ class Codestream:
     `start` is where the codestream begins (behind JP2 boxes). `color_transform` is what the
     stream itself says about its colours: "YBR", "RGB" or "" where it says nothing. `complete` is
     false where the bytes end before the stream does: decoders would then invent the rest, and
-    CharLS would search for it for seconds.
+    CharLS would search for it for seconds. `levels` is how often a wavelet codestream can be
+    decoded at half the size.
     """
 
     family: Family
@@ -54,6 +55,7 @@ class Codestream:
     color_transform: str = ""
     start: int = 0
     complete: bool = True
+    levels: int = 0
 
 
 def inspect(data: bytes) -> Codestream:
@@ -112,7 +114,7 @@ def _jpeg(data: bytes) -> Codestream:
                 precision=precision,
                 lossless=code in _SOF_LOSSLESS,
                 color_transform=_jpeg_colors(payload[6 : 6 + 3 * samples : 3], adobe, jfif=jfif),
-                complete=data.find(_EOI_MARKER, at) >= 0,
+                complete=data.rfind(_EOI_MARKER) > at,
             )
     raise UnsupportedPixels("The JPEG frame has no frame header.")
 
@@ -136,7 +138,7 @@ def _jpeg2000(data: bytes) -> Codestream:
     start = 0 if data.startswith(_SOC) else _codestream_box(data)
     columns = rows = samples = depth = 0
     family: Family = "jpeg2000"
-    lossless = False
+    lossless, levels = False, 0
     at = start + 2
     while (marker := _word(data, at)) != _SOT:
         if marker == _SIZ:
@@ -147,7 +149,7 @@ def _jpeg2000(data: bytes) -> Codestream:
         elif marker == _CAP:
             family = "htj2k"
         elif marker == _COD:
-            lossless = data[at + 13] == _REVERSIBLE_5_3
+            levels, lossless = data[at + 9], data[at + 13] == _REVERSIBLE_5_3
         at += 2 + max(2, _word(data, at + 2))
     return Codestream(
         family=family,
@@ -159,6 +161,7 @@ def _jpeg2000(data: bytes) -> Codestream:
         lossless=lossless,
         start=start,
         complete=_tiles_end(data, at) <= len(data),
+        levels=levels,
     )
 
 

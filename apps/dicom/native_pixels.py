@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,11 @@ def decode(
     """Stored values shaped as `description.shape`, chrominance at full resolution.
 
     `bit_offset` is the position of the first pixel in the first byte when one pixel is one bit.
-    Raises UnsupportedPixels where the frame is shorter than Rows and Columns say.
+    Raises UnsupportedPixels where the frame is shorter than Rows and Columns say. A frame that
+    is labelled YBR_FULL_422 but long enough for all chrominance is taken to hold it.
     """
+    if description.subsampled and len(data) * 8 >= description.samples * description.bits_allocated:
+        description = replace(description, photometric_interpretation="YBR_FULL")
     needed = (description.native_bits + bit_offset + 7) // 8
     if len(data) < needed:
         raise UnsupportedPixels(f"The frame has {len(data)} bytes; {needed} are needed.")

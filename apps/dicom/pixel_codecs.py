@@ -100,7 +100,7 @@ def _decode_codestream(
     """JPEG, JPEG-LS, JPEG 2000, HTJ2K or JPEG XL, by what the bytes are rather than by the UID."""
     header = inspect(data)
     if header.family != "jpeg-xl":
-        _check_size(header, description)
+        check_size(header, description)
     if not header.complete:
         raise UnsupportedPixels(f"The {header.family} frame ends early.")
     target = np.empty(description.shape, dtype=_decoder_dtype(header, description))
@@ -108,11 +108,11 @@ def _decode_codestream(
         values = _READERS[header.family](data, header, target)
     except (RuntimeError, ValueError, OverflowError, MemoryError) as error:
         raise UnsupportedPixels(f"The {header.family} frame cannot be decoded.") from error
-    values = _with_sign(np.asarray(values).reshape(description.shape), header, description)
-    return DecodedFrame(values, _colors_after(header, description))
+    values = with_sign(np.asarray(values).reshape(description.shape), header, description)
+    return DecodedFrame(values, colors_after(header, description))
 
 
-def _check_size(header: Codestream, description: PixelDescription) -> None:
+def check_size(header: Codestream, description: PixelDescription) -> None:
     inside = (header.rows, header.columns, header.samples)
     outside = (description.rows, description.columns, description.samples_per_pixel)
     if inside != outside:
@@ -132,7 +132,7 @@ def _decoder_dtype(header: Codestream, description: PixelDescription) -> str:
     return f"{kind}2" if header.precision <= 16 else f"{kind}4"
 
 
-def _with_sign(values: Pixels, header: Codestream, description: PixelDescription) -> Pixels:
+def with_sign(values: Pixels, header: Codestream, description: PixelDescription) -> Pixels:
     """Values in the type of Pixel Representation and Bits Allocated.
 
     Only JPEG 2000 can say that samples are signed, and encoders get it wrong (the codestream
@@ -164,7 +164,7 @@ def _in_container(values: Pixels, description: PixelDescription) -> Pixels:
     return values.astype(description.dtype, copy=False)
 
 
-def _colors_after(header: Codestream, description: PixelDescription) -> str:
+def colors_after(header: Codestream, description: PixelDescription) -> str:
     """Photometric Interpretation of the decoded samples (PS3.3 C.7.6.3.1.2).
 
     A lossy JPEG frame is believed more than the attribute: an RGB frame that is labelled YBR, or

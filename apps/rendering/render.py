@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,11 +17,15 @@ from apps.errors import InvalidRequest
 from apps.rendering.color import palette_color, supplemental_color, true_color
 from apps.rendering.frame_attributes import BulkData, FrameAttributes, text
 from apps.rendering.geometry import pixel_aspect, place, placed
-from apps.rendering.grey import grey_pipeline, render_grey
-from apps.rendering.options import GIF, JPEG, PNG, RenderOptions
+from apps.rendering.grey import grey_pipeline, render_grey, voi_alternatives
+from apps.rendering.options import GIF, JPEG, PNG, Region, RenderOptions, Viewport
 from apps.rendering.overlays import draw_overlay, overlay_planes
+from apps.rendering.reduced import decode_reduced, halvings_for
 
 DEFAULT_QUALITY: Final = 90
+THUMBNAIL_QUALITY: Final = 80
+THUMBNAIL: Final = Viewport(192, 192)
+LARGEST_THUMBNAIL: Final = 256
 _LOSSY_IMAGE_COMPRESSION: Final = "00282110"
 _GREY_AXES: Final = 2
 
@@ -57,14 +61,62 @@ def render_frame(
     description = PixelDescription.from_json(dicom_json, transfer_syntax_uid)
     if not 1 <= frame_number <= description.number_of_frames:
         raise InvalidRequest(f"The object has {description.number_of_frames} frames.")
-    frame = decode(frame_bytes, description, bit_offset=bit_offset)
     attributes = FrameAttributes(dicom_json, frame_number, bulk_data)
+    placement = place(description.rows, description.columns, pixel_aspect(attributes), options)
+    frame = None
+    if _may_be_reduced(attributes, description, options):
+        halvings = halvings_for(
+            description.rows, description.columns, placement.height, placement.width
+        )
+        frame = decode_reduced(frame_bytes, description, halvings)
+    if frame is not None:
+        rows, columns = frame.pixels.shape[:2]
+        placement = replace(placement, right=columns, bottom=rows)
+    else:
+        frame = decode(frame_bytes, description, bit_offset=bit_offset)
     pixels = display_pixels(frame, attributes, description, options)
     if options.overlays:
         for plane in overlay_planes(attributes, description, frame_number):
             pixels = draw_overlay(pixels, plane)
-    placement = place(pixels.shape[0], pixels.shape[1], pixel_aspect(attributes), options)
     return encoded(placed(pixels, placement), options, lossy=_was_lossy(attributes, description))
+
+
+def render_thumbnail(
+    frame_bytes: bytes,
+    dicom_json: Mapping[str, Any],
+    transfer_syntax_uid: str,
+    frame_number: int = 1,
+    *,
+    viewport: Viewport = THUMBNAIL,
+    bit_offset: int = 0,
+    bulk_data: BulkData | None = None,
+) -> RenderedImage:
+    """A small JPEG of one frame, decoded at a reduced size where the codec can."""
+    options = RenderOptions(JPEG, THUMBNAIL_QUALITY, viewport=viewport)
+    return render_frame(
+        frame_bytes,
+        dicom_json,
+        transfer_syntax_uid,
+        options,
+        frame_number,
+        bit_offset=bit_offset,
+        bulk_data=bulk_data,
+    )
+
+
+def _may_be_reduced(
+    attributes: FrameAttributes, description: PixelDescription, options: RenderOptions
+) -> bool:
+    """Whether a smaller decoded frame shows the same: all of it, with a window that is known.
+
+    A thumbnail may take its window from the smaller frame.
+    """
+    viewport = options.viewport
+    if viewport is None or viewport.region != Region() or options.overlays:
+        return False
+    if max(viewport.width, viewport.height) <= LARGEST_THUMBNAIL:
+        return True
+    return options.window is not None or bool(voi_alternatives(attributes, description))
 
 
 def display_pixels(
