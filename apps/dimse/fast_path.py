@@ -31,7 +31,11 @@ from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ASSOCIATE_AC
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, UserIdentityNegotiation
+from pynetdicom.pdu_primitives import (
+    P_DATA,
+    SCP_SCU_RoleSelectionNegotiation,
+    UserIdentityNegotiation,
+)
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
@@ -73,7 +77,8 @@ class Reception(Protocol):
     def room(self) -> bool: ...
     def rejected(self, association: AcceptedAssociation, rejection: Rejection) -> None: ...
     def established(self, association: AcceptedAssociation) -> None: ...
-    def ended(self, association: AcceptedAssociation) -> None: ...
+    def ended(self, association: AcceptedAssociation) -> None:
+        """May be called more than once."""
 
 
 class _SignallingQueue(queue.Queue[Any]):
@@ -194,6 +199,15 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
             os.close(self._woken)
             os.close(self._waker)
 
+    def _process_recv_primitive(self) -> bool:
+        if self.state_machine.current_state == "Sta13":
+            # The peer broke the protocol while the association's thread was making its answer;
+            # the library has no transition for an answer that comes too late.
+            while not self.to_provider_queue.empty():
+                self.to_provider_queue.get_nowait()
+            return False
+        return bool(super()._process_recv_primitive())
+
     def _is_transport_event(self) -> bool:
         if not self.event_queue.empty():
             return False
@@ -271,9 +285,13 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self._recv_pdu.put(pdu)
 
     def _hand_on(self, context_id: int, control: int, value: bytes) -> None:
-        """A fragment for the library, as the only one of a P-DATA-TF."""
-        item = struct.pack(">IBB", len(value) + 2, context_id, control) + value
-        self._to_state_machine(_PDU.pack(P_DATA_TF, len(item)) + item)
+        """A fragment for the library: its action DT-2, where an exception would end the thread."""
+        primitive = P_DATA()
+        primitive.presentation_data_value_list = [[context_id, bytes([control]) + value]]
+        try:
+            self.assoc.dimse.receive_primitive(primitive)
+        except Exception as error:
+            raise ProtocolError(f"a message is not one ({type(error).__name__})") from error
 
     def _answer(self, encoded: bytes) -> None:
         try:
@@ -396,6 +414,9 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         super().__init__(entity, "acceptor")
         for event, handler in handlers:
             self.bind(event, handler)
+        # Its place is free once it is over, not only when the peer has closed the connection.
+        for over in (evt.EVT_RELEASED, evt.EVT_ABORTED):
+            self.bind(over, lambda _event: reception.ended(self))
         self.reception = reception
         self.connection = connection
         self.service: StoreService | None = None

@@ -65,14 +65,17 @@ def is_storage(abstract_syntax: str) -> bool:
 
 
 def granted_role(abstract_syntax: str, proposed: Role | None) -> Role | None:
-    """What we let the requestor be; None leaves the default, which is SCU.
+    """What we let the requestor be; None where no answer is due.
 
     A proposed 1 may become 0, never the other way. We send no C-STORE back on an association a
-    peer opened, so the SCP role is not granted.
+    peer opened, so the SCP role is not granted; who wants to be SCP alone is left with no role,
+    which its contexts' rejection says.
     """
-    if proposed is None or not (is_storage(abstract_syntax) or abstract_syntax == VERIFICATION):
+    if proposed is None or not proposed.scu:
         return None
-    return Role(scu=proposed.scu, scp=False)
+    if not (is_storage(abstract_syntax) or abstract_syntax == VERIFICATION):
+        return None
+    return Role(scu=True, scp=False)
 
 
 def judge(proposal: Proposal, proposed: Role | None, *, may_store: bool, room: bool) -> Verdict:
@@ -84,9 +87,7 @@ def judge(proposal: Proposal, proposed: Role | None, *, may_store: bool, room: b
         return Verdict(proposal, Result.USER_REJECTION)
     if storage and not room:
         return Verdict(proposal, Result.NO_REASON)
-    role = granted_role(proposal.abstract_syntax, proposed)
-    if role is not None and not role.scu:
-        # The requestor wants to be SCP alone, and we do not act as its SCU.
+    if proposed is not None and not proposed.scu:
         return Verdict(proposal, Result.USER_REJECTION)
     chosen = _first_known(proposal) if storage else _first_plain(proposal)
     if not chosen:

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
+from pydicom import config as pydicom_config
 from pynetdicom import AE, evt
 
 from apps.dicom import uids
@@ -106,10 +107,11 @@ class Receiver:
 
     def ended(self, association: AcceptedAssociation) -> None:
         with self._lock:
-            self._associations.discard(association)
+            if association not in self._associations:
+                return
+            self._associations.remove(association)
             self._tally.write(self._process, len(self._associations))
-        if association.service is not None:
-            _log_end(association)
+        _log_end(association)
 
     def _describe(self, association: AcceptedAssociation) -> dict[str, Any]:
         """Fields for the log: who and from where, never what about."""
@@ -205,8 +207,16 @@ def receive_forever(
     """The body of a forked child."""
     connections.close_all()
     _raise_descriptor_limit()
+    _quieten_libraries()
     gc.freeze()
     Receiver(listener, tally, process, lifeline, limits).run()
+
+
+def _quieten_libraries() -> None:
+    """What a peer sends wrong is told in one line of ours, without the bytes it sent."""
+    pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+    for name in ("pynetdicom.utils", "pynetdicom.presentation"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _raise_descriptor_limit() -> None:
