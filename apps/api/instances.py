@@ -19,8 +19,9 @@ from apps.api.principal import PrincipalView
 from apps.archive.fragments import plain
 from apps.archive.models import Instance, Metadata
 from apps.archive.selectors import instance_of
-from apps.dicom.reader import Element, InstanceReader
-from apps.dicom.structured_report import outline_of
+from apps.dicom.element_listing import Element
+from apps.dicom.reader import InstanceReader
+from apps.dicom.structured_report import outline
 from apps.errors import NotFound, Unavailable
 from apps.storage.blobs import BlobMissing, RandomAccess
 from apps.storage.stores import blob_store
@@ -62,13 +63,13 @@ def _as_row(element: Element) -> dict[str, Any]:
         "depth": element.depth,
         "tag": f"{element.tag:08X}",
         "vr": element.vr,
-        "vm": element.vm,
+        "vm": element.multiplicity,
         "length": element.length,
         "keyword": element.keyword,
         "name": element.name,
-        "creator": element.creator,
+        "creator": element.private_creator,
         "value": element.value,
-        "truncated": element.truncated,
+        "truncated": element.value != element.full_value,
     }
 
 
@@ -105,10 +106,12 @@ class ReportView(PrincipalView):
         """The content tree of a structured report or key object document as an outline."""
         found = instance_of(study, series, instance, self.principal)
         _viewed(self.principal, study)
-        row = Metadata.objects.filter(instance_id=found.pk).values_list("fragment", flat=True).first()
+        row = (
+            Metadata.objects.filter(instance_id=found.pk).values_list("fragment", flat=True).first()
+        )
         if row is None:
             raise NotFound("This instance has no metadata.")
         document = orjson.loads(plain(bytes(row)))
         if "0040A730" not in document and "0040A043" not in document:
             raise NotFound("This instance is not a structured report.")
-        return Response(outline_of(document).as_dict())
+        return Response(outline(document).as_dict())

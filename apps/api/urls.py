@@ -2,10 +2,18 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from apps.api.changes import ChangesView
+from apps.api.instances import HeaderView, ReportView
 from apps.api.session import SessionView
+from apps.api.studies import DemoView, StudiesView
+
+_INSTANCE = "studies/<str:study>/series/<str:series>/instances/<str:instance>/"
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("session/", SessionView.as_view(), name="session"),
     path("changes/", ChangesView.as_view(), name="changes"),
+    path("studies/", StudiesView.as_view(), name="studies"),
+    path("demo/", DemoView.as_view(), name="demo"),
+    path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
+    path(_INSTANCE + "report/", ReportView.as_view(), name="report"),
 ]

@@ -123,7 +123,7 @@ export async function fetchSession(signal?: AbortSignal): Promise<Session> {
 	return session;
 }
 
-export function loadDemoStudies(): Promise<{ accepted: number; refused: number }> {
+export function loadDemoStudies(): Promise<{ accepted: number }> {
 	return postJson("/api/demo/", {});
 }
 
