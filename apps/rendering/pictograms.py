@@ -160,7 +160,7 @@ def pictogram_of(sop_class_uid: str, size: int = 192) -> RenderedImage:
 
 @cache
 def pictogram(kind: str, size: int = 192) -> RenderedImage:
-    """A square PNG for a kind of `apps.dicom.sop_classes` or "ecg", "pdf", "video"; 32 to 512 pixels.
+    """A square PNG, 32 to 512 pixels, for a kind of SOP Class or "ecg", "pdf", "video".
 
     Kinds without a drawing of their own share a plain one.
     """
