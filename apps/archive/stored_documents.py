@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
+from apps.archive.fragments import plain
 from apps.archive.models import Metadata, Series, Study
 from apps.dicom.query import Level
 from apps.dicom.stored_keys import Document
@@ -18,8 +19,6 @@ def documents_of(level: Level, keys: Iterable[int]) -> dict[int, Document]:
 
     Two statements at most, whatever the number of keys.
     """
-    from apps.archive.fragments import plain
-
     pairs = _samples(level, list(keys))
     fragments = dict(
         Metadata.objects.filter(pk__in=set(pairs.values())).values_list("pk", "fragment")

@@ -51,17 +51,17 @@ class Attribute:
     @cached_property
     def tag(self) -> int:
         """The tag as a number, group in the high 16 bits."""
-        return keyword_dict[self.keyword]
+        return int(keyword_dict[self.keyword])
 
     @cached_property
     def vr(self) -> str:
         """Value representation by PS3.6; the first where PS3.6 leaves a choice."""
-        return dictionary_VR(self.tag).split(" ")[0]
+        return str(dictionary_VR(self.tag)).split(" ")[0]
 
     @cached_property
     def vm(self) -> str:
         """Value multiplicity by PS3.6, such as `1` or `1-n`."""
-        return dictionary_VM(self.tag)
+        return str(dictionary_VM(self.tag))
 
     @property
     def multiple(self) -> bool:

@@ -153,7 +153,9 @@ def plan(query: Query) -> Plan:
     given = {key.path[0] for key in query.keys}
     extra = (Key((tag,), ()) for tag in sorted(query.include - given - BY_TAG.keys()))
     stored += [key for key in extra if is_stored(query.level, key)]
-    criteria = {name: each for name, each in found.items() if not isinstance(each, Universal)}
+    criteria: dict[Attribute, Criterion] = {
+        name: each for name, each in found.items() if not isinstance(each, Universal)
+    }
     if query.combined_datetime or offset:
         criteria = _moments(criteria, combined=query.combined_datetime, offset=offset)
     return Plan(

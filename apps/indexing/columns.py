@@ -11,7 +11,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from apps.dicom.attributes import BY_KEYWORD, Attribute
 
-Sql = tuple[str, list[Any]]
+Sql = tuple[str, tuple[str | int, ...]]
 
 
 class ExactText(models.TextField):  # type: ignore[type-arg]
@@ -29,7 +29,7 @@ class ExactText(models.TextField):  # type: ignore[type-arg]
         return parameters
 
 
-class PatternLookup(Lookup):  # type: ignore[type-arg]
+class PatternLookup(Lookup):
     """A lookup whose right side is a DICOM pattern: `*` any run, `?` one character (C.2.2.2.4).
 
     Every other character is literal, also those that SQL gives a meaning. Case counts, as in the
@@ -41,7 +41,7 @@ class PatternLookup(Lookup):  # type: ignore[type-arg]
 
     def _sql(self, template: str, parameter: str, compiler: SQLCompiler, connection: Any) -> Sql:
         left, parameters = self.process_lhs(compiler, connection)
-        return template.format(column=left), [*parameters, parameter]
+        return template.format(column=left), (*parameters, parameter)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Sql:
         """GLOB has the same two wild cards; its third, `[`, is written as a class of one."""
@@ -82,7 +82,7 @@ class AnyWild(PatternLookup):
 
 
 @ExactText.register_lookup
-class AnyValue(Lookup):  # type: ignore[type-arg]
+class AnyValue(Lookup):
     """`column__any_value="CT"`: one of the backslash-separated values is this one."""
 
     lookup_name = "any_value"
@@ -94,7 +94,7 @@ class AnyValue(Lookup):  # type: ignore[type-arg]
             ("strpos", "chr(92)") if connection.vendor == "postgresql" else ("instr", "char(92)")
         )
         sql = f"{search}({delimiter} || {left} || {delimiter}, %s) > 0"
-        return sql, [*parameters, f"\\{self.rhs}\\"]
+        return sql, (*parameters, f"\\{self.rhs}\\")
 
 
 class AttributeColumn(ExactText):

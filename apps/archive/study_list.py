@@ -1,0 +1,261 @@
+"""The study list: search as one types, filters, sorting, and pages that nothing shifts.
+
+A selector like those in `selectors`, in words of the screen rather than of the standard.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from functools import reduce
+from operator import and_, or_
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, Field, OuterRef, Q, QuerySet
+
+from apps.access.principals import Principal
+from apps.archive.models import Study, StudySearchToken
+from apps.archive.selectors import scope_of
+from apps.dicom.values import fold_text, is_date, normalise, search_words
+from apps.errors import InvalidRequest
+from apps.indexing.compiler import between, prefix
+
+# Beyond this the list says "more than"; nobody reads so far, and counting costs.
+MOST_COUNTED: Final = 10_000
+MOST_ROWS: Final = 500
+# A word with fewer tokens leads to its studies; one with more is looked for in the studies' order.
+_RARE: Final = 2_000
+
+# What the list can be sorted by, as columns; the key always decides last.
+SORTS: Final[dict[str, tuple[str, ...]]] = {
+    "study_date": ("study_date", "study_time"),
+    "patient_name": ("patient_name_alphabetic",),
+    "patient_id": ("patient_id",),
+    "study_description": ("study_description",),
+    "accession_number": ("accession_number",),
+    "referring_physician": ("referring_physician_name_alphabetic",),
+    "modalities": ("modalities_in_study",),
+    "instances": ("number_of_study_related_instances",),
+    "state": ("state", "last_received_at"),
+    "received_at": ("received_at",),
+}
+
+Studies = QuerySet[Study]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyListFilter:
+    """What the person set; empty fields ask nothing. Dates are `YYYYMMDD`, both ends included.
+
+    `q`: words that each begin some word of name, identifiers or description. `modality`: any of
+    them. `description`, `body_part`, `station`, `referring`: text within; `accession`: beginning.
+    `patient_id`, `issuer`, `state`, `uid`: exact.
+    """
+
+    q: str = ""
+    date_from: str = ""
+    date_to: str = ""
+    modality: tuple[str, ...] = ()
+    description: str = ""
+    body_part: str = ""
+    accession: str = ""
+    referring: str = ""
+    station: str = ""
+    state: str = ""
+    patient_id: str = ""
+    issuer: str = ""
+    uid: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """Names of the filters that are set."""
+        return tuple(each.name for each in fields(self) if getattr(self, each.name))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyListPage:
+    """One page. `next` is the cursor of the following one, `""` at the end.
+
+    `excluded_by` is filled where nothing was found: (filter, how many studies without it), the
+    filter that excludes most first. A `total` that is not exact is a lower bound.
+    """
+
+    studies: tuple[Study, ...]
+    next: str
+    total: int
+    total_is_exact: bool
+    excluded_by: tuple[tuple[str, int], ...]
+    archive_is_empty: bool
+
+
+def study_list(
+    filters: StudyListFilter,
+    principal: Principal,
+    *,
+    sort: str = "-study_date",
+    cursor: str = "",
+    limit: int = 100,
+) -> StudyListPage:
+    """A page of the studies that pass all filters; `sort` is a key of SORTS, `-` for descending.
+
+    Raises InvalidRequest for a sort key, a cursor or a date that is none, and NotPermitted.
+    """
+    visible = Study.objects.filter(scope_of(principal))
+    rows = _filtered(visible, filters)
+    page = _page(rows, sort, cursor, max(1, min(limit, MOST_ROWS)))
+    total = rows.order_by()[: MOST_COUNTED + 1].count()
+    found_none = total == 0 and not cursor
+    return StudyListPage(
+        studies=tuple(page[0]),
+        next=page[1],
+        total=min(total, MOST_COUNTED),
+        total_is_exact=total <= MOST_COUNTED,
+        excluded_by=_excluded_by(visible, filters) if found_none else (),
+        archive_is_empty=found_none and not visible.exists(),
+    )
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+def _page(rows: Studies, sort: str, cursor: str, limit: int) -> tuple[list[Study], str]:
+    """Rows behind the cursor: rows that arrive meanwhile shift nothing."""
+    descending, name = sort.startswith("-"), sort.removeprefix("-")
+    if name not in SORTS:
+        raise InvalidRequest(f"The study list cannot be sorted by {name[:40]!r}.")
+    columns = (*SORTS[name], "id")
+    if cursor:
+        rows = rows.filter(_behind(columns, _opened(cursor, sort, columns), descending))
+    sign = "-" if descending else ""
+    found = list(rows.order_by(*(f"{sign}{column}" for column in columns))[: limit + 1])
+    if len(found) <= limit:
+        return found, ""
+    found.pop()
+    return found, _cursor(sort, [getattr(found[-1], column) for column in columns])
+
+
+def _behind(columns: tuple[str, ...], place: list[Any], descending: bool) -> Q:
+    """Rows that sort behind `place`; the bound on the first column is there for the index."""
+    lookup = "lt" if descending else "gt"
+    condition = Q()
+    for index in range(len(columns)):
+        equal = {columns[before]: place[before] for before in range(index)}
+        condition |= Q(**equal, **{f"{columns[index]}__{lookup}": place[index]})
+    return condition & Q(**{f"{columns[0]}__{lookup}e": place[0]})
+
+
+def _cursor(sort: str, place: list[Any]) -> str:
+    plain = [each.isoformat() if isinstance(each, datetime) else each for each in place]
+    return base64.urlsafe_b64encode(json.dumps([sort, *plain]).encode()).decode()
+
+
+def _column(name: str) -> Field[Any, Any]:
+    column = Study._meta.get_field(name)
+    assert isinstance(column, Field)
+    return column
+
+
+def _opened(cursor: str, sort: str, columns: tuple[str, ...]) -> list[Any]:
+    refused = InvalidRequest("The cursor is no place in this list.", offending=("cursor",))
+    try:
+        made_for, *place = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        values = [
+            _column(name).to_python(value) for name, value in zip(columns, place, strict=True)
+        ]
+    except (ValueError, TypeError, ValidationError) as failure:
+        raise refused from failure
+    if made_for != sort or None in values:
+        raise refused
+    return values
+
+
+# --- filters -------------------------------------------------------------------------------------
+
+
+def _filtered(rows: Studies, filters: StudyListFilter) -> Studies:
+    rows = rows.filter(*(_CONDITIONS[name](filters) for name in filters.active))
+    return _with_words(rows, search_words(filters.q))
+
+
+def _with_words(rows: Studies, words: tuple[str, ...]) -> Studies:
+    for word in words:
+        tokens = StudySearchToken.objects.filter(prefix("token", word))
+        if tokens.order_by()[: _RARE + 1].count() <= _RARE:
+            rows = rows.filter(pk__in=tokens.values("study"))
+        else:
+            rows = rows.filter(Exists(tokens.filter(study=OuterRef("pk"))))
+    return rows
+
+
+def _excluded_by(visible: Studies, filters: StudyListFilter) -> tuple[tuple[str, int], ...]:
+    """Each filter that alone keeps studies away, with how many; a lower bound from MOST_COUNTED."""
+    empty = StudyListFilter()
+    counts = (
+        (name, _filtered(visible, replace(filters, **{name: getattr(empty, name)})))
+        for name in filters.active
+    )
+    found = [(name, rows.order_by()[:MOST_COUNTED].count()) for name, rows in counts]
+    return tuple(sorted((each for each in found if each[1]), key=lambda each: -each[1]))
+
+
+def _day(name: str, text: str) -> str:
+    day = normalise("DA", text)
+    if not is_date(day):
+        raise InvalidRequest("A date is YYYYMMDD.", offending=(name,))
+    return day
+
+
+def _within(column: str, text: str) -> Q:
+    """Every word somewhere in the text; case does not matter."""
+    words = text.replace("\0", "").split()
+    return reduce(and_, (Q(**{f"{column}__icontains": word}) for word in words), Q())
+
+
+def _accession(filters: StudyListFilter) -> Q:
+    """As typed or in capitals, so that an index can answer."""
+    typed = normalise("SH", filters.accession)
+    spellings = dict.fromkeys((typed, typed.upper(), typed.lower()))
+    return reduce(or_, (prefix("accession_number", each) for each in spellings))
+
+
+def _referring(filters: StudyListFilter) -> Q:
+    words = (_literal(word) for word in search_words(filters.referring))
+    column = "referring_physician_name"
+    return reduce(
+        and_,
+        (
+            Q(**{f"{column}_alphabetic__wild": word}) | Q(**{f"{column}_ideographic__wild": word})
+            for word in words
+        ),
+        Q(),
+    )
+
+
+def _literal(word: str) -> str:
+    """A pattern for text that holds the word; a star typed here asks for any run, as elsewhere."""
+    return f"*{fold_text(word)}*"
+
+
+def _modality(filters: StudyListFilter) -> Q:
+    return reduce(or_, (Q(modalities_in_study__any_value=each) for each in filters.modality))
+
+
+_CONDITIONS: Final[dict[str, Callable[[StudyListFilter], Q]]] = {
+    "q": lambda _: Q(),  # by its words, which are looked up first
+    "date_from": lambda asked: between("study_date", _day("date_from", asked.date_from), ""),
+    "date_to": lambda asked: between("study_date", "", _day("date_to", asked.date_to)),
+    "modality": _modality,
+    "description": lambda asked: _within("study_description", asked.description),
+    "body_part": lambda asked: _within("body_parts_examined", asked.body_part),
+    "station": lambda asked: _within("station_names", asked.station),
+    "referring": _referring,
+    "accession": _accession,
+    "state": lambda asked: Q(state=asked.state),
+    "patient_id": lambda asked: Q(patient_id=normalise("LO", asked.patient_id)),
+    "issuer": lambda asked: Q(issuer_of_patient_id=normalise("LO", asked.issuer)),
+    "uid": lambda asked: Q(study_instance_uid__in=asked.uid),
+}
