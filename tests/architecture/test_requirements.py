@@ -70,7 +70,7 @@ def test_nothing_is_locked_twice_without_a_marker() -> None:
 
 def documented() -> set[str]:
     text = (PROJECT_ROOT / "docs" / "dependencies.md").read_text()
-    return {canonical(name) for name in re.findall(r"(?m)^\| ([@\w./-]+) \|", text)} - {"package"}
+    return {canonical(name) for name in re.findall(r"(?m)^\| ([@\w./-]+) \|", text)} - {"package", "-"}
 
 
 def test_every_direct_dependency_has_its_reason() -> None:
