@@ -30,7 +30,7 @@ export default function StudyListPage() {
 		() => new URLSearchParams(location.search).get("sort") ?? SORT_AT_FIRST,
 	);
 	const [columns, setColumns] = useKept<string[]>("list.columns", FIRST_SHOWN);
-	const [panelOpen, setPanelOpen] = useKept("list.panel", true);
+	const [panelOpen, setPanelOpen] = useKept("list.panel", window.innerWidth >= 1600);
 	const [theme, setTheme] = useKept("theme", "dark");
 	const [opened, setOpened] = useKept<string[]>("list.opened", []);
 	const [selected, setSelected] = useState<string | null>(null);

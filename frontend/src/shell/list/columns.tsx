@@ -31,11 +31,11 @@ function State({ row }: { row: StudyRow }) {
 
 /** TABLE: what the list can show; the order here is the order on the first visit. */
 export const COLUMNS: Column[] = [
-	{ id: "state", title: "State", width: "96px", sort: "state", cell: (row) => <State row={row} /> },
+	{ id: "state", title: "State", width: "92px", sort: "state", cell: (row) => <State row={row} /> },
 	{
 		id: "patient",
 		title: "Patient",
-		width: "minmax(230px, 2fr)",
+		width: "minmax(190px, 2fr)",
 		sort: "patient_name",
 		cell: (row) => (
 			<span className="two-lines">
@@ -47,7 +47,7 @@ export const COLUMNS: Column[] = [
 	{
 		id: "date",
 		title: "Study date",
-		width: "138px",
+		width: "134px",
 		sort: "study_date",
 		cell: (row) => (
 			<>
@@ -58,34 +58,34 @@ export const COLUMNS: Column[] = [
 	{
 		id: "modality",
 		title: "Modality",
-		width: "84px",
+		width: "78px",
 		sort: "modalities",
 		cell: (row) => row.ModalitiesInStudy.join(", "),
 	},
 	{
 		id: "description",
 		title: "Description",
-		width: "minmax(140px, 2fr)",
+		width: "minmax(110px, 2fr)",
 		sort: "study_description",
 		cell: (row) => row.StudyDescription,
 	},
 	{
 		id: "body_part",
 		title: "Body part",
-		width: "minmax(80px, 100px)",
+		width: "minmax(70px, 100px)",
 		cell: (row) => row.body_parts.join(", "),
 	},
 	{
 		id: "accession",
 		title: "Accession",
-		width: "minmax(90px, 120px)",
+		width: "minmax(80px, 120px)",
 		sort: "accession_number",
 		cell: (row) => row.AccessionNumber,
 	},
 	{
 		id: "images",
 		title: "Ser / img",
-		width: "84px",
+		width: "78px",
 		sort: "instances",
 		cell: (row) => (
 			<span className="number">
@@ -96,7 +96,7 @@ export const COLUMNS: Column[] = [
 	{
 		id: "referring",
 		title: "Referring",
-		width: "minmax(80px, 140px)",
+		width: "minmax(70px, 140px)",
 		sort: "referring_physician",
 		cell: (row) => personName(row.ReferringPhysicianName),
 	},
@@ -106,11 +106,11 @@ export const COLUMNS: Column[] = [
 		width: "minmax(80px, 120px)",
 		cell: (row) => row.stations.join(", "),
 	},
-	{ id: "source", title: "Source", width: "minmax(70px, 110px)", cell: (row) => row.source },
+	{ id: "source", title: "Source", width: "minmax(64px, 110px)", cell: (row) => row.source },
 	{
 		id: "arrived",
 		title: "Arrived",
-		width: "100px",
+		width: "88px",
 		sort: "received_at",
 		cell: (row) => (
 			<span title={new Date(row.received_at).toLocaleString()}>{agoText(row.received_at)}</span>
