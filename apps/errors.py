@@ -58,6 +58,10 @@ class UnreadableInstance(PacsError):
     """The bytes are not a DICOM instance that can be indexed; they are kept in quarantine."""
 
 
+class UnidentifiedInstance(UnreadableInstance):
+    """A UID that says what the instance is, or where it belongs, is missing or ambiguous."""
+
+
 class UnsupportedPixels(PacsError):
     """The frame's encoding or photometric interpretation cannot be decoded."""
 

@@ -40,7 +40,7 @@ from apps.dicom.frames import (
 from apps.dicom.json_model import ValueContext, Writer
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, looks_like, read_file_meta
 from apps.dicom.transfer_syntaxes import TransferSyntax, transfer_syntax
-from apps.errors import UnreadableInstance
+from apps.errors import UnidentifiedInstance, UnreadableInstance
 
 _EXTENDED_OFFSETS: Final = 0x7FE00001
 _LARGEST_OFFSET_TABLE: Final = 64 * 1024 * 1024
@@ -249,9 +249,9 @@ class _Scan:
         for keyword, name in _IDENTITY:
             uid = attributes.get(keyword, "")
             if not uid:
-                raise UnreadableInstance(f"The object has no {name}.")
+                raise UnidentifiedInstance(f"The object has no {name}.")
             if "\\" in uid:
-                raise UnreadableInstance(f"The object has more than one {name}.")
+                raise UnidentifiedInstance(f"The object has more than one {name}.")
             if not uids.is_valid(uid):
                 self._warnings.append(f"The {name} breaks the rules for UIDs; it is kept as it is.")
         if not attributes.get("SOPClassUID"):

@@ -14,7 +14,7 @@ from apps.archive.fragments import pack
 from apps.archive.identity import PatientIdentity
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
 from apps.dicom.reader import InstanceReader, InstanceScan
-from apps.errors import UnreadableInstance
+from apps.errors import UnidentifiedInstance, UnreadableInstance
 from apps.events.log import Actor
 from apps.ingest import spool
 from apps.ingest.models import QuarantinedInstance
@@ -68,6 +68,8 @@ def arrive(file: SpoolFile) -> Arrival:
     try:
         scan = InstanceReader(source).scan()
         return _arrival(file, scan)
+    except UnidentifiedInstance as error:
+        return _refused(file, Quarantine(_Reason.MISSING_UID, _unidentified(error.message)))
     except UnreadableInstance as error:
         return _refused(file, Quarantine(_Reason.UNREADABLE, _unreadable(error.message)))
     except (OSError, MemoryError):
@@ -161,6 +163,13 @@ def _provenance(file: SpoolFile, meta: FileMeta | None) -> Provenance:
         return meta.provenance
     kept = spool.read_provenance(file.name)
     return Provenance(**json.loads(kept)) if kept else Provenance(door="")
+
+
+def _unidentified(why: str) -> str:
+    return (
+        f"{why} So it cannot be filed under a study. Correct it at its source and send it again, "
+        "keep it here as it is, or discard it."
+    )
 
 
 def _unreadable(why: str) -> str:

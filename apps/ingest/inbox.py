@@ -36,7 +36,8 @@ __all__ = [
     "ring",
 ]
 
-_BUFFERED: Final = 1 << 20
+_BUFFERED: Final = 1 << 20  # small chunks are gathered up to this many bytes
+_LARGE: Final = 1 << 16  # such a chunk is written at once, with what was gathered before it
 _LONGEST_HEAD: Final = 4 << 20
 
 
@@ -58,7 +59,7 @@ class Incoming:
         """
         self._hash.update(chunk)
         self._size += len(chunk)
-        if len(self._buffer) + len(chunk) <= _BUFFERED:
+        if len(chunk) < _LARGE and len(self._buffer) + len(chunk) <= _BUFFERED:
             self._buffer += chunk
             return
         with as_pacs_error("receiving an instance"):

@@ -25,7 +25,7 @@ from apps.ingest.crash_points import crash_point
 from apps.storage.durable import make_folder, sync_folder, write_fully
 
 _NAME_PARTS: Final = 4
-_FOLDERS_MADE: set[Path] = set()
+_FOLDERS: dict[tuple[Path, str], Path] = {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,10 +85,12 @@ class SpoolFile:
 
 def folder(name: str) -> Path:
     """`writing`, `ready` or `provenance`, made when first asked for."""
-    path: Path = settings.PACSWEB.inbox / name
-    if path not in _FOLDERS_MADE:
+    inbox: Path = settings.PACSWEB.inbox
+    path = _FOLDERS.get((inbox, name))
+    if path is None:
+        path = inbox / name
         make_folder(path)
-        _FOLDERS_MADE.add(path)
+        _FOLDERS[inbox, name] = path
     return path
 
 
@@ -99,7 +101,7 @@ def open_for_writing() -> tuple[Path, int]:
         descriptor = _create(path)
     except FileNotFoundError:
         # Somebody removed the inbox under us; it is made again rather than refused for ever.
-        _FOLDERS_MADE.clear()
+        _FOLDERS.clear()
         folder("writing")
         descriptor = _create(path)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,7 +15,6 @@ Reason = QuarantinedInstance.Reason
 class StoredInstance:
     """What must be known of a stored instance to recognise it."""
 
-    instance_id: int
     dataset_sha256: bytes
     transfer_syntax_uid: str
     series_instance_uid: str
@@ -47,16 +46,11 @@ class Quarantine:
 
     reason: QuarantinedInstance.Reason
     explanation: str
-    stored_instance_id: int | None = None
 
 
 Verdict = Store | AlreadyStored | Quarantine
 
-_UIDS = {
-    "SOPInstanceUID": "SOP Instance UID",
-    "SeriesInstanceUID": "Series Instance UID",
-    "StudyInstanceUID": "Study Instance UID",
-}
+_UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
 def decide(
@@ -67,11 +61,8 @@ def decide(
     known: Known,
 ) -> Verdict:
     """The verdict on one instance; an accepted one becomes known to the next of the batch."""
-    unusable = [
-        words for keyword, words in _UIDS.items() if not _usable(attributes.get(keyword, ""))
-    ]
-    if unusable:
-        return Quarantine(Reason.MISSING_UID, _missing(unusable))
+    if not all(_usable(attributes.get(keyword, "")) for keyword in _UIDS):
+        return Quarantine(Reason.MISSING_UID, _UNUSABLE_UID)
     sop, series, study = (attributes[keyword] for keyword in _UIDS)
     stored = known.instances.get(sop)
     if stored is not None:
@@ -81,7 +72,7 @@ def decide(
     said = known.identity_of_study.get(study, identity)
     if identity.contradicts(said):
         return Quarantine(Reason.OTHER_PATIENT, _OTHER_PATIENT)
-    known.instances[sop] = StoredInstance(0, dataset_sha256, transfer_syntax_uid, series, study)
+    known.instances[sop] = StoredInstance(dataset_sha256, transfer_syntax_uid, series, study)
     known.study_of_series[series] = study
     known.identity_of_study[study] = said.filled_from(identity)
     return Store()
@@ -97,21 +88,15 @@ def _again(
 ) -> Verdict:
     if stored.dataset_sha256 == sha256 and stored.transfer_syntax_uid == transfer_syntax_uid:
         return AlreadyStored()
-    # 0 is an instance of this same batch: it has no row yet that could be pointed to.
-    instance_id = stored.instance_id or None
     if (stored.series_instance_uid, stored.study_instance_uid) != (series, study):
-        return Quarantine(Reason.OTHER_SERIES, _INSTANCE_ELSEWHERE, instance_id)
-    return Quarantine(Reason.OTHER_BYTES, _OTHER_BYTES, instance_id)
+        return Quarantine(Reason.OTHER_SERIES, _INSTANCE_ELSEWHERE)
+    return Quarantine(Reason.OTHER_BYTES, _OTHER_BYTES)
 
 
-def _missing(unusable: list[str]) -> str:
-    named = " and ".join([", ".join(unusable[:-1]), unusable[-1]] if unusable[1:] else unusable)
-    return (
-        f"The object has no usable {named}, so it cannot be filed under a study. "
-        "Correct it at its source and send it again, or keep it here as it is."
-    )
-
-
+_UNUSABLE_UID = (
+    "A UID of this object is missing or far too long, so it cannot be filed under a study. "
+    "Correct it at its source and send it again, keep it here as it is, or discard it."
+)
 _OTHER_BYTES = (
     "An instance with the same SOP Instance UID is stored already, and its content differs. "
     "The first one stays in use. Compare the two; then keep this one aside, let it replace the "

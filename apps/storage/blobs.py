@@ -50,7 +50,7 @@ class BlobStore(Protocol):
     def place(self, key: str, source: Path) -> None:
         """Makes the file the blob `key`, durable when this returns.
 
-        The source stays where it is and belongs to the caller, who may remove it afterwards but
+        The source's bytes are on disk already: whoever wrote it has synced it. The source stays where it is and belongs to the caller, who may remove it afterwards but
         must not change it: a local store links it instead of copying. Placing the same key again
         is harmless; the first bytes stay. Raises OutOfResources when there is no space.
         """

@@ -38,11 +38,10 @@ def write_fully(descriptor: int, chunks: Iterable[bytes | bytearray | memoryview
     """Writes every byte, however the system cuts the writes; how many."""
     total = 0
     for chunk in chunks:
-        view = memoryview(chunk)
-        while view:
-            written = os.write(descriptor, view)
-            total += written
-            view = view[written:]
+        written = os.write(descriptor, chunk) if chunk else 0
+        total += written
+        if written < len(chunk):
+            total += write_fully(descriptor, [memoryview(chunk)[written:]])
     return total
 
 

@@ -86,7 +86,6 @@ class FilesystemStore:
 
     def _link_or_copy(self, source: Path, target: Path) -> None:
         try:
-            _sync_file(source)
             os.link(source, target)
         except FileExistsError:
             return
@@ -182,14 +181,6 @@ class FilesystemStore:
             for each in old:
                 Path(each.path).unlink(missing_ok=True)
             return len(old)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _chunks(blob: RandomAccess, offset: int, length: int | None) -> Iterator[bytes]:

@@ -31,7 +31,9 @@ def test_the_whole_corpus_is_stored_or_quarantined_with_a_reason(data_folders, c
     assert len(paths) > 600
     for path in paths:
         raw = path.read_bytes()
-        inbox.receive_part10(FROM, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]] if raw[HEAD_LENGTH:] else [])
+        inbox.receive_part10(
+            FROM, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]] if raw[HEAD_LENGTH:] else []
+        )
     result = drain_inbox(300)
 
     assert spool.waiting() == []

@@ -78,7 +78,7 @@ class Added:
     new_studies: frozenset[str]
 
 
-class StaleSnapshot(Exception):  # noqa: N818 - a fact, as the names in apps.errors
+class StaleSnapshot(Exception):
     """Somebody else stored something that changes what these instances are; decide again."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from apps.archive.actions.add_instances import LISTS
 from apps.archive.models import Instance, Patient, Series, Study
@@ -59,11 +59,13 @@ def _list_again(study: Study) -> None:
     """The lists of what children say, from the children that are left."""
     left = Series.objects.filter(study=study, instances__isnull=False)
     for column, keyword in LISTS:
+        values: Iterable[str]
         if keyword == "SOPClassUID":
-            values = Instance.objects.filter(study=study).values_list("sop_class_uid", flat=True)
+            held = Instance.objects.filter(study=study)
+            values = held.values_list("sop_class_uid", flat=True).distinct()
         else:
-            values = left.values_list(_COLUMN[keyword], flat=True)
-        said = {value for text in values.distinct() for value in text.split("\\") if value}
+            values = left.values_list(_COLUMN[keyword], flat=True).distinct()
+        said = {value for text in values for value in text.split("\\") if value}
         setattr(study, column, "\\".join(sorted(said)))
 
 

@@ -145,13 +145,12 @@ def _known(arrivals: Sequence[Arrival]) -> Known:
     instances = Instance.objects.filter(sop_instance_uid__in=uids("SOPInstanceUID"))
     for uid, *fields, sha256 in instances.values_list(
         "sop_instance_uid",
-        "id",
         "transfer_syntax_uid",
         "series__series_instance_uid",
         "study__study_instance_uid",
         "dataset_sha256",
     ):
-        known.instances[uid] = StoredInstance(fields[0], bytes(sha256), *fields[1:])
+        known.instances[uid] = StoredInstance(bytes(sha256), *fields)
     series = Series.objects.filter(series_instance_uid__in=uids("SeriesInstanceUID"))
     known.study_of_series.update(
         series.values_list("series_instance_uid", "study__study_instance_uid")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.archive.columns import column_text
+from apps.archive.models import Instance
 from apps.events.log import Actor, NewEvent
 from apps.ingest.arrivals import Arrival
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.verdicts import Quarantine
 
 State = QuarantinedInstance.State
+_CONFLICTS = (QuarantinedInstance.Reason.OTHER_BYTES, QuarantinedInstance.Reason.OTHER_SERIES)
 
 
 def quarantine_instances(cases: Sequence[tuple[Arrival, Quarantine]]) -> list[NewEvent]:
@@ -33,6 +35,7 @@ def quarantine_instances(cases: Sequence[tuple[Arrival, Quarantine]]) -> list[Ne
         )
     }
     new = [rows[case] for case in sorted(rows) if case not in present]
+    _point_to_stored([row for row in rows.values() if row.reason in _CONFLICTS])
     QuarantinedInstance.objects.bulk_create(new)
     again = [
         _reopened(present[case], row)
@@ -45,6 +48,19 @@ def quarantine_instances(cases: Sequence[tuple[Arrival, Quarantine]]) -> list[Ne
     return [
         _event(row, actor_of[(bytes(row.sha256), row.sop_instance_uid)]) for row in [*new, *again]
     ]
+
+
+def _point_to_stored(rows: Sequence[QuarantinedInstance]) -> None:
+    """To the stored instance of the same UID, which may be of this very batch."""
+    if not rows:
+        return
+    ids = dict(
+        Instance.objects.filter(
+            sop_instance_uid__in=[row.sop_instance_uid for row in rows]
+        ).values_list("sop_instance_uid", "id")
+    )
+    for row in rows:
+        row.stored_instance_id = ids.get(row.sop_instance_uid)
 
 
 def _row(arrival: Arrival, verdict: Quarantine) -> QuarantinedInstance:
@@ -62,7 +78,6 @@ def _row(arrival: Arrival, verdict: Quarantine) -> QuarantinedInstance:
         series_instance_uid=text("SeriesInstanceUID"),
         study_instance_uid=text("StudyInstanceUID"),
         transfer_syntax_uid=column_text(arrival.transfer_syntax_uid),
-        stored_instance_id=verdict.stored_instance_id,
         source_ae_title=column_text(arrival.provenance.source_ae_title),
         source_address=column_text(arrival.provenance.source_address),
         source_door=column_text(arrival.provenance.door),
