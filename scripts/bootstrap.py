@@ -138,7 +138,7 @@ def install(kind):
     print("Installing packages (%s) ..." % kind)
     sys.stdout.flush()
     lock = os.path.join(ROOT, "requirements", kind + ".lock")
-    command = [venv_python(), "-m", "pip", "install", "--quiet", "--no-input"]
+    command = [venv_python(), "-m", "pip", "install", "-qq", "--no-input"]
     command += ["--disable-pip-version-check", "--require-hashes", "--requirement", lock]
     if subprocess.call(command, cwd=ROOT):
         raise Refusal("The packages of requirements/%s.lock could not be installed." % kind)
