@@ -18,8 +18,8 @@ from apps.dicom.part10 import HEAD_LENGTH, Provenance, read_file_meta
 from apps.errors import InvalidRequest, PacsError, UnreadableInstance
 from apps.events.log import NewEvent, record
 from apps.ingest.actions.drain_inbox import drain_inbox
-from apps.ingest.inbox import receive_part10
 from apps.ingest.models import ImportJob, ImportRefusal
+from apps.ingest.receiving import receive_part10
 from apps.ingest.sources import Found, Place, Refused, found_in, readable
 from apps.ingest.spool import waiting
 

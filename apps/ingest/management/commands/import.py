@@ -16,7 +16,6 @@ from apps.errors import PacsError
 from apps.ingest import spool
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.actions.import_files import import_files
-from apps.ingest.inbox import ring
 from apps.ingest.models import ImportJob, ImportRefusal, QuarantinedInstance
 from apps.ingest.sources import found_in
 
@@ -57,7 +56,6 @@ class Command(BaseCommand):
                 principal, options["paths"], restart=options["restart"], progress=bar
             )
             bar.clear()
-            ring()
             if not options["no_wait"]:
                 _until_indexed()
         except PacsError as error:

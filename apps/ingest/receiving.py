@@ -1,0 +1,183 @@
+"""Taking instances in: from bytes that arrive to a durable file in the inbox.
+
+An instance may be answered with success only after `commit()` or `receive_part10()` returned:
+its bytes are then on disk, synced, and will be indexed whatever crashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from apps.dicom.part10 import FileMeta, Provenance, file_meta, read_file_meta
+from apps.errors import OutOfResources, UnreadableInstance
+from apps.ingest import spool
+from apps.ingest.crash_points import crash_point
+from apps.ingest.spool import SpoolName
+from apps.storage.capacity import capacity
+from apps.storage.durable import as_pacs_error, write_fully
+
+_BUFFERED: Final = 1 << 20  # small chunks are gathered up to this many bytes
+_LARGE: Final = 1 << 16  # such a chunk is written at once, with what was gathered before it
+_LONGEST_HEAD: Final = 4 << 20
+
+
+class Incoming:
+    """One object on its way in. Use as a context manager: leaving without commit aborts."""
+
+    def __init__(self, head: bytes) -> None:
+        with as_pacs_error("receiving an instance"):
+            self._path, self._descriptor = spool.open_for_writing()
+        self._buffer = bytearray(head)
+        self._size = len(head)
+        self._hash = hashlib.sha256()
+        self._open = True
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Data set bytes as received, in order. The chunk may be reused after the call.
+
+        Raises OutOfResources or Unavailable when the disk fails; then only `abort` is left.
+        """
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        if len(chunk) < _LARGE and len(self._buffer) + len(chunk) <= _BUFFERED:
+            self._buffer += chunk
+            return
+        with as_pacs_error("receiving an instance"):
+            write_fully(self._descriptor, (self._buffer, chunk))
+        self._buffer.clear()
+        crash_point("writing")
+
+    def commit(self) -> str:
+        """Makes the object durable and visible to the indexer; returns its inbox name."""
+        name = SpoolName.mint(self._size, self._hash.hexdigest())
+        self._finish(name)
+        return str(name)
+
+    def commit_as_it_is(self, provenance: Provenance) -> str:
+        """`commit` for bytes without our File Meta; provenance is kept beside them."""
+        name = SpoolName.mint(self._size, self._hash.hexdigest())
+        with as_pacs_error("receiving an instance"):
+            spool.write_provenance(name, json.dumps(asdict(provenance)))
+        self._finish(name)
+        return str(name)
+
+    def _finish(self, name: SpoolName) -> None:
+        try:
+            with as_pacs_error("receiving an instance"):
+                write_fully(self._descriptor, (self._buffer,))
+                crash_point("writing")
+                spool.make_ready(self._path, self._descriptor, name)
+        except BaseException:
+            self.abort()
+            raise
+        self._close()
+        crash_point("committed")
+
+    def abort(self) -> None:
+        """Forgets the object; harmless after commit or a second time."""
+        if self._open:
+            self._path.unlink(missing_ok=True)
+            self._close()
+
+    def _close(self) -> None:
+        self._open = False
+        self._buffer = bytearray()
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+
+def _refuse_when_full() -> None:
+    room = capacity()
+    if not room.accepts_instances:
+        raise OutOfResources(room.message)
+
+
+def receive(
+    provenance: Provenance, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
+) -> Incoming:
+    """Begins an object whose data set bytes follow. Raises OutOfResources at the watermark."""
+    _refuse_when_full()
+    return Incoming(
+        file_meta(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+            provenance=provenance,
+        )
+    )
+
+
+def receive_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> str:
+    """Takes a whole Part 10 stream, or a bare data set; returns the inbox name.
+
+    The File Meta is written anew with the provenance, data set bytes are untouched. A head that
+    cannot be read is kept as it is: the indexer quarantines it with the reason.
+    Raises OutOfResources, Unavailable.
+    """
+    _refuse_when_full()
+    remaining = iter(chunks)
+    meta, head = _meta_of(head, remaining)
+    if meta is None:
+        incoming = Incoming(b"")
+    else:
+        incoming = Incoming(
+            file_meta(
+                sop_class_uid=meta.sop_class_uid,
+                sop_instance_uid=meta.sop_instance_uid,
+                transfer_syntax_uid=meta.transfer_syntax_uid,
+                provenance=provenance,
+            )
+        )
+    with incoming:
+        incoming.write(memoryview(head)[meta.dataset_offset if meta else 0 :])
+        for chunk in remaining:
+            incoming.write(chunk)
+        return incoming.commit() if meta else incoming.commit_as_it_is(provenance)
+
+
+def _meta_of(head: bytes, chunks: Iterator[bytes]) -> tuple[FileMeta | None, bytes]:
+    """The File Meta and a head that contains all of it; None when it cannot be read."""
+    while True:
+        try:
+            meta = read_file_meta(head)
+            if meta.dataset_offset <= len(head):
+                return meta, head
+        except UnreadableInstance:
+            pass
+        more = next(chunks, b"") if len(head) < _LONGEST_HEAD else b""
+        if not more:
+            return None, head
+        head += more
+
+
+@dataclass(frozen=True, slots=True)
+class InboxDepth:
+    """What waits to be indexed."""
+
+    files: int
+    bytes: int
+    oldest_seconds: float
+
+
+def depth() -> InboxDepth:
+    """Counts the inbox now; about 2 µs a waiting file, so ask at most once a second."""
+    names = spool.waiting()
+    oldest = max(time.time() - names[0].received_ns / 1e9, 0.0) if names else 0.0
+    return InboxDepth(len(names), sum(name.size for name in names), oldest)
