@@ -127,7 +127,7 @@ export async function instanceHeader(
 	instance: string,
 	signal?: AbortSignal,
 ): Promise<HeaderElement[]> {
-	const where = `${apiInstancePath(study, series, instance)}/header`;
+	const where = `${apiInstancePath(study, series, instance)}/header/`;
 	return (await json<HeaderElement[]>(where, "application/json", signal)) ?? [];
 }
 

@@ -22,10 +22,10 @@ export interface DisplaySet {
 	readonly multiFrame: boolean;
 }
 
+/** Servers may leave Pixel Data out of metadata, so the image's own description decides. */
 function hasPixels(instance: DataSet): boolean {
-	return (
-		number(instance, Tag.Rows) !== undefined &&
-		[Tag.PixelData, Tag.FloatPixelData, Tag.DoubleFloatPixelData].some((tag) => instance[tag])
+	return [Tag.Rows, Tag.Columns, Tag.BitsAllocated].every(
+		(tag) => number(instance, tag) !== undefined,
 	);
 }
 

@@ -81,7 +81,12 @@ const STYLE = {
 /** Lines beside a drawing, in our words instead of the engine's. */
 function textLines(engineName: string) {
 	const tool = toolOfEngineName(engineName);
-	return (data: { cachedStats?: Record<string, unknown> }, targetId: string): string[] => {
+	// Most tools name one target, the rectangle a list of them.
+	return (
+		data: { cachedStats?: Record<string, unknown> },
+		target: string | readonly string[],
+	): string[] => {
+		const targetId = typeof target === "string" ? target : (target[0] ?? "");
 		const frame = frameOfImageId(targetId.replace(/^imageId:/, ""));
 		if (!tool || !frame) return [];
 		return readingLines(tool.id, (data.cachedStats?.[targetId] ?? {}) as Stats, frame.attributes);
@@ -112,9 +117,9 @@ export function startTools(ask: AskText): void {
 	started = true;
 	init();
 	for (const tool of ENGINE_TOOLS) addTool(tool);
-	annotation.config.style.setDefaultToolStyles(
-		STYLE as unknown as Parameters<typeof annotation.config.style.setDefaultToolStyles>[0],
-	);
+	annotation.config.style.setDefaultToolStyles({ global: STYLE } as unknown as Parameters<
+		typeof annotation.config.style.setDefaultToolStyles
+	>[0]);
 	watchMeasurements();
 }
 

@@ -33,8 +33,14 @@ function useWheel(session: ViewerSession, index: number, ready: boolean) {
 			if (event.shiftKey) session.stepSeries(steps > 0 ? 1 : -1);
 			else view?.scrollBy(steps);
 		};
+		// The right button zooms.
+		const noMenu = (event: Event) => event.preventDefault();
 		element.addEventListener("wheel", onWheel, { passive: false });
-		return () => element.removeEventListener("wheel", onWheel);
+		element.addEventListener("contextmenu", noMenu);
+		return () => {
+			element.removeEventListener("wheel", onWheel);
+			element.removeEventListener("contextmenu", noMenu);
+		};
 	}, [session, index, ready]);
 	return place;
 }
@@ -67,7 +73,6 @@ export function ImagePane({ index, displaySet }: { index: number; displaySet: Di
 			ref={wheel}
 			data-status={state?.status ?? "loading"}
 			data-sop-instance-uid={state?.shown?.frame.sopInstanceUID}
-			onContextMenu={(event) => event.preventDefault()}
 		>
 			<div className="image-canvas" ref={element} />
 			{state?.shown && !failed && overlay && <Overlay state={state} />}

@@ -35,7 +35,7 @@ export function SidePanel({ panel }: { panel: Panel }) {
 	const [width, setWidth] = useWidth(panel);
 	return (
 		<aside className="side-panel" style={{ width }} aria-label="Panel">
-			{/* biome-ignore lint/a11y/useFocusableInteractive: arrow keys belong to the images */}
+			{/* biome-ignore lint/a11y/useSemanticElements: a rule cannot be dragged */}
 			<div
 				className="side-edge"
 				role="separator"

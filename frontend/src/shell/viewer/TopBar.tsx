@@ -23,7 +23,8 @@ import {
 	Triangle,
 	Undo2,
 	ZoomIn,
-	Table2,
+	Rows2,
+	ClipboardList,
 	FileText,
 	Link2,
 	Play,
@@ -225,12 +226,12 @@ export function TopBar() {
 				<CommandButton id="reset" icon={ScanSearch} />
 				<CineButton />
 				<CommandButton id="synchronise" icon={Link2} pressed={synchronised} />
-				<CommandButton id="reference-lines" icon={Table2} pressed={referenceLines} />
+				<CommandButton id="reference-lines" icon={Rows2} pressed={referenceLines} />
 			</div>
 			<div className="tool-group">
 				<LayoutPicker />
 				<CommandButton id="strip" icon={PanelLeft} pressed={strip} />
-				<CommandButton id="measurements" icon={Ruler} pressed={panel === "measurements"} />
+				<CommandButton id="measurements" icon={ClipboardList} pressed={panel === "measurements"} />
 				<CommandButton id="header" icon={FileText} pressed={panel === "header"} />
 			</div>
 			<div className="tool-group">

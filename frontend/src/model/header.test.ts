@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import type { HeaderElement } from "../dicomweb/client";
+import { asText, differingPaths, headerRows, visibleRows } from "./header";
+
+const element = (depth: number, tag: string, keyword: string, value = ""): HeaderElement => ({
+	depth,
+	tag,
+	vr: "LO",
+	vm: 1,
+	length: value.length,
+	keyword,
+	name: keyword,
+	creator: "",
+	value,
+	truncated: false,
+});
+
+const rows = headerRows([
+	element(0, "00100010", "PatientName", "DOE^JANE"),
+	element(0, "00081140", "ReferencedImageSequence"),
+	element(1, "00081150", "ReferencedSOPClassUID", "1.2"),
+	element(1, "00081155", "ReferencedSOPInstanceUID", "1.2.3"),
+	element(0, "00280010", "Rows", "512"),
+]);
+const tags = (found: readonly { tag: string }[]) => found.map((row) => row.tag);
+
+describe("header rows", () => {
+	it("folds what lies inside a sequence", () => {
+		const sequence = rows[1]?.path ?? "";
+		expect(rows.map((row) => row.folds)).toEqual([false, true, false, false, false]);
+		expect(tags(visibleRows(rows, new Set([sequence]), ""))).toEqual([
+			"00100010",
+			"00081140",
+			"00280010",
+		]);
+	});
+
+	it("finds by value, keyword and tag, and shows what a match lies in", () => {
+		expect(tags(visibleRows(rows, new Set(), "jane"))).toEqual(["00100010"]);
+		expect(tags(visibleRows(rows, new Set(), "(0008,1155)"))).toEqual(["00081140", "00081155"]);
+	});
+
+	it("tells where two headers differ, also by what only one has", () => {
+		const other = headerRows([
+			element(0, "00100010", "PatientName", "DOE^JOHN"),
+			element(0, "00280010", "Rows", "512"),
+		]);
+		expect([...differingPaths(rows, other)]).toContain("00100010");
+		expect([...differingPaths(rows, other)]).not.toContain("00280010");
+		expect([...differingPaths(rows, other)]).toContain("00081140/00081155");
+	});
+
+	it("copies as text, nested as stored", () => {
+		expect(asText(rows).split("\n")[2]).toBe("  (0008,1150) LO 3 ReferencedSOPClassUID: 1.2");
+	});
+});
