@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from apps.errors import UnsupportedPixels
@@ -76,20 +76,17 @@ def inspect(data: bytes) -> Codestream:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Marker code, offset and payload of each JPEG segment up to the first scan."""
-    at = 2
-    while at < len(data):
-        if data[at] != _MARKER:
+    """Marker code, offset and payload of each JPEG segment up to and with the first scan's."""
+    at, code = 2, _SOI[1]
+    while at < len(data) and code != _SOS:
+        if data[at] != _MARKER or data[at + 1] in (_MARKER, 0x00):
             at += 1
             continue
         code = data[at + 1]
-        if code in (_MARKER, 0x00):
-            at += 1
-            continue
         if code == _TEM or _RST0 <= code <= _RST7:
             at += 2
             continue
-        if code in (_SOS, _EOI):
+        if code == _EOI:
             return
         (length,) = struct.unpack_from(">H", data, at + 2)
         yield code, at, data[at + 4 : at + 2 + length]
@@ -97,6 +94,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _jpeg(data: bytes) -> Codestream:
+    header, ids = None, b""
     adobe: int | None = None
     jfif = False
     for code, at, payload in _segments(data):
@@ -105,18 +103,26 @@ def _jpeg(data: bytes) -> Codestream:
         elif code == _APP14 and payload.startswith(b"Adobe") and len(payload) >= _ADOBE_LENGTH:
             adobe = payload[11]
         elif code in _SOF or code == _SOF_JPEG_LS:
-            precision, rows, columns, samples = struct.unpack_from(">BHHB", payload)
-            return Codestream(
-                family="jpeg-ls" if code == _SOF_JPEG_LS else "jpeg",
-                rows=rows,
-                columns=columns,
-                samples=samples,
-                precision=precision,
-                lossless=code in _SOF_LOSSLESS,
-                color_transform=_jpeg_colors(payload[6 : 6 + 3 * samples : 3], adobe, jfif=jfif),
-                complete=data.rfind(_EOI_MARKER) > at,
-            )
-    raise UnsupportedPixels("The JPEG frame has no frame header.")
+            header, ids = _frame_header(code, payload), payload[6 : 6 + 3 * payload[5] : 3]
+        elif code == _SOS and header:
+            header = replace(header, complete=data.rfind(_EOI_MARKER) > at)
+    if header is None:
+        raise UnsupportedPixels("The JPEG frame has no frame header.")
+    return replace(header, color_transform=_jpeg_colors(ids, adobe, jfif=jfif))
+
+
+def _frame_header(code: int, payload: bytes) -> Codestream:
+    """SOF: precision, lines, samples per line, components (T.81 B.2.2); incomplete until a scan."""
+    precision, rows, columns, samples = struct.unpack_from(">BHHB", payload)
+    return Codestream(
+        family="jpeg-ls" if code == _SOF_JPEG_LS else "jpeg",
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        precision=precision,
+        lossless=code in _SOF_LOSSLESS,
+        complete=False,
+    )
 
 
 def _jpeg_colors(component_ids: bytes, adobe: int | None, *, jfif: bool) -> str:

@@ -266,8 +266,9 @@ def _encode_jpeg_lossless(values: Pixels, description: PixelDescription) -> byte
     bits = raw.dtype.itemsize * 8 if description.signed else max(2, description.bits_stored)
     colors: dict[str, Any] = {}
     if raw.ndim == 3:
-        # Both sides named alike: marked as what it is, and not converted.
-        inside = "YCbCr" if description.photometric_interpretation.startswith("YBR") else "RGB"
+        # Alike on both sides, so that nothing is converted. libjpeg-turbo 3.1 writes a second
+        # Huffman table for YCbCr that its scan header does not name: others could not read it.
+        inside = "UNKNOWN" if description.photometric_interpretation.startswith("YBR") else "RGB"
         colors = {"colorspace": inside, "outcolorspace": inside, "subsampling": "444"}
     return _even(
         imagecodecs.jpeg8_encode(
