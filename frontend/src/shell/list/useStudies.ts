@@ -49,7 +49,7 @@ export function useStudies(filter: StudyFilter, sort: string, holdStill: boolean
 			if (changed.some((uid) => !known.has(uid))) {
 				const first = await fetchStudies(filter, sort, null, stop.signal);
 				// Nothing moves under the pointer: what is new waits until it has left the list.
-				if (still.current) setWaiting(first);
+				if (still.current && shown.current.length > 0) setWaiting(first);
 				else client.setQueryData<Pages>(key, (data) => data && arrivals(data, first));
 			}
 		}
