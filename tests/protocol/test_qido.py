@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
@@ -179,7 +179,7 @@ def test_QID_14_xml_has_a_part_for_each_result(archive: Archive, series):
     assert len(parts) == 2
     for head, body in parts:
         assert header(head, "Content-Type") == "application/dicom+xml"
-        root = ElementTree.fromstring(body)
+        root = ET.fromstring(body)
         tags = {each.get("tag"): each for each in root}
         modality = tags["00080060"][0]
         assert tags["00080060"].get("keyword") == "Modality"

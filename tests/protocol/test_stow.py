@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from base64 import b64encode
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -193,12 +194,9 @@ def test_STW_10_a_cut_connection_keeps_the_complete_parts(archive: Archive):
 
 def _resident(pid: int) -> int:
     """Bytes of the process and its children."""
-    total = 0
-    with open(f"/proc/{pid}/statm") as statm:
-        total += int(statm.read().split()[1]) * 4096
-    with open(f"/proc/{pid}/task/{pid}/children") as children:
-        total += sum(_resident(int(child)) for child in children.read().split())
-    return total
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096 + sum(_resident(int(child)) for child in children)
 
 
 def test_STW_10_memory_stays_flat_while_a_large_object_arrives(archive: Archive):
@@ -228,9 +226,7 @@ def test_STW_10_memory_stays_flat_while_a_large_object_arrives(archive: Archive)
     response = archive.post("/studies", body())
     assert response.status_code == 200, response.text
     assert peak - before < 64 << 20
-    last = archive.get(
-        path_of(ds) + "/frames/400", "application/octet-stream; transfer-syntax=*"
-    )
+    last = archive.get(path_of(ds) + "/frames/400", "application/octet-stream; transfer-syntax=*")
     assert last.content == frame
 
 

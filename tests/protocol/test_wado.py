@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pydicom
@@ -187,6 +188,29 @@ def test_WAD_21_series_metadata_in_order_and_packed(archive: Archive):
     assert [row["00200013"]["Value"][0] for row in packed.json()] == [1, 2, 3]
     for row in packed.json():
         assert row["7FE00010"]["BulkDataURI"].startswith(archive.root)
+
+
+def test_metadata_is_served_without_any_dicom_file(archive: Archive):
+    """Blob reads per metadata answer: none. With the blobs out of the way it is still whole."""
+    if archive.stack.production:
+        pytest.skip("moves the blob folder away, which S3 has not")
+    ds = ct_slice(frames=2)
+    archive.store(ds)
+    study = f"/studies/{ds.StudyInstanceUID}"
+    folder = archive.stack.data_dir / "blobs"
+    aside = folder.rename(folder.with_name("blobs-aside"))
+    try:
+        for level in (study, f"{study}/series/{ds.SeriesInstanceUID}", path_of(ds)):
+            rows = archive.json(level + "/metadata")
+            assert rows[0]["00080018"]["Value"] == [ds.SOPInstanceUID]
+        gone = archive.get(path_of(ds) + "/frames/1")
+        assert gone.status_code == 410
+        assert "missing" in gone.json()["message"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    frame = archive.get(path_of(ds) + "/frames/2", "application/octet-stream")
+    assert frame.content == frame_of(ds, 2)
 
 
 # -- frames
