@@ -134,6 +134,15 @@ class Study(Provenance):
             models.Index(fields=["received_at", "id"]),
             models.Index(fields=["last_received_at", "id"]),
             models.Index(fields=["state", "last_received_at"]),
+            # The list is sorted by these; the first is also what a search by modality scans.
+            models.Index(fields=["modalities_in_study"]),
+            models.Index(fields=["number_of_study_related_instances"]),
+            # Which offsets there are is asked by every query with a time zone.
+            models.Index(
+                fields=["timezone_offset_from_utc"],
+                condition=models.Q(timezone_offset_from_utc__gt=""),
+                name="archive_study_offsets",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -143,10 +152,14 @@ class Study(Provenance):
 class StudySearchToken(models.Model):
     """A folded word of a study's patient names and identifiers, for prefix search as one types."""
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="search_tokens")
+    # Foreign keys without an index of their own, here and below: a wider one begins with them.
+    study = models.ForeignKey(
+        Study, on_delete=models.CASCADE, related_name="search_tokens", db_index=False
+    )
     token = ExactText()
 
     class Meta:
+        indexes = [models.Index(fields=["study", "token"])]
         constraints = [
             models.UniqueConstraint(fields=["token", "study"], name="search_token_once_per_study")
         ]
@@ -158,7 +171,9 @@ class StudySearchToken(models.Model):
 class Series(Provenance):
     """One series (PS3.3 C.7.3.1)."""
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="series")
+    study = models.ForeignKey(
+        Study, on_delete=models.CASCADE, related_name="series", db_index=False
+    )
     series_instance_uid = AttributeColumn("SeriesInstanceUID", unique=True)
     modality = AttributeColumn("Modality")
     series_number = NumberColumn("SeriesNumber")
@@ -205,7 +220,9 @@ class Instance(Provenance):
     """One instance and where its blob lies. Columns for queries; everything else is metadata."""
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="instances")
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="instances")
+    series = models.ForeignKey(
+        Series, on_delete=models.CASCADE, related_name="instances", db_index=False
+    )
     sop_instance_uid = AttributeColumn("SOPInstanceUID", unique=True)
     sop_class_uid = AttributeColumn("SOPClassUID")
     instance_number = NumberColumn("InstanceNumber")
@@ -234,7 +251,6 @@ class Instance(Provenance):
     class Meta:
         indexes = [
             models.Index(fields=["series", "instance_number", "id"]),
-            models.Index(fields=["study"]),
             models.Index(fields=["sop_class_uid"]),
         ]
 
@@ -248,7 +264,7 @@ class Metadata(models.Model):
     instance = models.OneToOneField(
         Instance, on_delete=models.CASCADE, primary_key=True, related_name="metadata"
     )
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
     instance_number = models.BigIntegerField(null=True)
     fragment = models.BinaryField()
 

@@ -18,11 +18,12 @@ from apps.dicom.query import Key, Level, Plan, Query, plan
 from apps.dicom.stored_keys import Node, answer, key_tree
 from apps.dicom.values import offset_minutes, shift
 from apps.errors import NotFound, OutOfResources
-from apps.indexing.compiler import EntityMap, Rows, narrowed, ordered
+from apps.indexing.compiler import EntityMap, Rows, narrowed, ordered, scans
 
 # More objects than this are not read for one query by keys without an index.
 MOST_CANDIDATES: Final = 10_000
 _CHUNK = 500
+_FEW = 2_000
 _TIMEZONE = 0x00080201
 
 
@@ -101,8 +102,7 @@ def search(query: Query, principal: Principal) -> SearchPage:
         found = islice(_with_stored(_matches(rows, asked, entities), tree), query.offset, end)
         return SearchPage(found, asked.unsupported)
     if query.offset or end is not None:
-        # Keys alone are read from the index, however deep the page; rows only for the page.
-        page = list(rows.values_list("pk", flat=True)[query.offset : end])
+        page = _keys(rows, scans(asked.criteria, entities), query.offset, end)
         rows = entities.model._default_manager.filter(pk__in=page)
         rows = ordered(rows, query.ordering, entities)
     matches = _matches(rows, asked, entities)
@@ -128,6 +128,19 @@ def _rows(asked: Plan, entities: EntityMap, principal: Principal) -> Rows:
         # Who has no study is no answer: that is what a merge leaves of its source.
         rows = rows.filter(number_of_patient_related_studies__gt=0)
     return narrowed(rows, asked.criteria, entities)
+
+
+def _keys(rows: Rows, scanning: bool, offset: int, end: int | None) -> list[int]:
+    """The keys of a page: read from the index, however deep the page.
+
+    Where no index finds the rows, they are first looked for in any order: if that finds few, they
+    are all there is to sort; if many, those in order are met soon.
+    """
+    if scanning:
+        few = list(rows.order_by().values_list("pk", flat=True)[: _FEW + 1])
+        if len(few) <= _FEW:
+            rows = rows.model._default_manager.filter(pk__in=few).order_by(*rows.query.order_by)
+    return list(rows.values_list("pk", flat=True)[offset:end])
 
 
 def _narrows(tree: Mapping[int, Node]) -> bool:

@@ -27,8 +27,7 @@ from apps.indexing.compiler import between, prefix
 # Beyond this the list says "more than"; nobody reads so far, and counting costs.
 MOST_COUNTED: Final = 10_000
 MOST_ROWS: Final = 500
-# A word with fewer tokens leads to its studies; one with more is looked for in the studies' order.
-_RARE: Final = 2_000
+_FEW: Final = 2_000
 
 # What the list can be sorted by, as columns; the key always decides last.
 SORTS: Final[dict[str, tuple[str, ...]]] = {
@@ -105,17 +104,23 @@ def study_list(
     Raises InvalidRequest for a sort key, a cursor or a date that is none, and NotPermitted.
     """
     visible = Study.objects.filter(scope_of(principal))
-    rows = _filtered(visible, filters)
-    page = _page(rows, sort, cursor, max(1, min(limit, MOST_ROWS)))
-    total = rows.order_by()[: MOST_COUNTED + 1].count()
-    found_none = total == 0 and not cursor
+    found = list(
+        _filtered(visible, filters).order_by().values_list("pk", flat=True)[: MOST_COUNTED + 1]
+    )
+    # Few are fetched by key and sorted; of many the first in order are met soon.
+    rows = (
+        visible.filter(pk__in=found)
+        if len(found) <= _FEW
+        else _filtered(visible, filters, walking=True)
+    )
+    studies, following = _page(rows, sort, cursor, max(1, min(limit, MOST_ROWS)))
     return StudyListPage(
-        studies=tuple(page[0]),
-        next=page[1],
-        total=min(total, MOST_COUNTED),
-        total_is_exact=total <= MOST_COUNTED,
-        excluded_by=_excluded_by(visible, filters) if found_none else (),
-        archive_is_empty=found_none and not visible.exists(),
+        studies=tuple(studies),
+        next=following,
+        total=min(len(found), MOST_COUNTED),
+        total_is_exact=len(found) <= MOST_COUNTED,
+        excluded_by=() if found else _excluded_by(visible, filters),
+        archive_is_empty=not found and not visible.exists(),
     )
 
 
@@ -176,18 +181,16 @@ def _opened(cursor: str, sort: str, columns: tuple[str, ...]) -> list[Any]:
 # --- filters -------------------------------------------------------------------------------------
 
 
-def _filtered(rows: Studies, filters: StudyListFilter) -> Studies:
+def _filtered(rows: Studies, filters: StudyListFilter, *, walking: bool = False) -> Studies:
+    """`walking`: studies are met in the order of the list, and each is asked for its words."""
     rows = rows.filter(*(_CONDITIONS[name](filters) for name in filters.active))
-    return _with_words(rows, search_words(filters.q))
-
-
-def _with_words(rows: Studies, words: tuple[str, ...]) -> Studies:
-    for word in words:
+    for word in search_words(filters.q):
         tokens = StudySearchToken.objects.filter(prefix("token", word))
-        if tokens.order_by()[: _RARE + 1].count() <= _RARE:
-            rows = rows.filter(pk__in=tokens.values("study"))
-        else:
-            rows = rows.filter(Exists(tokens.filter(study=OuterRef("pk"))))
+        rows = rows.filter(
+            Exists(tokens.filter(study=OuterRef("pk")))
+            if walking
+            else Q(pk__in=tokens.values("study"))
+        )
     return rows
 
 
@@ -245,7 +248,7 @@ def _modality(filters: StudyListFilter) -> Q:
 
 
 _CONDITIONS: Final[dict[str, Callable[[StudyListFilter], Q]]] = {
-    "q": lambda _: Q(),  # by its words, which are looked up first
+    "q": lambda _: Q(),  # by its words
     "date_from": lambda asked: between("study_date", _day("date_from", asked.date_from), ""),
     "date_to": lambda asked: between("study_date", "", _day("date_to", asked.date_to)),
     "modality": _modality,

@@ -86,6 +86,24 @@ def narrowed(rows: Rows, criteria: Criteria, entities: EntityMap) -> Rows:
     return rows
 
 
+def scans(criteria: Criteria, entities: EntityMap) -> bool:
+    """True where no index finds the rows: leading wild card, one of several values, rows below."""
+    return any(_scans(attribute, criterion, entities) for attribute, criterion in criteria)
+
+
+def _scans(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> bool:
+    if attribute.multiple or attribute.entity not in entities.paths:
+        return True
+    match criterion:
+        case Text(patterns):
+            return any(pattern[0] in "*?" for pattern in patterns)
+        case Names(names):
+            groups = (group for name in names for group in name.groups)
+            return any(pattern[0] in "*?" for group in groups for pattern in group)
+        case _:
+            return False
+
+
 def _exists_below(criteria: list[tuple[Attribute, Criterion]], entities: EntityMap) -> Exists:
     order = list(Entity)
     deepest = max((attribute.entity for attribute, _ in criteria), key=order.index)
