@@ -28,9 +28,10 @@ ENV PATH=/opt/pacsweb/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=pacsweb.settings \
     PACSWEB_DATA_DIR=/data \
+    PACSWEB_STATIC_DIR=/opt/pacsweb/static \
     PACSWEB_BIND=0.0.0.0
 RUN python -m compileall -q pacsweb apps \
- && PACSWEB_DATA_DIR=/tmp/build python manage.py collectstatic --no-input --verbosity 0 \
+ && PACSWEB_DATA_DIR=/tmp/build python manage.py prepare --static \
  && rm -rf /tmp/build
 USER 10001:10001
 VOLUME ["/data"]

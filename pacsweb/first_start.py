@@ -28,10 +28,12 @@ def migrate() -> bool:
 
 def collect_static() -> bool:
     """Collects and compresses static files when any of them changed; True when it did."""
-    stamp = Path(settings.STATIC_ROOT) / ".stamp"
+    stamp = Path(settings.STATIC_STAMP)
     state = _static_state()
     if stamp.is_file() and stamp.read_text() == state:
         return False
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)
     call_command("collectstatic", interactive=False, clear=True, verbosity=0)
     stamp.write_text(state)
     return True

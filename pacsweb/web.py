@@ -15,6 +15,8 @@ from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT, then lets requests under way finish for five seconds."""
+    # WhiteNoise warns about a folder that is not there, and there may be nothing to collect.
+    ENVIRONMENT.static_dir.mkdir(parents=True, exist_ok=True)
     Granian(
         "pacsweb.wsgi:application",
         address=ENVIRONMENT.bind,

@@ -174,7 +174,13 @@ def frontend_sources():
 
 
 def npm(arguments, failure):
-    if subprocess.call([find("npm")] + arguments, cwd=FRONTEND):
+    """Quiet when it works, everything it said when it does not."""
+    process = subprocess.Popen(
+        [find("npm")] + arguments, cwd=FRONTEND, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said = process.communicate()[0].decode("utf-8", "replace")
+    if process.returncode:
+        sys.stderr.write(said)
         raise Refusal(failure)
 
 

@@ -31,4 +31,5 @@ from pacsweb.settings import DATABASES  # noqa: E402
 DATABASES["default"]["TEST"] = {"NAME": f"{_FOLDER}/test.sqlite3"}
 # The product's own choice is deliberately slow.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT.mkdir(parents=True)  # noqa: F405
 TEST_FOLDER = _FOLDER

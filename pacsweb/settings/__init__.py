@@ -173,11 +173,19 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "frontend" / "dist" / "collected"
+STATIC_ROOT = ENVIRONMENT.static_dir
+# Written by `pacsweb.first_start` when everything was collected.
+STATIC_STAMP = STATIC_ROOT / ".stamp"
 STATICFILES_DIRS = [path for path in [BASE_DIR / "frontend" / "dist" / "app"] if path.is_dir()]
-# Without a collected folder (development, tests) files are found where they lie.
-WHITENOISE_USE_FINDERS = True
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+# Without a collected folder (tests) files are found where they lie, uncompressed.
+WHITENOISE_USE_FINDERS = not STATIC_STAMP.is_file()
 WHITENOISE_MAX_AGE = 3600
+# The front end's build puts a hash of the content into these names.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/assets/.+-[\w-]{8}\.\w+$"
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

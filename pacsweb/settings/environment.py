@@ -92,6 +92,12 @@ class Environment:
         "Web server, receiver and index worker share it.",
         _PRODUCTION,
     )
+    static_dir: Path = _variable(
+        "PACSWEB_STATIC_DIR",
+        "{data}/static",
+        "Where static files are collected and compressed; an image does that when it is built.",
+        _PRODUCTION,
+    )
     secret_key: str = _variable(
         "PACSWEB_SECRET_KEY",
         "",

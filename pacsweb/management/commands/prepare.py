@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -12,8 +13,17 @@ from pacsweb import first_start
 class Command(BaseCommand):
     help = "Applies migrations and creates the first administrator. Harmless to repeat."
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """An image collects static files when it is built, where there is no database."""
+        parser.add_argument(
+            "--static", action="store_true", help="collect static files and do nothing else"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Says what it did."""
+        if options["static"]:
+            first_start.collect_static()
+            return
         if first_start.migrate():
             self.stdout.write("The database is up to date.")
         password = first_start.ensure_administrator()
