@@ -336,7 +336,8 @@ def search_tokens(
                 found.add(re.sub(r"[\s^]+", "", value))
     for identifier in identifiers:
         folded = fold_text(identifier).strip()
-        found |= _words(folded) | {folded, folded.lstrip("0")}
+        parts = _words(folded) | {folded}
+        found |= parts | {part.lstrip("0") for part in parts}
     for description in descriptions:
         found |= _words(fold_text(description))
     return frozenset(word[:_LONGEST_TOKEN] for word in found if word)
