@@ -199,14 +199,12 @@ def _read_jpeg_ls(data: bytes, _header: Codestream, target: Pixels) -> Pixels:
 
 
 def _read_jpeg2000(data: bytes, _header: Codestream, target: Pixels) -> Pixels:
+    """By OpenJPEG, HTJ2K too.
+
+    OpenJPH is twice as fast, but does not clip what the lossy transform overshoots, and its
+    binding keeps the errors of corrupt frames to itself.
+    """
     return np.asarray(imagecodecs.jpeg2k_decode(data, planar=False, out=target))
-
-
-def _read_htj2k(data: bytes, header: Codestream, target: Pixels) -> Pixels:
-    """By OpenJPH, which is the faster one; it does not clip what the lossy transform overshoots."""
-    if not header.lossless:
-        return _read_jpeg2000(data, header, target)
-    return np.asarray(imagecodecs.htj2k_decode(data[header.start :], planar=False, out=target))
 
 
 def _read_jpeg_xl(data: bytes, _header: Codestream, target: Pixels) -> Pixels:
@@ -217,20 +215,21 @@ _READERS: Final[dict[str, Callable[[bytes, Codestream, Pixels], Pixels]]] = {
     "jpeg": _read_jpeg,
     "jpeg-ls": _read_jpeg_ls,
     "jpeg2000": _read_jpeg2000,
-    "htj2k": _read_htj2k,
+    "htj2k": _read_jpeg2000,
     "jpeg-xl": _read_jpeg_xl,
 }
 
 
 def _raw(values: Pixels) -> Pixels:
-    """The same bits without a sign, one after another in memory."""
-    return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+    """The same bits without a sign."""
+    return values.view(f"u{values.dtype.itemsize}")
 
 
 def _at_most_16_bits(values: Pixels) -> Pixels:
+    """A copy with one sample after another; numpy calls odd strides of single pixels contiguous."""
     if values.dtype.itemsize > 2 or values.dtype.kind == "f":
         raise UnsupportedPixels("This Transfer Syntax holds samples of at most 16 bits.")
-    return np.ascontiguousarray(values)
+    return values.copy(order="C")
 
 
 def _even(packed: bytes | bytearray) -> bytes:
@@ -251,7 +250,7 @@ def _encode_jpeg_baseline(values: Pixels, description: PixelDescription) -> byte
     inside = "RGB" if description.photometric_interpretation == "RGB" else "YCbCr"
     return _even(
         imagecodecs.jpeg8_encode(
-            np.ascontiguousarray(values),
+            values.copy(order="C"),
             90,
             colorspace=inside,
             outcolorspace="YCbCr",
@@ -264,6 +263,8 @@ def _encode_jpeg_baseline(values: Pixels, description: PixelDescription) -> byte
 def _encode_jpeg_lossless(values: Pixels, description: PixelDescription) -> bytes:
     raw = _raw(_at_most_16_bits(values))
     bits = raw.dtype.itemsize * 8 if description.signed else max(2, description.bits_stored)
+    if bits <= 8:
+        raw = raw.astype(np.uint8)
     colors: dict[str, Any] = {}
     if raw.ndim == 3:
         # Alike on both sides, so that nothing is converted. libjpeg-turbo 3.1 writes a second

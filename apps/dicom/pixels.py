@@ -28,6 +28,7 @@ __all__ = [
     "browser_transfer_syntax",
     "decode",
     "decode_frame",
+    "lossy_attributes",
     "transcode_frame",
     "transcoded",
 ]
@@ -112,7 +113,11 @@ def transcode_frame(
         raise UnsupportedPixels(f"Frames cannot be written in {target.name}.")
     frame = decode(data, description, bit_offset=bit_offset)
     values = _colors_as_stated(frame, changed, target.uid)
-    return encode(values, replace(changed, photometric_interpretation=_inside(frame, changed)))
+    inside = replace(changed, photometric_interpretation=_inside(frame, changed))
+    try:
+        return encode(values, inside)
+    except (RuntimeError, ValueError) as error:
+        raise UnsupportedPixels(f"The frame cannot be written in {target.name}.") from error
 
 
 def _inside(frame: DecodedFrame, changed: PixelDescription) -> str:
@@ -166,6 +171,23 @@ def _between_native(
     return native_pixels.encode(
         values, replace(flat, transfer_syntax_uid=changed.transfer_syntax_uid)
     )
+
+
+def lossy_attributes(
+    description: PixelDescription, target_transfer_syntax_uid: str, frame_length: int
+) -> dict[str, str]:
+    """Attributes by keyword that must say so when we have compressed with loss; else none.
+
+    `frame_length` is the compressed frame's, in bytes. The values belong behind those of earlier
+    losses, and the instance needs a new SOP Instance UID (PS3.3 C.7.6.1.1.5).
+    """
+    if not transfer_syntax(target_transfer_syntax_uid).lossy:
+        return {}
+    return {
+        "LossyImageCompression": "01",
+        "LossyImageCompressionRatio": f"{description.native_length / max(1, frame_length):.4g}",
+        "LossyImageCompressionMethod": "ISO_10918_1",
+    }
 
 
 def browser_transfer_syntax(description: PixelDescription) -> tuple[str, str] | None:

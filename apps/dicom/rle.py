@@ -75,12 +75,12 @@ def encode(planes: NDArray[Any]) -> bytes:
     """
     samples, rows, columns = planes.shape
     size = planes.dtype.itemsize
-    little = np.ascontiguousarray(planes, dtype=planes.dtype.newbyteorder("<"))
+    little = planes.astype(planes.dtype.newbyteorder("<"), order="C")
     cells = little.view(np.uint8).reshape(samples, rows, columns, size)
     segments = []
     for sample in range(samples):
         for byte in reversed(range(size)):
-            plane = np.ascontiguousarray(cells[sample, :, :, byte])
+            plane = cells[sample, :, :, byte].copy()
             packed = bytes(imagecodecs.packbits_encode(plane, axis=-1))
             segments.append(packed + b"\x00" * (len(packed) % 2))
     if len(segments) > _MOST_SEGMENTS:

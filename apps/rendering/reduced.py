@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Jpeg2KImagePlugin, JpegImagePlugin
@@ -59,9 +58,6 @@ def _read(data: bytes, header: Codestream, halvings: int) -> NDArray[Any] | None
     halvings = min(halvings, header.levels)
     if not halvings:
         return None
-    if header.family == "htj2k" and header.lossless:
-        codestream = data[header.start :]
-        return np.asarray(imagecodecs.htj2k_decode(codestream, planar=False, skipres=halvings))
     return _read_jpeg2000(data, header, halvings)
 
 
