@@ -11,7 +11,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import Any
 
-from django.db.models import Exists, F, Model, OrderBy, OuterRef, Q, QuerySet
+from django.db.models import F, Model, OrderBy, Q, QuerySet
 
 from apps.dicom.attributes import BY_KEYWORD, Attribute, Entity, snake
 from apps.dicom.criteria import (
@@ -28,6 +28,7 @@ from apps.dicom.criteria import (
 from apps.dicom.query import Ordering
 from apps.errors import InvalidRequest
 from apps.indexing.moments import moment_condition
+from apps.indexing.paths import owner_of
 
 Rows = QuerySet[Any, Any]
 Criteria = Iterable[tuple[Attribute, Criterion]]
@@ -82,17 +83,19 @@ def narrowed(rows: Rows, criteria: Criteria, entities: EntityMap) -> Rows:
     if own:
         rows = rows.filter(reduce(and_, own))
     if below:
-        rows = rows.filter(_exists_below(below, entities))
+        rows = rows.filter(_has_below(below, entities))
     return rows
 
 
 def scans(criteria: Criteria, entities: EntityMap) -> bool:
-    """True where no index finds the rows: leading wild card, one of several values, rows below."""
+    """True where no index finds the rows: a leading wild card, or one of several values."""
     return any(_scans(attribute, criterion, entities) for attribute, criterion in criteria)
 
 
 def _scans(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> bool:
-    if attribute.multiple or attribute.entity not in entities.paths:
+    if attribute.entity not in entities.paths:
+        return False
+    if attribute.multiple:
         return True
     match criterion:
         case Text(patterns):
@@ -104,12 +107,13 @@ def _scans(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> b
             return False
 
 
-def _exists_below(criteria: list[tuple[Attribute, Criterion]], entities: EntityMap) -> Exists:
+def _has_below(criteria: list[tuple[Attribute, Criterion]], entities: EntityMap) -> Q:
+    """By the keys of the rows below: a correlated EXISTS would make SQLite ask row by row."""
     order = list(Entity)
     deepest = max((attribute.entity for attribute, _ in criteria), key=order.index)
     descent = entities.below[deepest]
-    inner = descent.rows.model._default_manager.filter(**{descent.link: OuterRef("pk")})
-    return Exists(narrowed(inner, criteria, descent.rows))
+    inner = narrowed(descent.rows.model._default_manager.all(), criteria, descent.rows)
+    return Q(pk__in=inner.order_by().values(descent.link))
 
 
 def _condition(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> Q:
@@ -122,8 +126,8 @@ def _condition(attribute: Attribute, criterion: Criterion, entities: EntityMap) 
         case Between(low, high):
             return between(path, low, high)
         case Names(names):
-            several = attribute.multiple
-            return reduce(or_, (_name(path, name, several=several) for name in names))
+            model, several = entities.model, attribute.multiple
+            return reduce(or_, (_name(model, path, name, several=several) for name in names))
         case Moment(time=time):
             model, offset = entities.model, entities.offset
             return moment_condition(model, path, entities.path(time), offset, criterion)
@@ -184,12 +188,25 @@ def _after(start: str) -> str:
     return kept[:-1] + chr(following)
 
 
-def _name(path: str, name: Name, *, several: bool) -> Q:
+def _name(model: type[Model], path: str, name: Name, *, several: bool) -> Q:
     columns = [f"{path}_{group}" for group in _GROUPS]
-    if name.anywhere:
-        return reduce(or_, (_text(each, name.groups[0], several=several) for each in columns))
-    asked = zip(columns, name.groups, strict=True)
-    return reduce(and_, (_text(each, group, several=several) for each, group in asked if group))
+    if not name.anywhere:
+        asked = zip(columns, name.groups, strict=True)
+        return reduce(and_, (_text(each, group, several=several) for each, group in asked if group))
+    patterns = name.groups[0]
+    if several or any(pattern[0] in "*?" for pattern in patterns):
+        return reduce(or_, (_text(each, patterns, several=several) for each in columns))
+    # One look-up for each group and not an OR: two of them are mostly empty, and by the look of
+    # their statistics a planner without histograms would rather read the whole table.
+    row, owner, _ = owner_of(model, path)
+    looked_up = (
+        owner._default_manager.filter(_text(each.rpartition("__")[2], patterns, several=False))
+        .order_by()
+        .values("pk")
+        for each in columns
+    )
+    first, *others = looked_up
+    return Q(**{f"{row}__in": first.union(*others)})
 
 
 def ordered(rows: Rows, ordering: tuple[Ordering, ...], entities: EntityMap) -> Rows:

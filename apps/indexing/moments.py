@@ -9,6 +9,7 @@ from django.db.models import Model, Q
 
 from apps.dicom.criteria import Between, Moment
 from apps.dicom.values import offset_minutes, shift
+from apps.indexing.paths import owner_of
 
 _MIDNIGHT = "000000"
 _LAST_TIME = "235960.999999"
@@ -36,11 +37,7 @@ def moment_condition(model: type[Model], date: str, time: str, offset: str, aske
 
 def _stored_offsets(model: type[Model], path: str) -> list[str]:
     """The distinct stored offsets, one index look-up each."""
-    *joins, name = path.split("__")
-    for join in joins:
-        related = model._meta.get_field(join).related_model
-        assert isinstance(related, type)
-        model = related
+    _, model, name = owner_of(model, path)
     found: list[str] = []
     rows = model._default_manager.order_by(name).values_list(name, flat=True)
     while (

@@ -1,0 +1,191 @@
+"""The queries that are asked all day use an index, on SQLite and on PostgreSQL, as EXPLAIN says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from apps.access.principals import system_principal
+from apps.archive.models import Instance, Patient, Series, Study, StudySearchToken
+from apps.archive.selectors import count, instances_of, search
+from apps.archive.study_list import StudyListFilter, study_list
+from apps.dicom.attributes import BY_KEYWORD
+from apps.dicom.query import Key, Level, Query
+from tests.domain.database import own_database
+
+ASKER = system_principal("plans")
+# Enough that reading everything is dearer than an index.
+STUDIES = 3000
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[str]:
+    """A database with rows and statistics; both vendors plan by what is stored."""
+    with own_database(request, django_db_blocker, "plans") as vendor:
+        _fill()
+        with connections["default"].cursor() as cursor:
+            cursor.execute("ANALYZE")
+        yield vendor
+
+
+def _fill() -> None:
+    from django.utils import timezone
+
+    from apps.dicom.values import fold_name, search_tokens
+
+    now = {"received_at": timezone.now()}
+    numbers = range(1, STUDIES + 1)
+    names = {number: f"{chr(97 + number % 26)}{number * 7919 % 9973:04}^Jan" for number in numbers}
+    with transaction.atomic():
+        Patient.objects.bulk_create(
+            Patient(id=n, identity_key=str(n), patient_id=f"P{n}", patient_name=names[n],
+                    patient_name_alphabetic=fold_name(names[n])[0],
+                    number_of_patient_related_studies=1, **now)
+            for n in numbers
+        )  # fmt: skip
+        Study.objects.bulk_create(
+            Study(id=n, patient_entity_id=n, study_instance_uid=f"1.2.{n}", patient_id=f"P{n}",
+                  patient_birth_date=_date(n), patient_name=names[n],
+                  patient_name_alphabetic=fold_name(names[n])[0],
+                  study_date=_date(n), study_time="101010",
+                  accession_number=f"A{n}", study_id=str(n), study_description=f"Study {n}",
+                  referring_physician_name_alphabetic=names[n], last_received_at=now["received_at"],
+                  modalities_in_study="SEG" if n % 1000 == 0 else "CT", **now)
+            for n in numbers
+        )  # fmt: skip
+        StudySearchToken.objects.bulk_create(
+            StudySearchToken(study_id=n, token=token)
+            for n in numbers
+            for token in sorted(search_tokens(names=[names[n]], identifiers=[f"P{n}"]))
+        )
+        Series.objects.bulk_create(
+            Series(id=n, study_id=n, series_instance_uid=f"1.2.{n}.1", series_number=1,
+                   modality="SEG" if n % 1000 == 0 else "CT", last_received_at=now["received_at"],
+                   **now)
+            for n in numbers
+        )  # fmt: skip
+        Instance.objects.bulk_create(
+            Instance(study_id=n, series_id=n, sop_instance_uid=f"1.2.{n}.1.{i}", instance_number=i,
+                     sop_class_uid="1.2.3", blob_key=f"{n}/{i}", size_bytes=1, dataset_offset=1,
+                     dataset_sha256=b"", **now)
+            for n in numbers
+            for i in range(3)
+        )  # fmt: skip
+
+
+def _date(number: int) -> str:
+    return f"20{number % 24:02}{number // 24 % 12 + 1:02}{number // 288 % 28 + 1:02}"
+
+
+def plans_of(ask: Callable[[], Any]) -> list[str]:
+    """The plan of every SELECT that `ask` causes, one text each."""
+    with CaptureQueriesContext(connection) as captured:
+        ask()
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    statements = [each["sql"] for each in captured.captured_queries if _is_select(each["sql"])]
+    assert statements
+    found = []
+    for statement in statements:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{explain} {_quoted(statement)}".replace("%", "%%"))
+            found.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
+    return found
+
+
+def _is_select(sql: str) -> bool:
+    return sql.lstrip("(").startswith(("SELECT", "DECLARE"))
+
+
+def _quoted(statement: str) -> str:
+    """The SELECT of a server-side cursor without its declaration."""
+    return re.sub(r"^DECLARE .*? FOR (?=SELECT)", "", statement, flags=re.DOTALL)
+
+
+def full_scans(plan: str) -> list[str]:
+    """Lines of the plan that read a whole table of the archive, or a whole index of it."""
+    if connection.vendor == "postgresql":
+        return re.findall(r".*Seq Scan on archive_\w+.*", plan)
+    # A scan in the order of an index, ended by LIMIT, is what a list without filters is.
+    return [
+        line
+        for line in plan.splitlines()
+        if line.startswith("SCAN ") and re.search(r"archive_|U\d", line)
+    ]
+
+
+def find(level: Level = Level.STUDY, limit: int | None = 100, **keys: str) -> Callable[[], Any]:
+    asked = tuple(Key((BY_KEYWORD[name].tag,), (value,)) for name, value in keys.items())
+    return lambda: list(search(Query(level, asked, limit=limit), ASKER))
+
+
+def number(**keys: str) -> Callable[[], Any]:
+    asked = tuple(Key((BY_KEYWORD[name].tag,), (value,)) for name, value in keys.items())
+    return lambda: count(Query(Level.STUDY, asked), ASKER)
+
+
+def screen(**set_: Any) -> Callable[[], Any]:
+    return lambda: study_list(StudyListFilter(**set_), ASKER)
+
+
+SHAPES: dict[str, Callable[[], Any]] = {
+    "patient ID": find(PatientID="P77"),
+    "patient ID, prefix": find(PatientID="P77*"),
+    "patient ID, all rows streamed": find(PatientID="P77", limit=None),
+    "accession number": find(AccessionNumber="A77"),
+    "study UID": find(StudyInstanceUID="1.2.77"),
+    "study UIDs": find(StudyInstanceUID="1.2.77\\1.2.78"),
+    "study ID": find(StudyID="77"),
+    "name": find(PatientName="b7919^Jan"),
+    "name, prefix": find(PatientName="b12*"),
+    "name by group": find(PatientName="b12*=山*"),
+    "referring physician": find(ReferringPhysicianName="b12*=="),
+    "one day": find(StudyDate="20120505"),
+    "one month": find(StudyDate="20120501-20120531"),
+    "one month and a modality": find(StudyDate="20120501-20120531", ModalitiesInStudy="CT"),
+    "name prefix in a month": find(StudyDate="20120501-20120531", PatientName="b1*"),
+    "birth date": find(PatientBirthDate="19700101"),
+    "series of a study": find(Level.SERIES, StudyInstanceUID="1.2.77"),
+    "series by UID": find(Level.SERIES, SeriesInstanceUID="1.2.77.1"),
+    "series of a patient": find(Level.SERIES, PatientID="P77"),
+    "instances of a series": find(Level.INSTANCE, SeriesInstanceUID="1.2.77.1"),
+    "instances of a study": find(Level.INSTANCE, StudyInstanceUID="1.2.77"),
+    "instance by UID": find(Level.INSTANCE, SOPInstanceUID="1.2.77.1.1"),
+    "patients by name": find(Level.PATIENT, PatientName="b12*"),
+    "studies by an instance": find(SOPInstanceUID="1.2.77.1.1"),
+    "count of a month": number(StudyDate="20120501-20120531"),
+    "count by name": number(PatientName="b12*"),
+    "selector of instances": lambda: list(instances_of(ASKER, "1.2.77", "1.2.77.1")),
+    "screen, words": screen(q="b79 jan"),
+    "screen, identifier": screen(q="p77"),
+    "screen, accession": screen(accession="A77"),
+    "screen, days": screen(date_from="20120501", date_to="20120531"),
+}
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_the_shape_uses_an_index(filled: str, name: str) -> None:
+    for plan in plans_of(SHAPES[name]):
+        assert full_scans(plan) == [], f"{filled}: {name}\n{plan}"
+
+
+def test_a_plan_that_scans_is_noticed(filled: str) -> None:
+    plans = plans_of(lambda: list(Study.objects.filter(patient_comments="x")))
+    assert full_scans(plans[0]) != [], plans
+
+
+def test_the_first_page_of_everything_is_read_in_the_order_of_an_index(filled: str) -> None:
+    plan = plans_of(find())[0]
+    assert "archive_stu_study_d" in plan, plan
+    assert "TEMP B-TREE" not in plan.upper()
+    assert "Sort" not in plan
+
+
+def test_a_rare_modality_is_looked_for_in_an_index_alone(filled: str) -> None:
+    if filled == "sqlite":
+        plan = plans_of(find(ModalitiesInStudy="SEG"))[0]
+        assert "USING COVERING INDEX archive_stu_modalit" in plan, plan
