@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.db import connection
 
 from apps.storage.models import StoragePolicy
 
@@ -74,6 +75,9 @@ class _Watch:
         try:
             row = StoragePolicy.objects.filter(pk=1).first()
         except DatabaseError:
+            # Nobody else would close a connection that broke in a process without requests.
+            if not connection.in_atomic_block:
+                connection.close()
             return
         if row is not None:
             self._watermarks = (row.refuse_associations_below, row.refuse_instances_below)

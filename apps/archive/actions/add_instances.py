@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from django.db import models
 
+from apps.archive.bulk import insert_rows
 from apps.archive.columns import column_number, column_text, fill_empty, values_for
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import (
@@ -221,21 +222,21 @@ def _instances(
 ) -> dict[str, int]:
     """Inserts the rows; their primary keys by SOP Instance UID."""
     rows = [
-        Instance(
+        {
             **values_for(Instance, each.attributes),
-            study=studies[each.study_instance_uid],
-            series=series[each.series_instance_uid],
-            transfer_syntax_uid=each.transfer_syntax_uid,
-            blob_key=each.blob_key,
-            size_bytes=each.size_bytes,
-            dataset_offset=each.dataset_offset,
-            dataset_sha256=each.dataset_sha256,
+            "study_id": studies[each.study_instance_uid].pk,
+            "series_id": series[each.series_instance_uid].pk,
+            "transfer_syntax_uid": each.transfer_syntax_uid,
+            "blob_key": each.blob_key,
+            "size_bytes": each.size_bytes,
+            "dataset_offset": each.dataset_offset,
+            "dataset_sha256": each.dataset_sha256,
             **each.provenance,
-        )
+        }
         for each in sorted(new, key=lambda each: each.sop_instance_uid)
     ]
-    Instance.objects.bulk_create(rows, ignore_conflicts=True)
-    placed = Instance.objects.filter(blob_key__in=[row.blob_key for row in rows])
+    insert_rows(Instance, rows, ignore_conflicts=True)
+    placed = Instance.objects.filter(blob_key__in=[row["blob_key"] for row in rows])
     ids = dict(placed.values_list("sop_instance_uid", "id"))
     if len(ids) != len(rows):
         raise StaleSnapshot
@@ -244,23 +245,25 @@ def _instances(
 
 def _derived(new: Sequence[NewInstance], series: dict[str, Series], ids: dict[str, int]) -> None:
     """Metadata and frame tables, which share the instance's primary key."""
-    Metadata.objects.bulk_create(
+    insert_rows(
+        Metadata,
         [
-            Metadata(
-                instance_id=ids[each.sop_instance_uid],
-                series=series[each.series_instance_uid],
-                instance_number=column_number(each.attributes.get("InstanceNumber", "")),
-                fragment=each.fragment,
-            )
+            {
+                "instance_id": ids[each.sop_instance_uid],
+                "series_id": series[each.series_instance_uid].pk,
+                "instance_number": column_number(each.attributes.get("InstanceNumber", "")),
+                "fragment": each.fragment,
+            }
             for each in new
-        ]
+        ],
     )
-    FrameTable.objects.bulk_create(
+    insert_rows(
+        FrameTable,
         [
-            FrameTable(instance_id=ids[each.sop_instance_uid], packed=each.frame_table)
+            {"instance_id": ids[each.sop_instance_uid], "packed": each.frame_table}
             for each in new
             if each.frame_table is not None
-        ]
+        ],
     )
 
 

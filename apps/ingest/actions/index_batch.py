@@ -77,6 +77,7 @@ def _infrastructure() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        connection.close_if_unusable_or_obsolete()
         raise Unavailable("The database does not answer; the inbox waits.") from error
     except OSError as error:
         raise Unavailable("The inbox's disk failed; the inbox waits.") from error

@@ -1,0 +1,114 @@
+"""The product's own parts as small programs of their own, to be killed by the tests.
+
+python -m tests.crash.program receive FOLDER   hands each file to the inbox; a line per success
+python -m tests.crash.program index            works the inbox off once
+python -m tests.crash.program check FOLDER     what became of the files, as JSON
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import django
+
+
+def receive(folder: Path) -> None:
+    from apps.dicom.part10 import HEAD_LENGTH, Provenance, read_file_meta
+    from apps.ingest import receiving
+
+    for path in sorted(folder.iterdir()):
+        raw = path.read_bytes()
+        meta = read_file_meta(raw[:HEAD_LENGTH])
+        with receiving.receive(
+            Provenance("dimse", "CT1", "PACSWEB", "127.0.0.1"),
+            sop_class_uid=meta.sop_class_uid,
+            sop_instance_uid=meta.sop_instance_uid,
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+        ) as incoming:
+            body = memoryview(raw)[meta.dataset_offset :]
+            for start in range(0, len(body), 70_000):
+                incoming.write(body[start : start + 70_000])
+            incoming.commit()
+        print(path.name, flush=True)
+
+
+def index() -> None:
+    from apps.errors import PacsError
+    from apps.ingest import spool
+    from apps.ingest.actions.drain_inbox import drain_inbox
+
+    spool.clean_writing(older_than=0)
+    try:
+        result = drain_inbox(120)
+    except PacsError as error:
+        print(type(error).__name__, error.message)
+        sys.exit(3)
+    print(json.dumps([result.stored, result.already_stored, result.quarantined]))
+
+
+def check(folder: Path) -> None:
+    from apps.archive.models import Instance, Series, Study
+    from apps.dicom.part10 import HEAD_LENGTH, read_file_meta
+    from apps.events.models import Event
+    from apps.ingest import spool
+    from apps.ingest.models import QuarantinedInstance
+    from apps.storage.stores import blob_store
+
+    found, wrong, studies = {}, [], set()
+    for path in sorted(folder.iterdir()):
+        raw = path.read_bytes()
+        meta = read_file_meta(raw[:HEAD_LENGTH])
+        rows = Instance.objects.filter(sop_instance_uid=meta.sop_instance_uid)
+        found[path.name] = len(rows)
+        for row in rows:
+            studies.add(row.study_id)
+            blob = b"".join(blob_store().stream(row.blob_key))
+            if blob[row.dataset_offset :] != raw[meta.dataset_offset :]:
+                wrong.append(path.name)
+            if hashlib.sha256(raw[meta.dataset_offset :]).digest() != bytes(row.dataset_sha256):
+                wrong.append(path.name)
+            if not row.metadata or row.size_bytes != len(blob):
+                wrong.append(path.name)
+    uids = []
+    for study in Study.objects.filter(pk__in=studies):
+        uids.append(study.study_instance_uid)
+        if study.number_of_study_related_instances != study.instances.count():
+            wrong.append(f"study {study.pk} counts {study.number_of_study_related_instances}")
+        if study.number_of_study_related_series != study.series.count():
+            wrong.append(f"study {study.pk} counts series wrong")
+        patient = study.patient_entity
+        if patient.number_of_patient_related_instances != sum(
+            each.instances.count() for each in patient.studies.all()
+        ):
+            wrong.append(f"patient {patient.pk} counts wrong")
+    for series in Series.objects.filter(study__in=studies):
+        if series.number_of_series_related_instances != series.instances.count():
+            wrong.append(f"series {series.pk} counts wrong")
+    told = [
+        uid
+        for event in Event.objects.filter(kind="InstancesStored", study_instance_uid__in=uids)
+        for uid in event.payload["sop_instance_uids"]
+    ]
+    blobs = list(blob_store().keys())
+    report = {
+        "found": found,
+        "wrong": wrong,
+        "told": len(told),
+        "told_once": len(told) == len(set(told)),
+        "waiting": len(spool.waiting()),
+        "writing": len(list(spool.folder("writing").iterdir())),
+        "blobs": len(blobs),
+        "quarantined": QuarantinedInstance.objects.filter(study_instance_uid__in=uids).count(),
+    }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "pacsweb.settings"
+    django.setup()
+    command, *arguments = sys.argv[1:]
+    {"receive": receive, "index": index, "check": check}[command](*map(Path, arguments))

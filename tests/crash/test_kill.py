@@ -1,0 +1,288 @@
+"""kill -9 at every numbered step, and whatever else can go away; afterwards count.
+
+Every instance that was acknowledged must be searchable once, with its data set byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.uid import generate_uid as new_uid
+
+from apps.ingest.crash_points import POINTS
+from tests.builders import ct_slice, part10
+from tests.servers import PostgreSQL
+from tests.stack import Stack
+
+pytestmark = pytest.mark.crash
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = 12
+RECEIVER = POINTS[:4]
+WORKER = POINTS[4:]
+
+
+class Installation:
+    """A database, an inbox and a blob folder; programs are run on it and killed."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.files = folder / "files"
+        self.files.mkdir(parents=True)
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PACSWEB_")
+        } | {
+            "PACSWEB_DATA_DIR": str(folder / "data"),
+            "PACSWEB_DATABASE_URL": database_url,
+            "PACSWEB_LOG_LEVEL": "ERROR",
+        }
+        self.environment.pop("DJANGO_SETTINGS_MODULE", None)
+
+    def make_files(self, count: int = FILES, studies: int = 2) -> None:
+        uids = [(new_uid(), new_uid(), f"P{new_uid()[-6:]}") for _ in range(studies)]
+        for number in range(count):
+            study, series, patient = uids[number % studies]
+            ds = ct_slice(
+                study=study, series=series, number=number, size=256, seed=number, PatientID=patient
+            )
+            (self.files / f"{number:03d}").write_bytes(part10(ds))
+
+    def start(self, *arguments: str, crash_at: str = "") -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.program", *arguments],
+            cwd=ROOT,
+            env={**self.environment, "PACSWEB_TEST_CRASH_AT": crash_at},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, crash_at: str = "") -> tuple[int, list[str]]:
+        process = self.start(*arguments, crash_at=crash_at)
+        out, _ = process.communicate(timeout=240)
+        return process.returncode, out.splitlines()
+
+    def receive(self, crash_at: str = "") -> list[str]:
+        code, acknowledged = self.run("receive", str(self.files), crash_at=crash_at)
+        assert code == (-signal.SIGKILL if crash_at else 0)
+        return acknowledged
+
+    def index(self, crash_at: str = "") -> None:
+        code, out = self.run("index", crash_at=crash_at)
+        assert code == (-signal.SIGKILL if crash_at else 0), out
+
+    def report(self) -> dict:
+        code, out = self.run("check", str(self.files))
+        assert code == 0
+        return json.loads(out[-1])
+
+    def everything_is_there_once(self) -> None:
+        report = self.report()
+        assert set(report["found"].values()) == {1}
+        assert report["wrong"] == []
+        assert report["told"] == len(report["found"])
+        assert report["told_once"]
+        assert report["quarantined"] == 0
+        assert report["waiting"] == report["writing"] == 0
+
+
+@pytest.fixture(scope="module")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "empty.sqlite3"
+    migrate(f"sqlite:///{path}", path.parent)
+    # WAL is folded back so that the one file is the database.
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA journal_mode=DELETE")
+    return path
+
+
+@pytest.fixture(scope="module")
+def postgresql_url(
+    postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    url = postgresql.create("crash")
+    migrate(url, tmp_path_factory.mktemp("postgresql"))
+    return url
+
+
+def migrate(url: str, folder: Path) -> None:
+    environment = {**os.environ, "PACSWEB_DATABASE_URL": url, "PACSWEB_DATA_DIR": str(folder)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        timeout=240,
+    )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
+    if request.param == "postgresql":
+        return Installation(tmp_path, request.getfixturevalue("postgresql_url"))
+    return sqlite_installation(tmp_path, request.getfixturevalue("empty_sqlite"))
+
+
+def sqlite_installation(folder: Path, empty: Path) -> Installation:
+    database = folder / "database.sqlite3"
+    shutil.copy(empty, database)
+    return Installation(folder, f"sqlite:///{database}")
+
+
+@pytest.mark.parametrize("crash_at", [*RECEIVER, "writing:2", "synced:5", "committed:7"])
+def test_STO_03_the_receiver_is_killed(tmp_path: Path, empty_sqlite: Path, crash_at: str):
+    """What was answered is kept; what was not is sent again and is not doubled."""
+    installation = sqlite_installation(tmp_path, empty_sqlite)
+    installation.make_files()
+    acknowledged = installation.receive(crash_at)
+    assert len(acknowledged) < FILES
+    installation.index()
+    report = installation.report()
+    assert report["wrong"] == []
+    assert {report["found"][name] for name in acknowledged} <= {1}
+    assert report["writing"] == 0
+    # A modality that got no answer sends everything again.
+    installation.receive()
+    installation.index()
+    installation.everything_is_there_once()
+
+
+@pytest.mark.parametrize("crash_at", [*WORKER, "settling:5"])
+def test_STO_03_the_indexer_is_killed(installation: Installation, crash_at: str):
+    """The second run finishes what the first began, and nothing is stored or told twice."""
+    installation.make_files()
+    assert len(installation.receive()) == FILES
+    installation.index(crash_at)
+    installation.index()
+    installation.everything_is_there_once()
+    assert installation.report()["blobs"] == FILES
+
+
+def test_STO_03_the_indexer_is_killed_at_every_step_in_turn(installation: Installation):
+    installation.make_files()
+    installation.receive()
+    for crash_at in ("claimed", "placed", "recorded", "indexed"):
+        installation.index(crash_at)
+    installation.index()
+    installation.everything_is_there_once()
+
+
+def test_STO_03_receiver_and_indexers_are_killed_at_any_moment(installation: Installation):
+    """Ten rounds of receiving and two indexers at once, each killed after a random time."""
+    installation.make_files(40, studies=3)
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    acknowledged: set[str] = set()
+    for _ in range(10):
+        receiver = installation.start("receive", str(installation.files))
+        indexers = [installation.start("index") for _ in range(2)]
+        time.sleep(chance.uniform(0.5, 3.0))
+        for process in [*indexers, receiver]:
+            process.send_signal(signal.SIGKILL)
+        out, _ = receiver.communicate(timeout=60)
+        acknowledged.update(line for line in out.splitlines() if line)
+        for process in indexers:
+            process.communicate(timeout=60)
+    installation.index()
+    report = installation.report()
+    assert {report["found"][name] for name in acknowledged} <= {1}
+    assert report["wrong"] == []
+    installation.receive()
+    installation.index()
+    installation.everything_is_there_once()
+
+
+def test_several_indexers_share_the_work_and_count_right(installation: Installation):
+    """Four workers on three studies: rows are locked in one order, so nobody waits in a circle."""
+    installation.make_files(120, studies=3)
+    receiver = installation.start("receive", str(installation.files))
+    deadline = time.monotonic() + 120
+    while receiver.poll() is None and time.monotonic() < deadline:
+        indexers = [installation.start("index") for _ in range(4)]
+        for indexer in indexers:
+            out, _ = indexer.communicate(timeout=120)
+            assert indexer.returncode == 0, out
+    assert receiver.communicate(timeout=60)[0].count("\n") == 120
+    installation.index()
+    installation.everything_is_there_once()
+
+
+def test_PostgreSQL_is_away_for_a_while(tmp_path: Path):
+    """Receiving goes on; the indexer says so and leaves everything; afterwards all is there."""
+    server = PostgreSQL(tmp_path / "postgresql")
+    tmp_path.chmod(0o755)
+    server.start()
+    try:
+        installation = Installation(tmp_path / "installation", server.create("away"))
+        migrate(server.url("away"), tmp_path / "installation" / "data")
+        installation.make_files()
+        server.stop()
+        assert len(installation.receive()) == FILES
+        code, out = installation.run("index")
+        assert code == 3
+        assert out[0].startswith("Unavailable")
+        server.start()
+        installation.index()
+        installation.everything_is_there_once()
+    finally:
+        server.stop()
+
+
+def test_SQLite_is_locked_for_a_while(tmp_path: Path, empty_sqlite: Path):
+    installation = sqlite_installation(tmp_path, empty_sqlite)
+    installation.make_files()
+    locker = sqlite3.connect(tmp_path / "database.sqlite3", isolation_level=None)
+    locker.execute("BEGIN EXCLUSIVE")
+    try:
+        assert len(installation.receive()) == FILES
+        indexer = installation.start("index")
+        time.sleep(3)
+        assert indexer.poll() is None
+    finally:
+        locker.execute("ROLLBACK")
+        locker.close()
+    out, _ = indexer.communicate(timeout=60)
+    assert indexer.returncode == 0, out
+    installation.everything_is_there_once()
+
+
+def test_the_broker_is_flushed_and_killed(own_stack: Stack):
+    """No message survives, and no instance needs one: the sweep finds what waits."""
+    own_stack.start()
+    installation = Installation(own_stack.folder / "crash", "")
+    installation.environment = own_stack.environment()
+    installation.make_files()
+    for broken in (_flush, lambda stack: stack.kill("redis") if not stack.production else None):
+        broken(own_stack)
+        # Nobody rings for these: exactly what a lost message looks like.
+        assert len(installation.receive()) == FILES
+        broken(own_stack)
+    own_stack.wait_until(
+        lambda: installation.report()["waiting"] == 0, 60, "the sweep to find the files"
+    )
+    installation.everything_is_there_once()
+
+
+def _flush(stack: Stack) -> None:
+    import redis
+
+    url = stack.environment().get("PACSWEB_REDIS_URL")
+    client = (
+        redis.from_url(url)
+        if url
+        else redis.Redis(unix_socket_path=str(stack.run_folder / "redis.sock"))
+    )
+    client.flushall()
+    client.close()
