@@ -230,6 +230,9 @@ def prepare(kind):
         check_node()
     install(kind)
     build_frontend()
+    if kind == "development" and os.path.isfile(os.path.join(FRONTEND, "package.json")):
+        check_node()
+        npm_install()  # linters and tests need the packages even when the build is unchanged
 
 
 def run(arguments):
