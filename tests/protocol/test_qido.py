@@ -256,3 +256,15 @@ def test_nobody_is_told_anything_without_signing_in(archive: Archive, series):
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].startswith("Basic")
     assert response.json()["message"]
+
+
+def test_a_study_without_modality_leaves_it_out_for_ohif(archive: Archive) -> None:
+    """OHIF's list reads `ModalitiesInStudy.Value.length` and dies where there is no Value."""
+    ds = ct_slice()
+    ds.Modality = ""
+    assert archive.store(ds).status_code == 200
+    asked = f"/studies?StudyInstanceUID={ds.StudyInstanceUID}"
+    (row,) = archive.json(asked)
+    assert "00080061" not in row
+    (row,) = archive.json(asked + "&includefield=ModalitiesInStudy")
+    assert row["00080061"] == {"vr": "CS"}

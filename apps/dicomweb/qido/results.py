@@ -31,6 +31,8 @@ _ALWAYS: Final = {
     Level.SERIES: ("SeriesDescription", "NumberOfSeriesRelatedInstances"),
     Level.INSTANCE: ("NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
 }
+# Without a value these are left out unless asked for: OHIF's study list dies of an empty one.
+_ONLY_WITH_VALUE: Final = frozenset({BY_KEYWORD["ModalitiesInStudy"].tag})
 _UNIQUE: Final = frozenset(
     BY_KEYWORD[keyword].tag
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -58,7 +60,9 @@ def unwanted_tags(
     )
 
 
-def result(match: Match, level: Level, base: str, unwanted: frozenset[int]) -> dict[str, Element]:
+def result(
+    match: Match, level: Level, base: str, unwanted: frozenset[int], asked: frozenset[int]
+) -> dict[str, Element]:
     """One match as a DICOM JSON object, keys ascending."""
     found: dict[str, Element] = {
         "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
@@ -66,8 +70,9 @@ def result(match: Match, level: Level, base: str, unwanted: frozenset[int]) -> d
         "00081190": {"vr": "UR", "Value": [base + path_of(match, level)]},
     }
     for tag, text in match.values.items():
-        if tag not in unwanted:
-            found[f"{tag:08X}"] = element(tag, text)
+        if tag in unwanted or (not text and tag in _ONLY_WITH_VALUE - asked):
+            continue
+        found[f"{tag:08X}"] = element(tag, text)
     for tag, item in match.items.items():
         found[f"{tag:08X}"] = item
     return dict(sorted(found.items()))

@@ -80,7 +80,7 @@ def _search(
     unwanted = unwanted_tags(
         level, asked.asked_tags, study=study is not None, series=series is not None
     )
-    answers = [result(match, level, base, unwanted) for match in found]
+    answers = [result(match, level, base, unwanted, asked.asked_tags) for match in found]
     warnings = [*asked.warnings, *_remaining(asked, len(found), principal)]
     response = _answer(request, offer, answers, base) if found else _nothing()
     if warnings:
