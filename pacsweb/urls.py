@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.dicomweb.door import resource
+from apps.dicomweb.wado_uri import retrieve_by_uri
 from pacsweb.metrics import metrics
 
 urlpatterns = [
@@ -11,5 +13,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("apps.api.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
+    path("wado", resource(GET=retrieve_by_uri), name="wado"),
     path("", include("apps.viewer.urls")),
 ]

@@ -7,12 +7,15 @@ place for everybody who is not in this process's short memory, and for all that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 
 from apps.dicomweb.door import is_remembered
 from apps.dicomweb.links import MOUNT
+
+_READING: Final = (f"{MOUNT}/", "/wado")
 
 
 class ExpressMiddleware:
@@ -23,7 +26,7 @@ class ExpressMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """The view's answer for a remembered caller; else what the whole stack answers."""
-        if not request.path_info.startswith(f"{MOUNT}/") or not is_remembered(request):
+        if not request.path_info.startswith(_READING) or not is_remembered(request):
             return self._get_response(request)
         try:
             match = resolve(request.path_info)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 from apps.dicom.frames import FrameTable
+from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import InvalidRequest, NotFound, UnreadableInstance
 from apps.retrieve.locations import Location
 from apps.storage.stores import blob_store
@@ -36,7 +37,9 @@ def stored_frame(location: Location, table: FrameTable, number: int) -> bytes:
     store = blob_store()
     if len(ranges) == 1:
         offset, length = ranges[0]
-        return store.read_at(location.blob_key, offset, length)
+        # 8-bit samples in Big Endian words: the last one's word ends with the padding byte.
+        words = transfer_syntax(location.transfer_syntax_uid).big_endian and table.count == 1
+        return store.read_at(location.blob_key, offset, length + length % 2 * words)
     handle = store.open(location.blob_key)
     try:
         return b"".join(handle.read_at(offset, length) for offset, length in ranges)

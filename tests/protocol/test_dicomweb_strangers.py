@@ -9,7 +9,7 @@ from pydicom.uid import RLELossless
 from pydicom.uid import generate_uid as new_uid
 
 from tests.builders import ct_slice, part10
-from tests.protocol.dicomweb_archive import Archive, path_of, read
+from tests.protocol.dicomweb_archive import Archive, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 

@@ -33,9 +33,7 @@ def across() -> Iterator[Archive]:
 @pytest.fixture(scope="module")
 def study(across: Archive):
     uid, series = pydicom.uid.generate_uid(), pydicom.uid.generate_uid()
-    slices = [
-        ct_slice(study=uid, series=series, number=n, PatientID="OHIF 1") for n in range(1, 6)
-    ]
+    slices = [ct_slice(study=uid, series=series, number=n, PatientID="OHIF 1") for n in range(1, 6)]
     assert across.store(*slices).status_code == 200
     return slices
 

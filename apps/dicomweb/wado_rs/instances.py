@@ -38,16 +38,22 @@ def retrieve_instances(
     if first is None:
         raise NotFound("There is no such study, series or instance.")
     view_event(principal, "StudyRetrieved", study)
-    outgoing = outgoing_instance(first, entry)
     if not offer.multipart:
-        media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
-        response = streamed_response(outgoing.chunks, media_type)
-        response["Content-Length"] = str(outgoing.length)
-        response["Content-Disposition"] = f'attachment; filename="{_file_name(first)}"'
-        return response
+        return instance_response(first, entry)
+    outgoing = outgoing_instance(first, entry)
     boundary = boundary_of(study, series or "", instance or "", first.digest)
     parts = _parts(base_url(request), chain([(first, outgoing)], _rest(found, entry)))
     return streamed_response(body(boundary, parts), content_type(boundary, DICOM))
+
+
+def instance_response(location: Location, entry: MediaRange) -> HttpResponseBase:
+    """One instance as a Part 10 stream of known length. Raises NotAcceptable."""
+    outgoing = outgoing_instance(location, entry)
+    media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
+    response = streamed_response(outgoing.chunks, media_type)
+    response["Content-Length"] = str(outgoing.length)
+    response["Content-Disposition"] = f'attachment; filename="{_file_name(location)}"'
+    return response
 
 
 def _file_name(location: Location) -> str:

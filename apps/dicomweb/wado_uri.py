@@ -1,0 +1,107 @@
+"""WADO-URI (PS3.18 section 9): one instance by query parameters, as DICOM or as a picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from django.http import HttpRequest, HttpResponseBase
+
+from apps.access.audit import view_event
+from apps.access.principals import Principal
+from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from apps.dicomweb.negotiation import DICOM, MediaRange, parse_accept
+from apps.dicomweb.pictures import picture_of
+from apps.dicomweb.wado_rs.instances import instance_response
+from apps.dicomweb.wado_rs.parts import boundary_of, if_none_match, not_modified, whole_response
+from apps.errors import InvalidRequest, NotAcceptable
+from apps.rendering.options import JPEG, MEDIA_TYPES, uri_options
+from apps.retrieve.frames import check_frame_number, frame_table_of
+from apps.retrieve.locations import Location, location_of
+
+_REQUIRED: Final = ("requestType", "studyUID", "seriesUID", "objectUID")
+_PICTURE_ONLY: Final = (
+    "rows",
+    "columns",
+    "region",
+    "windowCenter",
+    "windowWidth",
+    "frameNumber",
+    "imageQuality",
+    "annotation",
+    "presentationUID",
+)
+_UID: Final = re.compile(r"^[0-9A-Za-z.]{1,64}$")
+_NUMBER: Final = re.compile(r"^[0-9]{1,9}$")
+
+
+def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseBase:
+    """The object, or a picture of one of its frames. Raises InvalidRequest, NotFound."""
+    asked = {name: value for name, value in request.GET.items() if value}
+    _check(asked)
+    location = location_of(principal, asked["studyUID"], asked["seriesUID"], asked["objectUID"])
+    media_type = _media_type(asked.get("contentType", ""), location)
+    view_event(principal, "StudyViewed", location.study_instance_uid)
+    if media_type == DICOM:
+        return _as_dicom(location, asked)
+    return _as_picture(request, location, asked, media_type)
+
+
+def _check(asked: Mapping[str, str]) -> None:
+    missing = tuple(name for name in _REQUIRED if name not in asked)
+    if missing:
+        raise InvalidRequest(f"The request lacks {', '.join(missing)}.", offending=missing)
+    if asked["requestType"] != "WADO":
+        raise InvalidRequest("requestType must be WADO.", offending=("requestType",))
+    bad = tuple(name for name in _REQUIRED[1:] if not _UID.match(asked[name]))
+    if bad:
+        raise InvalidRequest(f"{', '.join(bad)} must be UIDs.", offending=bad)
+    if "presentationUID" in asked:
+        raise InvalidRequest(
+            "Presentation States are not applied here.", offending=("presentationUID",)
+        )
+
+
+def _media_type(content_type: str, location: Location) -> str:
+    """The first of `contentType` that can be made; by default a picture where there is one.
+
+    The transfer-syntax media parameter has no place here (PS3.18 8.7.3.5.2); it is ignored.
+    """
+    can_make = (DICOM,) if location.packed_frames is None else (*MEDIA_TYPES, DICOM)
+    entries = parse_accept(content_type.replace("; ", ";")) or [MediaRange("*/*")]
+    for entry in entries:
+        for media_type in can_make:
+            if entry.covers(media_type) and not entry.multipart:
+                return media_type
+    raise NotAcceptable(f"This object can be had as {', '.join(can_make)} only.")
+
+
+def _as_dicom(location: Location, asked: Mapping[str, str]) -> HttpResponseBase:
+    """As DICOM in the syntax of `transferSyntax`, by default Explicit VR Little Endian (9.5)."""
+    misplaced = tuple(name for name in _PICTURE_ONLY if name in asked)
+    if misplaced:
+        raise InvalidRequest(
+            f"{', '.join(misplaced)} has no meaning for application/dicom.", offending=misplaced
+        )
+    if asked.get("anonymize"):
+        raise InvalidRequest("Objects are not de-identified here.", offending=("anonymize",))
+    syntax = asked.get("transferSyntax", "")
+    if syntax and syntax != EXPLICIT_VR_LITTLE_ENDIAN and not _UID.match(syntax):
+        raise InvalidRequest("transferSyntax must be a UID.", offending=("transferSyntax",))
+    return instance_response(location, MediaRange(DICOM, (("transfer-syntax", syntax),)))
+
+
+def _as_picture(
+    request: HttpRequest, location: Location, asked: dict[str, str], media_type: str
+) -> HttpResponseBase:
+    number = asked.get("frameNumber", "1")
+    if not _NUMBER.match(number):
+        raise InvalidRequest("frameNumber must be a whole number.", offending=("frameNumber",))
+    check_frame_number(frame_table_of(location), int(number))
+    options = uri_options(asked, media_type=media_type or JPEG)
+    etag = f'"{boundary_of(location.digest, repr(options), number)[8:]}"'
+    if if_none_match(request, etag):
+        return not_modified(etag)
+    picture = picture_of(location, int(number), options)
+    return whole_response(request, (picture.body,), picture.media_type, etag)

@@ -1,0 +1,101 @@
+"""WADO-URI over real HTTP (PS3.18 section 9)."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from tests.builders import ct_slice, part10
+from tests.protocol.dicomweb_archive import Archive, read
+
+
+@pytest.fixture(scope="module")
+def image(archive: Archive):
+    ds = ct_slice(size=32, frames=2)
+    assert archive.store(part10(ds, ImplicitVRLittleEndian)).status_code == 200
+    return ds
+
+
+def ask(archive: Archive, ds, query: str = ""):
+    uids = (
+        f"studyUID={ds.StudyInstanceUID}&seriesUID={ds.SeriesInstanceUID}"
+        f"&objectUID={ds.SOPInstanceUID}"
+    )
+    return archive.stack.get(f"/wado?requestType=WADO&{uids}&{query}")
+
+
+def test_a_picture_by_default(archive: Archive, image):
+    response = ask(archive, image)
+    assert response.headers["Content-Type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(response.content)).size == (32, 32)
+
+
+def test_size_window_and_frame_of_the_picture(archive: Archive, image):
+    query = "contentType=image/png&rows=16&columns=16&windowCenter=40&windowWidth=400"
+    pictures = [ask(archive, image, f"{query}&frameNumber={n}").content for n in (1, 2)]
+    assert all(Image.open(io.BytesIO(each)).size == (16, 16) for each in pictures)
+    assert pictures[0] != pictures[1]
+
+
+def test_URI_01_as_dicom_in_the_default_syntax(archive: Archive, image):
+    response = ask(archive, image, "contentType=application%2Fdicom")
+    back = read(response.content)
+    assert back.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert back.PixelData == image.PixelData
+    assert response.headers["Content-Length"] == str(len(response.content))
+
+
+def test_objects_that_are_no_images_come_as_dicom(archive: Archive):
+    ds = ct_slice()
+    del ds.PixelData
+    archive.store(ds)
+    assert read(ask(archive, ds).content).SOPInstanceUID == ds.SOPInstanceUID
+    assert ask(archive, ds, "contentType=image/jpeg").status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("contentType=text/csv", 406),
+        ("contentType=text/csv,image/png", 200),
+        ("frameNumber=3", 404),
+        ("frameNumber=x", 400),
+        ("windowCenter=40", 400),
+        ("windowCenter=a&windowWidth=b", 400),
+        ("rows=0", 400),
+        ("region=0,0,2,2", 400),
+        ("region=0,0,0.5,0.5", 200),
+        ("presentationUID=1.2.3", 400),
+        ("contentType=application/dicom&frameNumber=1", 400),
+        ("contentType=application/dicom&anonymize=yes", 400),
+        ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.4.90", 406),
+        ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.1", 200),
+    ],
+)
+def test_URI_02_what_is_refused(archive: Archive, image, query, status):
+    response = ask(archive, image, query)
+    assert response.status_code == status, response.text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 400),
+        ("requestType=WADO", 400),
+        ("requestType=OTHER&studyUID=1&seriesUID=1&objectUID=1", 400),
+        ("requestType=WADO&studyUID=a b&seriesUID=1&objectUID=1", 400),
+        ("requestType=WADO&studyUID=1&seriesUID=1&objectUID=1", 404),
+    ],
+)
+def test_requests_that_name_nothing(archive: Archive, query, status):
+    response = archive.stack.get(f"/wado?{query}")
+    assert response.status_code == status
+    assert response.json()["message"].endswith(".")
+
+
+def test_nobody_sees_a_picture_without_signing_in(archive: Archive, image):
+    response = archive.stack.get("/wado?requestType=WADO", auth=None)
+    assert response.status_code == 401
