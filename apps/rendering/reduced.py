@@ -41,6 +41,9 @@ def decode_reduced(
         return None
     header = inspect(data)
     check_size(header, description.checked())
+    if header.signed != description.signed:
+        # Two's complement inside an unsigned codestream has no meaningful average.
+        return None
     if not header.complete:
         raise UnsupportedPixels(f"The {header.family} frame ends early.")
     try:
