@@ -5,6 +5,7 @@ python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
 """
 
+# ruff: noqa: T201 - a program answers on its standard output
 from __future__ import annotations
 
 import hashlib
@@ -51,7 +52,7 @@ def index() -> None:
 
 
 def check(folder: Path) -> None:
-    from apps.archive.models import Instance, Series, Study
+    from apps.archive.models import Instance, Study
     from apps.dicom.part10 import HEAD_LENGTH, read_file_meta
     from apps.events.models import Event
     from apps.ingest import spool
@@ -66,34 +67,16 @@ def check(folder: Path) -> None:
         found[path.name] = len(rows)
         for row in rows:
             studies.add(row.study_id)
-            blob = b"".join(blob_store().stream(row.blob_key))
-            if blob[row.dataset_offset :] != raw[meta.dataset_offset :]:
-                wrong.append(path.name)
-            if hashlib.sha256(raw[meta.dataset_offset :]).digest() != bytes(row.dataset_sha256):
-                wrong.append(path.name)
-            if not row.metadata or row.size_bytes != len(blob):
-                wrong.append(path.name)
+            wrong += wrong_with(row, raw[meta.dataset_offset :])
     uids = []
     for study in Study.objects.filter(pk__in=studies):
         uids.append(study.study_instance_uid)
-        if study.number_of_study_related_instances != study.instances.count():
-            wrong.append(f"study {study.pk} counts {study.number_of_study_related_instances}")
-        if study.number_of_study_related_series != study.series.count():
-            wrong.append(f"study {study.pk} counts series wrong")
-        patient = study.patient_entity
-        if patient.number_of_patient_related_instances != sum(
-            each.instances.count() for each in patient.studies.all()
-        ):
-            wrong.append(f"patient {patient.pk} counts wrong")
-    for series in Series.objects.filter(study__in=studies):
-        if series.number_of_series_related_instances != series.instances.count():
-            wrong.append(f"series {series.pk} counts wrong")
+        wrong += wrong_counts(study)
     told = [
         uid
         for event in Event.objects.filter(kind="InstancesStored", study_instance_uid__in=uids)
         for uid in event.payload["sop_instance_uids"]
     ]
-    blobs = list(blob_store().keys())
     report = {
         "found": found,
         "wrong": wrong,
@@ -101,10 +84,43 @@ def check(folder: Path) -> None:
         "told_once": len(told) == len(set(told)),
         "waiting": len(spool.waiting()),
         "writing": len(list(spool.folder("writing").iterdir())),
-        "blobs": len(blobs),
+        "blobs": len(list(blob_store().keys())),
         "quarantined": QuarantinedInstance.objects.filter(study_instance_uid__in=uids).count(),
     }
     print(json.dumps(report))
+
+
+def wrong_with(row, dataset: bytes) -> list[str]:
+    from apps.storage.stores import blob_store
+
+    blob = b"".join(blob_store().stream(row.blob_key))
+    facts = {
+        "data set": blob[row.dataset_offset :] == dataset,
+        "hash": hashlib.sha256(dataset).digest() == bytes(row.dataset_sha256),
+        "size": row.size_bytes == len(blob),
+        "metadata": len(row.metadata.fragment) > 0,
+        "frame table": len(row.frame_table.packed) > 0,
+    }
+    return [f"{what} of {row.sop_instance_uid}" for what, right in facts.items() if not right]
+
+
+def wrong_counts(study) -> list[str]:
+    patient = study.patient_entity
+    counts = {
+        "instances of study": (study.number_of_study_related_instances, study.instances.count()),
+        "series of study": (study.number_of_study_related_series, study.series.count()),
+        "studies of patient": (patient.number_of_patient_related_studies, patient.studies.count()),
+        "instances of patient": (
+            patient.number_of_patient_related_instances,
+            sum(each.instances.count() for each in patient.studies.all()),
+        ),
+        "bytes of study": (study.size_bytes, sum(row.size_bytes for row in study.instances.all())),
+        "instances by series": (
+            [row.number_of_series_related_instances for row in study.series.all()],
+            [row.instances.count() for row in study.series.all()],
+        ),
+    }
+    return [f"{what}: {said} {there}" for what, (said, there) in counts.items() if said != there]
 
 
 if __name__ == "__main__":
