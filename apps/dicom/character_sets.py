@@ -150,7 +150,7 @@ _MISSPELT: Final = {
     "ISO8859-1": "ISO_IR 100",
     "ISO_8859-1": "ISO_IR 100",
     "ISO 2022 58": "ISO 2022 IR 58",
-    "SHIFT_JIS": "SHIFT_JIS",
+    "SHIFT_JIS": "ISO_IR 13",
     "EUC-KR": "ISO 2022 IR 149",
     "GB2312": "GBK",
 }
@@ -307,8 +307,6 @@ def _codec_of(term: str) -> str:
         return _STAND_ALONE[term]
     if term in _SINGLE_BYTE:
         return _SINGLE_BYTE[term]
-    if term == "SHIFT_JIS":
-        return "shift_jis"
     number = _number(term)
     if number in _EIGHT_BIT:
         return _EIGHT_BIT[number][1]

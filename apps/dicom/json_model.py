@@ -105,7 +105,7 @@ def sequence(prefix: str, items: list[str]) -> str:
     return _array(prefix, ",".join(items)) if items else prefix + "}"
 
 
-# Of the top level, for the index; Samples per Pixel only for the frame table.
+# Of the top level, for the index; the last two only for the frame table.
 _KEYWORDS: Final = {
     row.tag: row.keyword
     for row in attributes.TABLE
@@ -114,6 +114,7 @@ _KEYWORDS: Final = {
     0x00080005: "SpecificCharacterSet",
     0x00080201: "TimezoneOffsetFromUTC",
     0x00280002: "SamplesPerPixel",
+    0x7FE00001: "ExtendedOffsetTable",
 }
 
 

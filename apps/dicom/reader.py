@@ -179,15 +179,20 @@ class _Scan:
                 write = self._unfurnished(shape, walk)
                 if write is None:
                     continue
-            if raw and length <= self._budget:
-                if length > BULK_LIMIT:
-                    self._budget -= length
+            if raw and (length <= BULK_LIMIT or self._affordable(length)):
                 self._members.append(write(shape.prefix, raw, context))
             else:
                 self._members.append(self._unread(shape, offset, length, walk))
             self._tags.append(shape.tag)
             if shape.keyword and not self._open:
-                self._keep(shape, raw)
+                self._keep(shape, offset, length, raw)
+
+    def _affordable(self, length: int) -> bool:
+        """Whether a long text still fits into the JSON of one instance; if so, it is paid for."""
+        if length > self._budget:
+            return False
+        self._budget -= length
+        return True
 
     def _unfurnished(self, shape: Shape, walk: ElementWalk) -> Writer | None:
         """Structure, what DICOM JSON leaves out, or a shape that is met for the first time."""
@@ -218,16 +223,16 @@ class _Scan:
         """An empty value, or one that is fetched on its own: bulk data and all Pixel Data."""
         if shape.role == PIXELS and not self._open:
             self._pixels = (shape, offset, length, walk.fragments)
-        elif shape.tag == _EXTENDED_OFFSETS and not self._open:
-            self._extended_offsets = (offset, length)
         if length == 0:
             return shape.prefix + "}"
         path = [f"{each.shape.tag:08X}/{len(each.items) + 1}/" for each in self._open]
         return json_model.bulk(shape.prefix, "".join(path) + f"{shape.tag:08X}")
 
-    def _keep(self, shape: Shape, raw: bytes | None) -> None:
-        """An attribute of the index, from the top level."""
-        if raw is not None:
+    def _keep(self, shape: Shape, offset: int, length: int, raw: bytes | None) -> None:
+        """An attribute of the index or of the frame table, from the top level."""
+        if shape.tag == _EXTENDED_OFFSETS:
+            self._extended_offsets = (offset, length)
+        elif raw is not None:
             text = json_model.plain_text(raw, shape.vr, self._context)
             self._attributes[shape.keyword] = text.replace("\0", "")
 

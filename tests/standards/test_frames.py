@@ -120,6 +120,45 @@ def test_extended_offset_table(frames):
     assert not result.warnings
 
 
+@pytest.mark.parametrize("frames", [2, 300])
+def test_the_extended_offset_table_is_what_tells_frames_apart(frames):
+    parts = [b"a1", b"a2", b"b1"] + [b"xx"] * (frames - 2)
+    offsets = pack("<QQ", 0, 20) + b"".join(
+        pack("<Q", 30 + 10 * number) for number in range(frames - 2)
+    )
+    before = element(0x7FE0, 0x0001, "OV", offsets)
+    result, content = scan(before + encapsulated(*parts), J2K, frames=frames)
+    assert frames_of(result, content)[:2] == [b"a1a2", b"b1"]
+    assert not result.warnings
+
+
+def test_fragments_that_cannot_be_told_apart_are_warned_about():
+    result, content = scan(encapsulated(b"ab", b"cd", b"ef"), J2K, frames=2)
+    assert frames_of(result, content) == [b"ab", b"cdef"]
+    assert any("cannot be told" in each for each in result.warnings)
+
+
+def test_something_else_among_the_fragments_ends_them():
+    pixels = encapsulated(b"ab", b"cd", closed=False) + b"garbage!"
+    result, content = scan(pixels, J2K, frames=2)
+    assert frames_of(result, content) == [b"ab", b"cd"]
+    assert any("cut off" in each for each in result.warnings)
+
+
+def test_an_offset_table_of_absurd_length_is_not_read():
+    class Claims(Held):
+        def __init__(self, content: bytes) -> None:
+            super().__init__(content)
+            self.size = len(content) + (1 << 30)
+
+    head = pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
+    content = part10(encoded(*layout(), identity=True) + head, J2K)
+    source = Claims(content + pack("<HHI", 0xFFFE, 0xE000, 1 << 29))
+    result = InstanceReader(source).scan()
+    assert result.frames is None
+    assert source.requested < 1_000_000
+
+
 def test_one_frame_has_all_fragments_whatever_the_codec():
     for syntax in (JPEG, RLE, J2K):
         result, content = scan(encapsulated(b"ab", b"cd", b"ef"), syntax)
@@ -199,6 +238,10 @@ def test_native_frames_are_a_formula():
     assert frames_of(result, content) == [pixels[at : at + 16] for at in range(0, 160, 16)]
     assert result.frames is not None
     assert len(result.frames.to_bytes()) < 40
+    assert (
+        FrameTable.from_bytes(scan(encapsulated(b"ab"), JPEG)[0].frames.to_bytes()).bit_offset(0)
+        == 0
+    )
     for wrong in (-1, 10):
         with pytest.raises(IndexError):
             result.frames.fragments(wrong)
