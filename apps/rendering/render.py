@@ -27,6 +27,7 @@ THUMBNAIL_QUALITY: Final = 80
 THUMBNAIL: Final = Viewport(192, 192)
 LARGEST_THUMBNAIL: Final = 256
 _LOSSY_IMAGE_COMPRESSION: Final = "00282110"
+_PIXEL_PADDING_VALUE: Final = "00280120"
 _GREY_AXES: Final = 2
 
 
@@ -109,14 +110,16 @@ def _may_be_reduced(
 ) -> bool:
     """Whether a smaller decoded frame shows the same: all of it, with a window that is known.
 
-    A thumbnail may take its window from the smaller frame.
+    A thumbnail may take its window from the smaller frame, unless padding smeared by averaging
+    would widen it.
     """
     viewport = options.viewport
     if viewport is None or viewport.region != Region() or options.overlays:
         return False
-    if max(viewport.width, viewport.height) <= LARGEST_THUMBNAIL:
+    if options.window is not None or voi_alternatives(attributes, description):
         return True
-    return options.window is not None or bool(voi_alternatives(attributes, description))
+    small = max(viewport.width, viewport.height) <= LARGEST_THUMBNAIL
+    return small and _PIXEL_PADDING_VALUE not in attributes.dataset
 
 
 def display_pixels(
