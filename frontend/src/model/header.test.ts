@@ -18,6 +18,7 @@ const element = (depth: number, tag: string, keyword: string, value = ""): Heade
 const rows = headerRows([
 	element(0, "00100010", "PatientName", "DOE^JANE"),
 	element(0, "00081140", "ReferencedImageSequence"),
+	element(0, "FFFEE000", "Item"),
 	element(1, "00081150", "ReferencedSOPClassUID", "1.2"),
 	element(1, "00081155", "ReferencedSOPInstanceUID", "1.2.3"),
 	element(0, "00280010", "Rows", "512"),
@@ -27,7 +28,7 @@ const tags = (found: readonly { tag: string }[]) => found.map((row) => row.tag);
 describe("header rows", () => {
 	it("folds what lies inside a sequence", () => {
 		const sequence = rows[1]?.path ?? "";
-		expect(rows.map((row) => row.folds)).toEqual([false, true, false, false, false]);
+		expect(rows.map((row) => row.folds)).toEqual([false, true, true, false, false, false]);
 		expect(tags(visibleRows(rows, new Set([sequence]), ""))).toEqual([
 			"00100010",
 			"00081140",
@@ -37,7 +38,11 @@ describe("header rows", () => {
 
 	it("finds by value, keyword and tag, and shows what a match lies in", () => {
 		expect(tags(visibleRows(rows, new Set(), "jane"))).toEqual(["00100010"]);
-		expect(tags(visibleRows(rows, new Set(), "(0008,1155)"))).toEqual(["00081140", "00081155"]);
+		expect(tags(visibleRows(rows, new Set(), "(0008,1155)"))).toEqual([
+			"00081140",
+			"FFFEE000",
+			"00081155",
+		]);
 	});
 
 	it("tells where two headers differ, also by what only one has", () => {
@@ -47,10 +52,10 @@ describe("header rows", () => {
 		]);
 		expect([...differingPaths(rows, other)]).toContain("00100010");
 		expect([...differingPaths(rows, other)]).not.toContain("00280010");
-		expect([...differingPaths(rows, other)]).toContain("00081140/00081155");
+		expect([...differingPaths(rows, other)]).toContain("00081140/FFFEE000/00081155");
 	});
 
 	it("copies as text, nested as stored", () => {
-		expect(asText(rows).split("\n")[2]).toBe("  (0008,1150) LO 3 ReferencedSOPClassUID: 1.2");
+		expect(asText(rows).split("\n")[3]).toBe("    (0008,1150) LO 3 ReferencedSOPClassUID: 1.2");
 	});
 });

@@ -3,6 +3,8 @@
 import type { HeaderElement } from "../dicomweb/client";
 
 export interface HeaderRow extends HeaderElement {
+	/** Depth on the screen: an item lies inside its sequence, its elements inside the item. */
+	readonly level: number;
 	/** Place in the stored order. */
 	readonly index: number;
 	/** Tags from the top to this element, items numbered; the same in two headers means the same element. */
@@ -16,21 +18,27 @@ export function spellTag(tag: string): string {
 	return `(${tag.slice(0, 4)},${tag.slice(4)})`;
 }
 
-/** Adds paths and what folds. */
+const ITEM = "FFFEE000";
+
+const levelOf = ({ depth, tag }: HeaderElement) => 2 * depth + (tag === ITEM ? 1 : 0);
+
+/** Adds levels, paths and what folds. */
 export function headerRows(elements: readonly HeaderElement[]): HeaderRow[] {
 	const counts: Map<string, number>[] = [];
 	const trail: string[] = [];
 	return elements.map((element, index) => {
-		const { depth, tag } = element;
-		counts.length = depth + 1;
-		const seen = counts[depth] ?? new Map<string, number>();
-		counts[depth] = seen;
+		const { tag } = element;
+		const level = levelOf(element);
+		counts.length = level + 1;
+		const seen = counts[level] ?? new Map<string, number>();
+		counts[level] = seen;
 		const nth = (seen.get(tag) ?? 0) + 1;
 		seen.set(tag, nth);
-		trail.length = depth;
-		trail[depth] = nth === 1 ? tag : `${tag}#${nth}`;
+		trail.length = level;
+		trail[level] = nth === 1 ? tag : `${tag}#${nth}`;
 		const next = elements[index + 1];
-		return { ...element, index, path: trail.join("/"), folds: (next?.depth ?? 0) > depth };
+		const path = trail.filter(Boolean).join("/");
+		return { ...element, level, index, path, folds: next !== undefined && levelOf(next) > level };
 	});
 }
 
@@ -49,20 +57,20 @@ export function visibleRows(
 	if (!filtering) {
 		let hiddenBelow = Number.POSITIVE_INFINITY;
 		return rows.filter((row) => {
-			if (row.depth > hiddenBelow) return false;
-			hiddenBelow = row.folds && folded.has(row.path) ? row.depth : Number.POSITIVE_INFINITY;
+			if (row.level > hiddenBelow) return false;
+			hiddenBelow = row.folds && folded.has(row.path) ? row.level : Number.POSITIVE_INFINITY;
 			return true;
 		});
 	}
 	const shown = new Set<number>();
 	const parents: number[] = [];
 	rows.forEach((row, index) => {
-		parents.length = row.depth;
+		parents.length = row.level;
 		if (keep(row) && haystack(row).includes(wanted)) {
 			for (const parent of parents) shown.add(parent);
 			shown.add(index);
 		}
-		parents[row.depth] = index;
+		parents[row.level] = index;
 	});
 	return rows.filter((_, index) => shown.has(index));
 }
@@ -81,7 +89,7 @@ export function asText(rows: readonly HeaderRow[]): string {
 		.map((row) => {
 			const length = row.length < 0 ? "undefined" : String(row.length);
 			const name = row.keyword || row.name;
-			return `${"  ".repeat(row.depth)}${spellTag(row.tag)} ${row.vr} ${length} ${name}: ${row.value}`;
+			return `${"  ".repeat(row.level)}${spellTag(row.tag)} ${row.vr} ${length} ${name}: ${row.value}`;
 		})
 		.join("\n");
 }

@@ -9,7 +9,7 @@ const shown = (values: Parameters<typeof dataSet>[0]) => ({
 	count: 240,
 	window: { center: 40, width: 400 },
 	color: false,
-	zoom: 1.4142,
+	zoom: 1.3333,
 	inverted: false,
 	rotation: 0,
 	flipped: false,
@@ -37,7 +37,7 @@ describe("overlayCorners", () => {
 			"axial  \u221212.3\u2009mm  thick 1.25\u2009mm",
 			"W 400 L 40  soft tissue",
 		]);
-		expect(corners.bottomRight).toEqual(["zoom 1.41\u00d7", "pixel spacing"]);
+		expect(corners.bottomRight).toEqual(["zoom 1.33\u00d7", "pixel spacing"]);
 	});
 
 	it("PIX-11: marks a lossy image, with its ratio where known", () => {

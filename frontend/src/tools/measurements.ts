@@ -4,7 +4,8 @@ import { annotation, Enums } from "@cornerstonejs/tools";
 import { figure } from "../model/overlay";
 import { frameOfImageId } from "../viewport/image-id";
 import { onEngineEvent } from "../viewport/engine-events";
-import { type Reading, readingsOf, type Stats, spacingNote } from "./readings";
+import { type Reading, readingsOf, spacingNote } from "./readings";
+import { statsOf } from "./stats";
 import { type ToolId, toolOfEngineName } from "./tool-table";
 
 export interface Measurement {
@@ -34,7 +35,7 @@ export function measurementOf(drawn: Drawn): Measurement | undefined {
 	const imageId = drawn.metadata?.referencedImageId ?? "";
 	const frame = frameOfImageId(imageId);
 	if (!row?.measures || !frame || !drawn.annotationUID) return undefined;
-	const stats = (Object.values(drawn.data?.cachedStats ?? {})[0] ?? {}) as Stats;
+	const stats = statsOf(row.id, Object.values(drawn.data?.cachedStats ?? {})[0], imageId);
 	const readings = readingsOf(row.id, stats, frame.attributes);
 	return {
 		id: drawn.annotationUID,

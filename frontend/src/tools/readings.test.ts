@@ -48,6 +48,14 @@ describe("readings", () => {
 		expect(readingLines("probe", { value: 42.4 }, none)).toEqual(["42.4"]);
 	});
 
+	it("reads a colour probe by its channels", () => {
+		expect(readingLines("probe", { value: undefined, channels: [200, 30, 10] }, us)).toEqual([
+			"Red 200",
+			"Green 30",
+			"Blue 10",
+		]);
+	});
+
 	it("lists an area with its statistics, names included", () => {
 		const lines = readingLines(
 			"ellipse",

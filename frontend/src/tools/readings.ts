@@ -25,6 +25,8 @@ export interface Stats {
 	min?: unknown;
 	max?: unknown;
 	value?: unknown;
+	/** Red, green and blue of a colour image. */
+	channels?: readonly number[] | undefined;
 }
 
 const SOURCE_NOTES: Readonly<Record<SpacingSource, string>> = {
@@ -71,7 +73,15 @@ export function readingsOf(tool: ToolId, stats: Stats, attributes: DataSet): Rea
 		intensity("Min", stats.min);
 		intensity("Max", stats.max);
 	}
-	if (tool === "probe") intensity("Value", stats.value);
+	if (tool === "probe") {
+		intensity("Value", stats.value);
+		if (stats.channels?.length === 3) {
+			const names = ["Red", "Green", "Blue"];
+			stats.channels.forEach(
+				(value, at) => void out.push({ name: names[at] ?? "", value, unit: "" }),
+			);
+		}
+	}
 	return out;
 }
 

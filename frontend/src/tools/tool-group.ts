@@ -25,7 +25,8 @@ import {
 import { ENGINE_ID } from "../viewport/engine";
 import { frameOfImageId } from "../viewport/image-id";
 import { watchMeasurements } from "./measurements";
-import { readingLines, type Stats } from "./readings";
+import { readingLines } from "./readings";
+import { statsOf } from "./stats";
 import { TOOLS, type ToolId, toolOfEngineName } from "./tool-table";
 
 const GROUP = "pacsweb";
@@ -87,9 +88,14 @@ function textLines(engineName: string) {
 		target: string | readonly string[],
 	): string[] => {
 		const targetId = typeof target === "string" ? target : (target[0] ?? "");
-		const frame = frameOfImageId(targetId.replace(/^imageId:/, ""));
+		const imageId = targetId.replace(/^imageId:/, "");
+		const frame = frameOfImageId(imageId);
 		if (!tool || !frame) return [];
-		return readingLines(tool.id, (data.cachedStats?.[targetId] ?? {}) as Stats, frame.attributes);
+		return readingLines(
+			tool.id,
+			statsOf(tool.id, data.cachedStats?.[targetId], imageId),
+			frame.attributes,
+		);
 	};
 }
 

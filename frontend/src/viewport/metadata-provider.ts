@@ -86,7 +86,10 @@ function voiLut(attributes: DataSet): Module {
 	};
 }
 
+/** Colours have no modality LUT, whatever the header says (PS3.3 C.11.1). */
 function modalityLut(attributes: DataSet): Module {
+	const monochrome = text(attributes, Tag.PhotometricInterpretation).startsWith("MONOCHROME");
+	if (!monochrome) return { rescaleIntercept: 0, rescaleSlope: 1 };
 	return {
 		rescaleIntercept: number(attributes, Tag.RescaleIntercept) ?? 0,
 		rescaleSlope: number(attributes, Tag.RescaleSlope) ?? 1,

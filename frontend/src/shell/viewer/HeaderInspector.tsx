@@ -90,7 +90,7 @@ function Row({
 	const name = row.keyword || row.name || (row.creator ? "" : "Unknown");
 	return (
 		<div className="header-row" data-differs={differs} role="row">
-			<span role="cell" className="header-tag" style={{ paddingLeft: row.depth * 12 }}>
+			<span role="cell" className="header-tag" style={{ paddingLeft: row.level * 8 }}>
 				{row.folds ? (
 					<button type="button" aria-label={folded ? "Unfold" : "Fold"} onClick={onFold}>
 						{folded ? <ChevronRight size={12} /> : <ChevronDown size={12} />}
@@ -102,7 +102,7 @@ function Row({
 			</span>
 			<span role="cell">{row.vr}</span>
 			<span role="cell" className="number">
-				{row.vm}
+				{row.vr ? row.vm : ""}
 			</span>
 			<span role="cell" className="number" title={row.length < 0 ? "Undefined length" : undefined}>
 				{row.length < 0 ? "∞" : row.length}
@@ -263,7 +263,7 @@ export function HeaderInspector() {
 						onClick={() =>
 							copy(
 								JSON.stringify(
-									shown.map(({ index: _i, path: _p, folds: _f, ...element }) => element),
+									shown.map(({ level: _l, index: _i, path: _p, folds: _f, ...element }) => element),
 									null,
 									2,
 								),
