@@ -16,8 +16,11 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.access.principals import Permission
-from apps.ingest import spool
+from apps.archive.models import Instance
+from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.demonstration import EXAMPLES, example_files, load_demonstration
+from apps.ingest.models import QuarantinedInstance
+from apps.storage import capacity
 from apps.storage.models import StoragePolicy
 from pacsweb import first_start, metrics, readiness
 from tests.servers import UnixRedis, free_port
@@ -129,25 +132,19 @@ def test_a_dead_redis_is_named(client: Client, receiver: None, redis_server: Uni
     assert (status, found["redis"], found["worker"]) == (503, "no answer", "unknown")
 
 
-def test_the_watermarks_are_told(client: Client, receiver: None, alive: None) -> None:
+def test_the_watermarks_are_told(
+    client: Client, receiver: None, alive: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "_watch", capacity._Watch())
     StoragePolicy.objects.update_or_create(
         pk=1, defaults={"refuse_associations_below": 100.0, "refuse_instances_below": 0.0}
     )
-    _forget_capacity()
     assert parts(client)[1]["space"] == "low"
     StoragePolicy.objects.update(refuse_instances_below=100.0)
-    _forget_capacity()
-    readiness._remembered = readiness._Remembered()
+    capacity.forget()
+    monkeypatch.setattr(readiness, "_remembered", readiness._Remembered())
     status, found = parts(client)
     assert (status, found["space"]) == (503, "full")
-    StoragePolicy.objects.all().delete()
-    _forget_capacity()
-
-
-def _forget_capacity() -> None:
-    from apps.storage.capacity import _watch
-
-    _watch.forget()
 
 
 def test_readiness_ignores_the_host_name_and_needs_no_login(
@@ -176,7 +173,18 @@ def test_metrics_count_what_there_is(client: Client) -> None:
     assert before["pacsweb_studies"] == 0
     assert before["pacsweb_accepts_instances"] == 1
     assert before["pacsweb_disk_free_bytes"] > 0
-    spool.clean_writing()
+    assert before["pacsweb_inbox_files"] == 0
+
+    names = load_demonstration()
+    metrics._remembered = metrics._Remembered()
+    assert scrape(client)["pacsweb_inbox_files"] == len(names)
+    drain_inbox(60.0)
+    metrics._remembered = metrics._Remembered()
+    after = scrape(client)
+    assert after["pacsweb_inbox_files"] == 0
+    assert after["pacsweb_instances"] == len(names)
+    assert after["pacsweb_stored_bytes"] > 0
+    assert after["pacsweb_events_total"] > before["pacsweb_events_total"]
 
 
 def test_metrics_are_for_this_machine_and_for_those_who_may(client: Client) -> None:
@@ -205,7 +213,9 @@ def test_metrics_are_for_this_machine_and_for_those_who_may(client: Client) -> N
 # -- deployment checks
 
 
-def test_embedded_defaults_are_refused_in_production() -> None:
+def test_embedded_defaults_are_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = dataclasses.replace(settings.PACSWEB, database_url="sqlite:///somewhere")
+    monkeypatch.setattr(settings, "PACSWEB", embedded)
     found = {each.id for each in run_checks(include_deployment_checks=True)}
     assert found >= {f"pacsweb.E00{number}" for number in range(1, 7)}
 
@@ -237,10 +247,6 @@ def test_every_example_is_there() -> None:
 
 
 def test_examples_are_indexed_once_however_often_they_are_loaded() -> None:
-    from apps.archive.models import Instance
-    from apps.ingest.actions.drain_inbox import drain_inbox
-    from apps.ingest.models import QuarantinedInstance
-
     names = load_demonstration()
     drain_inbox(60.0)
     assert Instance.objects.count() == len(names)
