@@ -22,6 +22,7 @@ from pacsweb.processes import run_folder, supervisor_configuration
 from pacsweb.settings.environment import PROJECT_ROOT
 
 _NOT_READY = 2
+_INTERRUPTED = 130
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.15
 _STOP_SECONDS = 20.0
@@ -45,7 +46,11 @@ class Command(BaseCommand):
             self.stderr.write(str(problem))
             sys.exit(_NOT_READY)
         with lock:
-            password = self._prepare(skip_static=options["skip_static"])
+            try:
+                password = self._prepare(skip_static=options["skip_static"])
+            except KeyboardInterrupt:
+                self.stdout.write("Stopped.")
+                sys.exit(_INTERRUPTED)
             sys.exit(_Foreground(self, password).run())
 
     def _prepare(self, *, skip_static: bool) -> str:
@@ -71,13 +76,13 @@ class _Foreground:
         self._environment = settings.PACSWEB
         self._folder = run_folder(self._environment)
         self._stopping = False
-        self._supervisor: subprocess.Popen[bytes]
 
     def run(self) -> int:
         """Blocks until the supervisor is gone; returns the exit code for the shell."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._stop)
         self._supervisor = self._start()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+                signal.signal(number, self._stop)
         started = time.monotonic()
         announced = False
         while self._supervisor.poll() is None:
