@@ -70,7 +70,8 @@ def test_nothing_is_locked_twice_without_a_marker() -> None:
 
 def documented() -> set[str]:
     text = (PROJECT_ROOT / "docs" / "dependencies.md").read_text()
-    return {canonical(name) for name in re.findall(r"(?m)^\| ([@\w./-]+) \|", text)} - {"package", "-"}
+    rows = re.findall(r"(?m)^\| ([@\w./-]+) \|", text)
+    return {canonical(name) for name in rows} - {"package", "-"}
 
 
 def test_every_direct_dependency_has_its_reason() -> None:
