@@ -41,7 +41,7 @@ class _Guest:
         kind, length = _HEADER.unpack_from(self.said)
         if kind != ASSOCIATE_RQ or length > LONGEST_REQUEST:
             return True
-        return len(self.said) >= _HEADER.size + length
+        return len(self.said) >= _HEADER.size + int(length)
 
 
 class Lobby:

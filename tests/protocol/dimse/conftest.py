@@ -36,7 +36,13 @@ class DimseServer:
         folder.mkdir(parents=True, exist_ok=True)
         if database is not None:
             shutil.copy(database, self.database)
-        self.environment = os.environ | {
+        # The test process has settings of its own; the receiver gets those of the product.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PACSWEB_") and name != "DJANGO_SETTINGS_MODULE"
+        }
+        self.environment = inherited | {
             "PACSWEB_DATA_DIR": str(folder),
             "PACSWEB_DICOM_PORT": str(self.port),
             "PACSWEB_BIND": "127.0.0.1",
@@ -44,8 +50,6 @@ class DimseServer:
             "PACSWEB_REDIS_URL": f"unix://{folder}/no-redis.sock",
             "PACSWEB_DIMSE_PROCESSES": "2",
         }
-        for name in ("PACSWEB_DATABASE_URL", "PACSWEB_STORAGE_URL", "PACSWEB_INBOX"):
-            self.environment.pop(name, None)
         self.environment |= environment
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -58,17 +62,19 @@ class DimseServer:
                 stdout=log,
                 stderr=log,
             )
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            if self.process.poll() is not None:
-                raise AssertionError(self.log())
-            try:
-                Wire(self.port).socket.close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        self.wait_for(lambda: len(self.children()) == 2)
+        self.wait_for(self._listens, 60)
+        wanted = int(self.environment["PACSWEB_DIMSE_PROCESSES"])
+        self.wait_for(lambda: len(self.children()) == wanted)
         return self
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
+        try:
+            Wire(self.port).socket.close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def stop(self) -> int:
         assert self.process is not None
@@ -147,9 +153,13 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, migrated_database: Path
 ) -> Iterator[DimseServer]:
     """One receiver for all tests of a module that leave it as it is."""
-    running = DimseServer(tmp_path_factory.mktemp("dimse"), migrated_database).start()
-    yield running
-    assert running.stop() == 0, running.log()
+    running = DimseServer(tmp_path_factory.mktemp("dimse"), migrated_database)
+    try:
+        running.start()
+        yield running
+    finally:
+        code = running.stop()
+    assert code == 0, running.log()
     assert not running.faults(), running.log()
 
 

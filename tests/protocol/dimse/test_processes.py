@@ -201,7 +201,7 @@ def test_the_command_needs_no_other_service(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "dimse", "--help"],
         cwd=ROOT,
-        env=os.environ | {"PACSWEB_DATA_DIR": str(tmp_path / "none")},
+        env={"PATH": os.environ["PATH"], "PACSWEB_DATA_DIR": str(tmp_path / "none")},
         capture_output=True,
         text=True,
         check=False,
