@@ -135,8 +135,8 @@ class Study(Provenance):
             models.Index(fields=["last_received_at", "id"]),
             models.Index(fields=["state", "last_received_at"]),
             # The list is sorted by these; the first is also what a search by modality scans.
-            models.Index(fields=["modalities_in_study"]),
-            models.Index(fields=["number_of_study_related_instances"]),
+            models.Index(fields=["modalities_in_study", "id"]),
+            models.Index(fields=["number_of_study_related_instances", "id"]),
             # Which offsets there are is asked by every query with a time zone.
             models.Index(
                 fields=["timezone_offset_from_utc"],
