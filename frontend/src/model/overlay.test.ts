@@ -48,6 +48,21 @@ describe("overlayCorners", () => {
 		);
 	});
 
+	it("says what the file asks for and the viewer does not do", () => {
+		const grey = { PhotometricInterpretation: "MONOCHROME2" };
+		const lut = dataSet({ LUTDescriptor: [256, 0, 8] });
+		const corners = (more: Parameters<typeof dataSet>[0]) =>
+			overlayCorners(shown({ ...grey, ...more })).bottomRight;
+		expect(corners({ ModalityLUTSequence: [lut] })).toContain("modality LUT not applied");
+		expect(corners({ VOILUTSequence: [lut] })).toContain("VOI LUT shown as window");
+		expect(corners({ VOILUTSequence: [lut], WindowCenter: 1 })).not.toContain(
+			"VOI LUT shown as window",
+		);
+		expect(corners({ RedPaletteDescriptor: [256, 0, 16] })).toContain(
+			"supplemental colours not shown",
+		);
+	});
+
 	it("has no window over a colour image and names what was done to the picture", () => {
 		const corners = overlayCorners({
 			...shown({ Modality: "US" }),

@@ -115,6 +115,20 @@ const lossy: Line = ({ attributes }) => {
 	return ratio === undefined ? "lossy" : `lossy ${figure(ratio, 0)}:1`;
 };
 
+/** What the file asks for and this viewer does not do is said, never passed over. */
+const notApplied: Line = ({ attributes }) => {
+	const grey = text(attributes, Tag.PhotometricInterpretation).startsWith("MONOCHROME");
+	if (!grey) return "";
+	const windowed = attributes[Tag.WindowCenter]?.Value !== undefined;
+	return [
+		attributes[Tag.RedPaletteDescriptor] && "supplemental colours not shown",
+		attributes[Tag.ModalityLUTSequence] && "modality LUT not applied",
+		attributes[Tag.VOILUTSequence] && !windowed && "VOI LUT shown as window",
+	]
+		.filter(Boolean)
+		.join(", ");
+};
+
 /** Which modality shows which line; "*" is every modality. Order is order on the screen. */
 const TABLE: readonly (readonly [corner: Corner, modalities: string, line: Line])[] = [
 	["topLeft", "*", patientName],
@@ -131,6 +145,7 @@ const TABLE: readonly (readonly [corner: Corner, modalities: string, line: Line]
 	["bottomLeft", "*", imageNumber],
 	["bottomLeft", "CT MR PT NM", slice],
 	["bottomLeft", "*", windowLine],
+	["bottomRight", "*", notApplied],
 	["bottomRight", "*", lossy],
 	["bottomRight", "*", turned],
 	["bottomRight", "*", zoomLine],

@@ -89,7 +89,7 @@ describe("reportOf", () => {
 	it("reads a document that states nothing", () => {
 		expect(reportOf({})).toMatchObject({
 			title: "Report",
-			completion: "Completion not stated",
+			stated: false,
 			blocks: [],
 		});
 	});

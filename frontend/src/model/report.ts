@@ -91,6 +91,8 @@ export interface Report {
 	readonly complete: boolean;
 	readonly completion: string;
 	readonly verified: boolean;
+	/** Key object documents state neither completion nor verification. */
+	readonly stated: boolean;
 	readonly verification: readonly string[];
 	readonly date: string;
 	/** Observer, subject, language and other context, as name and value. */
@@ -297,6 +299,7 @@ export function reportOf(instance: DataSet): Report {
 		complete,
 		completion: complete ? "Complete" : stated === "PARTIAL" ? "Partial" : "Completion not stated",
 		verified: text(instance, Sr.VerificationFlag) === "VERIFIED",
+		stated: stated !== "" || text(instance, Sr.VerificationFlag) !== "",
 		verification: verificationLines(instance),
 		date: [
 			readableDate(text(instance, Tag.ContentDate)),

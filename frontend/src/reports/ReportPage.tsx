@@ -142,8 +142,14 @@ export function ReportPage({ report, patient, ...opening }: ReportPageProps) {
 						</button>
 					</div>
 					<p className="report-state">
-						<Status good={report.complete}>{report.completion}</Status>
-						<Status good={report.verified}>{report.verified ? "Verified" : "Not verified"}</Status>
+						{report.stated && (
+							<>
+								<Status good={report.complete}>{report.completion}</Status>
+								<Status good={report.verified}>
+									{report.verified ? "Verified" : "Not verified"}
+								</Status>
+							</>
+						)}
 						{report.date && <span>{report.date}</span>}
 					</p>
 					{report.verification.map((line) => (

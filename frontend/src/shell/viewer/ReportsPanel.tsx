@@ -25,7 +25,11 @@ export function ReportsPanel() {
 							<strong>{report?.title ?? (set.description || set.className)}</strong>
 							<span>
 								{report
-									? [report.completion, report.verified ? "verified" : "not verified", report.date]
+									? [
+											report.stated && report.completion,
+											report.stated && (report.verified ? "verified" : "not verified"),
+											report.date,
+										]
 											.filter(Boolean)
 											.join(" · ")
 									: set.className}
