@@ -21,6 +21,7 @@ from apps.access.principals import Principal
 from apps.dicomweb.cors import allow_origin, preflight_response
 from apps.dicomweb.status import MethodNotAllowed, failure_response, status_of
 from apps.errors import NotAuthenticated, PacsError, Unavailable
+from apps.retrieve.locations import forget_locations
 from apps.storage.blobs import BlobMissing
 
 _logger = logging.getLogger(__name__)
@@ -96,7 +97,12 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
             if method not in views:
                 raise MethodNotAllowed(methods)
             principal = _principal_of(request)
-            response = views[method](request, principal, *args, **path)
+            try:
+                response = views[method](request, principal, *args, **path)
+            except BlobMissing:
+                # This process may remember what was deleted or replaced since: look once more.
+                forget_locations()
+                response = views[method](request, principal, *args, **path)
         except (PacsError, BlobMissing) as failure:
             response = _answer_failure(request, failure)
         except (OperationalError, InterfaceError) as failure:

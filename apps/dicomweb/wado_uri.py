@@ -38,7 +38,7 @@ _NUMBER: Final = re.compile(r"^[0-9]{1,9}$")
 
 def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     """The object, or a picture of one of its frames. Raises InvalidRequest, NotFound."""
-    asked = {name: value for name, value in request.GET.items() if value}
+    asked = {name: str(value) for name, value in request.GET.items() if value}
     _check(asked)
     location = location_of(principal, asked["studyUID"], asked["seriesUID"], asked["objectUID"])
     media_type = _media_type(asked.get("contentType", ""), location)

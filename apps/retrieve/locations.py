@@ -7,16 +7,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.selectors import instances_of
 from apps.dicom.frames import FrameTable
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import NotFound
+from apps.storage.stores import blob_store
 
 # Long enough for the frames of one scroll, short enough for a deletion or a lost right to count.
 REMEMBERED_SECONDS = 10.0
 REMEMBERED = 4096
+READ_AHEAD = 1024
+
+_Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +105,17 @@ class _Remembered:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: OrderedDict[tuple[str, ...], tuple[float, Location]] = OrderedDict()
+        self._rows: OrderedDict[_Key, tuple[float, Location]] = OrderedDict()
+        self._series: dict[_Key, tuple[float, int]] = {}
 
-    def get(self, key: tuple[str, ...]) -> Location | None:
+    def get(self, key: _Key) -> Location | None:
         with self._lock:
             row = self._rows.get(key)
         if row is None or row[0] < time.monotonic():
             return None
         return row[1]
 
-    def put(self, rows: Iterable[tuple[tuple[str, ...], Location]]) -> None:
+    def put(self, rows: Iterable[tuple[_Key, Location]]) -> None:
         until = time.monotonic() + REMEMBERED_SECONDS
         with self._lock:
             for key, location in rows:
@@ -118,9 +124,22 @@ class _Remembered:
             while len(self._rows) > REMEMBERED:
                 self._rows.popitem(last=False)
 
+    def is_second_look(self, series: _Key) -> bool:
+        """True for the second instance of a series that is looked up within the memory's time."""
+        now = time.monotonic()
+        with self._lock:
+            until, looks = self._series.get(series, (0.0, 0))
+            if until < now:
+                until, looks = now + REMEMBERED_SECONDS, 0
+            if len(self._series) >= REMEMBERED:
+                self._series.clear()
+            self._series[series] = (until, looks + 1)
+        return looks == 1
+
     def forget(self) -> None:
         with self._lock:
             self._rows.clear()
+            self._series.clear()
 
 
 _remembered = _Remembered()
@@ -136,26 +155,46 @@ def location_of(
 ) -> Location:
     """One instance. Raises NotFound for what is absent or not to be seen by this principal.
 
-    The memory is kept per principal, so that it never tells one what only another may know.
+    The memory is kept per principal, so that it never tells one what only another may know. Who
+    asks for a second instance of a series will ask for the others too: they are read together.
     """
     permit(principal, Permission.VIEW_IMAGES)
-    key = (
-        principal.kind.value,
-        principal.name,
-        study_instance_uid,
-        series_instance_uid,
-        sop_instance_uid,
-    )
-    known = _remembered.get(key)
+    series = (principal.kind.value, principal.name, study_instance_uid, series_instance_uid)
+    known = _remembered.get((*series, sop_instance_uid))
     if known is not None:
         return known
+    if _remembered.is_second_look(series):
+        rows = islice(locations_of(principal, study_instance_uid, series_instance_uid), READ_AHEAD)
+        _remembered.put(((*series, each.sop_instance_uid), each) for each in list(rows))
+        known = _remembered.get((*series, sop_instance_uid))
+        if known is not None:
+            return known
     found = next(
         locations_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid), None
     )
     if found is None:
         raise NotFound("There is no such instance.")
-    _remembered.put([(key, found)])
+    _remembered.put([((*series, sop_instance_uid), found)])
     return found
+
+
+def missing_blobs(
+    principal: Principal,
+    study_instance_uid: str,
+    series_instance_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+) -> frozenset[str]:
+    """Keys of blobs that should be in a local store and are not; never asks a remote one."""
+    store = blob_store()
+    rows = instances_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid)
+    gone = set()
+    for key in rows.values_list("blob_key", flat=True).iterator(chunk_size=2000):
+        path = store.local_path(key)
+        if path is None:
+            break
+        if not path.is_file():
+            gone.add(key)
+    return frozenset(gone)
 
 
 def representative_of(

@@ -112,6 +112,28 @@ def test_WAD_08_a_study_is_a_multipart_of_its_instances(archive: Archive):
     assert response.content.rstrip().endswith(b"--")
 
 
+def test_WAD_12_what_is_left_of_a_study_is_sent_and_said(archive: Archive):
+    if archive.stack.production:
+        pytest.skip("takes a blob away, which only a local folder lets us do")
+    study, folder = new_uid(), archive.stack.data_dir / "blobs"
+    slices = [ct_slice(study=study, number=n) for n in (1, 2)]
+    archive.store(slices[0])
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    archive.store(slices[1])
+    (lost,) = {path for path in folder.rglob("*") if path.is_file()} - before
+    aside = lost.rename(lost.with_name(lost.name + ".aside"))
+    try:
+        response = archive.get(f"/studies/{study}", INSTANCES)
+        assert response.status_code == 206
+        assert "1 instances are missing" in response.headers["Warning"]
+        ((_, body),) = parts_of(response)
+        assert read(body).SOPInstanceUID == slices[0].SOPInstanceUID
+        assert archive.get(path_of(slices[1]), INSTANCES).status_code == 410
+    finally:
+        aside.rename(lost)
+    assert len(parts_of(archive.get(f"/studies/{study}", INSTANCES))) == 2
+
+
 def test_nothing_of_where_it_came_from_leaves_the_archive(archive: Archive, cine):
     back = read(archive.get(path_of(cine), "application/dicom; transfer-syntax=*").content)
     elements = {element.tag.element for element in back.file_meta}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -16,8 +17,10 @@ from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, s
 from apps.errors import NotAcceptable, NotFound, UnsupportedPixels
 from apps.retrieve.conversion import converted
 from apps.retrieve.instances import OutgoingInstance, as_stored
-from apps.retrieve.locations import Location, locations_of
+from apps.retrieve.locations import Location, locations_of, missing_blobs
+from apps.storage.blobs import BlobMissing
 
+_logger = logging.getLogger(__name__)
 _SEVERAL = Offer(DICOM, multipart=True)
 _ALONE = Offer(DICOM)
 
@@ -33,8 +36,12 @@ def retrieve_instances(
     permit(principal, Permission.VIEW_IMAGES)
     offers = (_SEVERAL, _ALONE) if instance else (_SEVERAL,)
     offer, entry = choose(acceptable(request), offers)
-    found = locations_of(principal, study, series, instance)
+    gone = missing_blobs(principal, study, series, instance)
+    located = locations_of(principal, study, series, instance)
+    found = (each for each in located if each.blob_key not in gone)
     first = next(found, None)
+    if first is None and gone:
+        raise BlobMissing("every blob below the resource")
     if first is None:
         raise NotFound("There is no such study, series or instance.")
     view_event(principal, "StudyRetrieved", study)
@@ -43,7 +50,19 @@ def retrieve_instances(
     outgoing = outgoing_instance(first, entry)
     boundary = boundary_of(study, series or "", instance or "", first.digest)
     parts = _parts(base_url(request), chain([(first, outgoing)], _rest(found, entry)))
-    return streamed_response(body(boundary, parts), content_type(boundary, DICOM))
+    response = streamed_response(body(boundary, parts), content_type(boundary, DICOM))
+    if gone:
+        _admit_missing(request, response, len(gone))
+    return response
+
+
+def _admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) -> None:
+    """Part of it is better than nothing, if that is said (PS3.18 10.4.3)."""
+    _logger.error("%d stored blobs are missing; the rest of the resource was sent.", count)
+    response.status_code = 206
+    response["Warning"] = (
+        f'299 {base_url(request)}: "The stored bytes of {count} instances are missing"'
+    )
 
 
 def instance_response(location: Location, entry: MediaRange) -> HttpResponseBase:
