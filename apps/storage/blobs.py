@@ -13,7 +13,7 @@ CHUNK: Final = 1 << 20
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
-class BlobMissing(Exception):  # noqa: N818 - a fact, as the names in apps.errors
+class BlobMissing(Exception):
     """No blob by that key: the index points at bytes that are gone."""
 
 
@@ -50,9 +50,10 @@ class BlobStore(Protocol):
     def place(self, key: str, source: Path) -> None:
         """Makes the file the blob `key`, durable when this returns.
 
-        The source's bytes are on disk already: whoever wrote it has synced it. The source stays where it is and belongs to the caller, who may remove it afterwards but
-        must not change it: a local store links it instead of copying. Placing the same key again
-        is harmless; the first bytes stay. Raises OutOfResources when there is no space.
+        The source's bytes are on disk already: whoever wrote it has synced it. It stays where it
+        is and belongs to the caller, who may remove it afterwards but must not change it: a local
+        store links it instead of copying. Placing the same key again is harmless; the first bytes
+        stay. Raises OutOfResources when there is no space.
         """
         ...
 

@@ -17,6 +17,7 @@ from django.db import connection
 from apps.storage.models import StoragePolicy
 
 _CACHED_SECONDS: Final = 1.0
+_PATIENCE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class _Watch:
         self._lock = threading.Lock()
         self._measured: Capacity | None = None
         self._at = 0.0
+        self._reading: threading.Thread | None = None
         self._watermarks = (
             StoragePolicy._meta.get_field("refuse_associations_below").default,
             StoragePolicy._meta.get_field("refuse_instances_below").default,
@@ -71,16 +73,33 @@ class _Watch:
         return Capacity(total, free, percent, accepts_associations, accepts_instances, message)
 
     def _read_watermarks(self) -> None:
-        """Receiving must go on while the database is away: then the last known values hold."""
+        """Receiving must go on while the database is away: then the last known values hold.
+
+        A database that does not answer may take its time to say so, hence the thread, which is
+        waited for only a moment.
+        """
+        if connection.in_atomic_block:
+            self._read_row()
+        elif self._reading is None or not self._reading.is_alive():
+            self._reading = threading.Thread(
+                target=self._read_and_close, name="watermarks", daemon=True
+            )
+            self._reading.start()
+            self._reading.join(_PATIENCE_SECONDS)
+
+    def _read_row(self) -> None:
         try:
             row = StoragePolicy.objects.filter(pk=1).first()
         except DatabaseError:
-            # Nobody else would close a connection that broke in a process without requests.
-            if not connection.in_atomic_block:
-                connection.close()
             return
         if row is not None:
             self._watermarks = (row.refuse_associations_below, row.refuse_instances_below)
+
+    def _read_and_close(self) -> None:
+        try:
+            self._read_row()
+        finally:
+            connection.close()
 
 
 def _folders() -> list[Path]:

@@ -15,6 +15,7 @@ from apps.storage.durable import as_pacs_error, make_folder, sync_folder, write_
 
 _UNFINISHED: Final = ".unfinished"
 _REMEMBERED_FOLDERS: Final = 1000
+_ONE_READ: Final = 1 << 30  # the system gives at most 2 GiB at once
 # Another device, a file system without hard links, a file of another owner, too many links.
 _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
 
@@ -29,19 +30,15 @@ class OpenFile:
     def read_at(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`, fewer only at the end of the file."""
         with as_pacs_error("reading a blob"):
-            data = os.pread(self._descriptor, length, offset)
-            # One pread returns at most 2 GiB.
-            if len(data) < length and offset + len(data) < self.size:
-                parts = [data]
-                read = len(data)
-                while read < length and (more := self._more(offset + read, length - read)):
-                    parts.append(more)
-                    read += len(more)
-                data = b"".join(parts)
-            return data
-
-    def _more(self, offset: int, length: int) -> bytes:
-        return os.pread(self._descriptor, length, offset)
+            data = os.pread(self._descriptor, min(length, _ONE_READ), offset)
+            if len(data) == length or offset + len(data) >= self.size:
+                return data
+            parts = [data]
+            while data and (length := length - len(data)):
+                offset += len(data)
+                data = os.pread(self._descriptor, min(length, _ONE_READ), offset)
+                parts.append(data)
+            return b"".join(parts)
 
     def close(self) -> None:
         """Releases the descriptor; closing twice is harmless."""

@@ -21,7 +21,8 @@ class StoragePolicy(models.Model):
         "refuse every instance below (% free)",
         default=2.0,
         validators=_PERCENT,
-        help_text="Below this, every C-STORE is answered A700 and STOW-RS 507, before data is written.",
+        help_text="Below this, every C-STORE is answered A700 and STOW-RS 507, "
+        "before data is written.",
     )
 
     class Meta:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from apps.errors import OutOfResources, Unavailable
+from apps.storage import filesystem
 from apps.storage.blobs import CHUNK, BlobMissing, BlobStore, valid_key
 from apps.storage.durable import as_pacs_error
 from apps.storage.filesystem import FilesystemStore
@@ -252,6 +253,24 @@ def test_a_broken_disk_is_unavailable(tmp_path: Path):
     assert source.read_bytes() == b"bytes"
 
 
+def test_a_source_that_is_not_there_is_unavailable(tmp_path: Path):
+    with pytest.raises(Unavailable):
+        FilesystemStore(tmp_path / "blobs").place("a", tmp_path / "nowhere")
+
+
+def test_a_long_read_is_put_together_from_what_the_system_gives_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(filesystem, "_ONE_READ", 10)
+    store = FilesystemStore(tmp_path)
+    store.put("a", BytesIO(bytes(range(95))))
+    assert store.read_at("a", 0, 95) == bytes(range(95))
+    assert store.read_at("a", 3, 20) == bytes(range(3, 23))
+    assert store.read_at("a", 3, 25) == bytes(range(3, 28))
+    assert store.read_at("a", 90, 50) == bytes(range(90, 95))
+    assert store.read_at("a", 60, 50) == bytes(range(60, 95))
+
+
 def test_an_error_without_a_number_is_unavailable():
     with pytest.raises(Unavailable, match="strange"), as_pacs_error("testing"):
         raise OSError("strange")
@@ -263,7 +282,7 @@ def test_many_folders_are_forgotten_and_found_again(tmp_path: Path):
     store = FilesystemStore(tmp_path / "blobs")
     source = made(tmp_path, b"x")
     store.place_all([(f"{n}/x", source) for n in range(1003)])
-    assert sum(1 for _ in store.keys()) == 1003
+    assert len(list(store.keys())) == 1003
 
 
 def test_unfinished_copies_are_cleared_when_old(tmp_path: Path):
