@@ -24,6 +24,8 @@ from apps.indexing.compiler import EntityMap, Rows, narrowed, ordered, scans
 MOST_CANDIDATES: Final = 10_000
 _CHUNK = 500
 _FEW = 2_000
+# SQLite takes 32,766 parameters; a page that long is a stream and no page.
+_LONGEST_PAGE = 5_000
 _TIMEZONE = 0x00080201
 
 
@@ -101,10 +103,12 @@ def search(query: Query, principal: Principal) -> SearchPage:
         _refuse_too_many(rows)
         found = islice(_with_stored(_matches(rows, asked, entities), tree), query.offset, end)
         return SearchPage(found, asked.unsupported)
-    if query.offset or end is not None:
+    if query.limit is not None and query.limit <= _LONGEST_PAGE:
         page = _keys(rows, scans(asked.criteria, entities), query.offset, end)
         rows = entities.model._default_manager.filter(pk__in=page)
         rows = ordered(rows, query.ordering, entities)
+    elif query.offset or end is not None:
+        rows = rows[query.offset : end]
     matches = _matches(rows, asked, entities)
     return SearchPage(_with_stored(matches, tree) if tree else matches, asked.unsupported)
 

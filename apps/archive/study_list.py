@@ -28,6 +28,9 @@ from apps.indexing.compiler import between, prefix
 MOST_COUNTED: Final = 10_000
 MOST_ROWS: Final = 500
 _FEW: Final = 2_000
+_MOST_WORDS: Final = 20
+_MOST_UIDS: Final = 1_000
+_MOST_MODALITIES: Final = 100
 
 # What the list can be sorted by, as columns; the key always decides last.
 SORTS: Final[dict[str, tuple[str, ...]]] = {
@@ -104,6 +107,7 @@ def study_list(
     Raises InvalidRequest for a sort key, a cursor or a date that is none, and NotPermitted.
     """
     visible = Study.objects.filter(scope_of(principal))
+    _refuse_too_much(filters)
     found = list(
         _filtered(visible, filters).order_by().values_list("pk", flat=True)[: MOST_COUNTED + 1]
     )
@@ -122,6 +126,22 @@ def study_list(
         excluded_by=() if found else _excluded_by(visible, filters),
         archive_is_empty=not found and not visible.exists(),
     )
+
+
+def _refuse_too_much(filters: StudyListFilter) -> None:
+    """Each word is one more condition, and no database takes any number of them."""
+    texts = ("q", "description", "body_part", "station", "referring")
+    offending = tuple(name for name in texts if _words(getattr(filters, name)) > _MOST_WORDS)
+    if len(filters.uid) > _MOST_UIDS:
+        offending += ("uid",)
+    if len(filters.modality) > _MOST_MODALITIES:
+        offending += ("modality",)
+    if offending:
+        raise InvalidRequest("A filter holds too many words.", offending=offending)
+
+
+def _words(text: str) -> int:
+    return max(len(text.split()), len(search_words(text)))
 
 
 # --- pages ---------------------------------------------------------------------------------------

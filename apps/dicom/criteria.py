@@ -26,6 +26,8 @@ from apps.errors import InvalidRequest
 
 _LARGEST: Final = 2**63 - 1
 _LONGEST_KEY: Final = 1024
+_MOST_UIDS: Final = 10_000
+_MOST_VALUES: Final = 100
 _WILD: Final = re.compile(r"[*?]")
 _STARS: Final = re.compile(r"\*{2,}")
 _NAME_PIECES: Final = re.compile(r"([*?^])")
@@ -132,6 +134,8 @@ def criterion_of(attribute: Attribute, values: tuple[str, ...], zone: str = "") 
         return Universal()
     if any(len(value) > _LONGEST_KEY for value in given):
         raise _invalid(attribute, "is longer than any value can be")
+    if len(given) > (_MOST_VALUES if attribute.vr != "UI" or attribute.multiple else _MOST_UIDS):
+        raise _invalid(attribute, "lists too many values")
     if attribute.vr == "PN":
         return _names(given)
     if attribute.vr in RANGE_VRS:

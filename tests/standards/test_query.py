@@ -93,6 +93,14 @@ def test_keys_that_mean_nothing_are_refused_by_name(keyword: str, value: str) ->
     assert caught.value.offending == (BY_KEYWORD[keyword].tag_hex,)
 
 
+def test_lists_have_a_length_that_databases_take() -> None:
+    with pytest.raises(InvalidRequest):
+        criterion("Modality", *("CT" for _ in range(101)))
+    assert isinstance(criterion("SOPInstanceUID", *(f"1.{n}" for n in range(10_000))), Uids)
+    with pytest.raises(InvalidRequest):
+        criterion("SOPInstanceUID", *(f"1.{n}" for n in range(10_001)))
+
+
 @pytest.mark.parametrize(
     ("value", "groups", "anywhere"),
     [
