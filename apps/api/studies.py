@@ -54,7 +54,7 @@ class StudyRowSerializer(serializers.Serializer[object]):
     body_parts = serializers.ListField(child=serializers.CharField())
     stations = serializers.ListField(child=serializers.CharField())
     state = serializers.ChoiceField(choices=Study.State.choices)
-    source = serializers.CharField(help_text="AE title of the first sender, else its door.")
+    sender = serializers.CharField(help_text="AE title of the first sender, else its door.")
     door = serializers.CharField()
     received_at = serializers.DateTimeField()
     last_received_at = serializers.DateTimeField()
@@ -110,7 +110,7 @@ def study_row(study: Study) -> dict[str, Any]:
         "body_parts": _several(study.body_parts_examined),
         "stations": _several(study.station_names),
         "state": study.state,
-        "source": study.source_ae_title or study.source_door,
+        "sender": study.source_ae_title or study.source_door,
         "door": study.source_door,
         "received_at": study.received_at,
         "last_received_at": study.last_received_at,
@@ -127,8 +127,8 @@ def _asked(request: Request) -> StudyListFilter:
             raise InvalidRequest(
                 f"At most {_MOST_VALUES} values of `{name}` at once.", offending=(name,)
             )
-    texts = {name: given.get(name, "") for name in _TEXT_FILTERS}
-    return StudyListFilter(**texts, **lists)
+    texts: dict[str, Any] = {name: given.get(name, "") for name in _TEXT_FILTERS}
+    return StudyListFilter(**texts, modality=lists["modality"], uid=lists["uid"])
 
 
 def _limit(request: Request) -> int:

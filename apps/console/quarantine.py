@@ -140,7 +140,7 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
 
     def download(self, request: HttpRequest, quarantined_id: int) -> StreamingHttpResponse:
         """Streams the quarantined bytes; only for those who may decide on them."""
-        if not request.user.has_perm(Permission.MANAGE_QUARANTINE.value):
+        if not self.has_decide_permission(request):
             raise Http404
         row = QuarantinedInstance.objects.filter(pk=quarantined_id).first()
         if row is None:
@@ -170,7 +170,7 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Django asks this for actions with `permissions=["decide"]`."""
-        return request.user.has_perm(Permission.MANAGE_QUARANTINE.value)
+        return principal_of(request, "admin").may(Permission.MANAGE_QUARANTINE)
 
     @admin.action(description="Keep aside…", permissions=["decide"])
     def decide_keep(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:

@@ -20,7 +20,7 @@ export interface StudyRow {
 	body_parts: string[];
 	stations: string[];
 	state: "receiving" | "complete";
-	source: string;
+	sender: string;
 	door: string;
 	received_at: string;
 	last_received_at: string;

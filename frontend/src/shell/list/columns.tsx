@@ -106,7 +106,7 @@ export const COLUMNS: Column[] = [
 		width: "minmax(80px, 120px)",
 		cell: (row) => row.stations.join(", "),
 	},
-	{ id: "source", title: "Source", width: "minmax(64px, 110px)", cell: (row) => row.source },
+	{ id: "source", title: "Source", width: "minmax(64px, 110px)", cell: (row) => row.sender },
 	{
 		id: "arrived",
 		title: "Arrived",
