@@ -19,7 +19,7 @@ def insert_rows(
     """
     if not rows:
         return
-    fields = {field.attname: field for field in model._meta.concrete_fields}
+    fields: dict[str, Any] = {field.attname: field for field in model._meta.concrete_fields}
     # What a caller does not give has the field's own default.
     defaults = {
         name: field.get_default()

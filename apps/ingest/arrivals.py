@@ -17,6 +17,7 @@ from apps.dicom.reader import InstanceReader, InstanceScan
 from apps.errors import UnidentifiedInstance, UnreadableInstance
 from apps.events.log import Actor
 from apps.ingest import spool
+from apps.ingest.crash_points import crash_point
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE
 from apps.ingest.spool import SpoolFile
@@ -47,10 +48,10 @@ class Arrival:
     def actor(self) -> Actor:
         """Who sent it, for the event log."""
         came = self.provenance
-        if came.user:
-            return Actor("user", came.user, came.source_address, came.door)
         if came.source_ae_title:
             return Actor("ae", came.source_ae_title, came.source_address, came.door)
+        if came.user:
+            return Actor("user", came.user, came.source_address, came.door)
         return Actor("system", came.door or "inbox", came.source_address, came.door)
 
     @property
@@ -64,19 +65,31 @@ def arrive(file: SpoolFile) -> Arrival:
 
     A failing disk is no fault of the file's and is raised: OSError, Unavailable.
     """
-    source = _Borrowed(file.descriptor)
+    crash_point("scanning")
     try:
-        scan = InstanceReader(source).scan()
+        scan = InstanceReader(_Borrowed(file.descriptor)).scan()
         return _arrival(file, scan)
     except UnidentifiedInstance as error:
         return _refused(file, Quarantine(_Reason.MISSING_UID, _unidentified(error.message)))
     except UnreadableInstance as error:
         return _refused(file, Quarantine(_Reason.UNREADABLE, _unreadable(error.message)))
-    except (OSError, MemoryError):
+    except OSError:
         raise
     except Exception as error:  # noqa: BLE001
         # Whatever else a hostile file provokes is this file's matter, not the batch's.
         return _refused(file, failed(error))
+
+
+def unread(file: SpoolFile) -> Arrival:
+    """A file over which workers have died: it is kept, and not looked at again unasked."""
+    return _refused(
+        file,
+        Quarantine(
+            _Reason.FAILED,
+            "Reading this object ended the indexer more than once. The bytes are kept as they "
+            "came. Retry after an update of this product, keep the object aside, or discard it.",
+        ),
+    )
 
 
 class _Borrowed(OpenFile):

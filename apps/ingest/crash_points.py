@@ -18,10 +18,11 @@ POINTS: Final = (
     "renamed",  # 3 the file is in ready/, the folder not yet synced, nothing answered
     "committed",  # 4 durable in ready/, the answer not yet sent
     "claimed",  # 5 the worker holds its batch
-    "placed",  # 6 blobs are placed, no row points to them
-    "recorded",  # 7 all rows written, the transaction not committed
-    "indexed",  # 8 committed, the inbox not yet settled
-    "settling",  # 9 one file of the batch is settled
+    "scanning",  # 6 the worker is about to scan a file
+    "placed",  # 7 blobs are placed, no row points to them
+    "recorded",  # 8 all rows written, the transaction not committed
+    "indexed",  # 9 committed, the inbox not yet settled
+    "settling",  # 10 one file of the batch is settled
 )
 
 _AT, _, _TIMES = os.environ.get("PACSWEB_TEST_CRASH_AT", "").partition(":")  # noqa: TID251 - see above

@@ -3,6 +3,7 @@
 python -m tests.crash.program receive FOLDER   hands each file to the inbox; a line per success
 python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
+python -m tests.crash.program cases            what was quarantined, as JSON
 """
 
 # ruff: noqa: T201 - a program answers on its standard output
@@ -49,6 +50,12 @@ def index() -> None:
         print(type(error).__name__, error.message)
         sys.exit(3)
     print(json.dumps([result.stored, result.already_stored, result.quarantined]))
+
+
+def cases() -> None:
+    from apps.ingest.models import QuarantinedInstance
+
+    print(json.dumps(list(QuarantinedInstance.objects.values("reason", "explanation"))))
 
 
 def check(folder: Path) -> None:
@@ -127,4 +134,6 @@ if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "pacsweb.settings"
     django.setup()
     command, *arguments = sys.argv[1:]
-    {"receive": receive, "index": index, "check": check}[command](*map(Path, arguments))
+    {"receive": receive, "index": index, "check": check, "cases": cases}[command](
+        *map(Path, arguments)
+    )

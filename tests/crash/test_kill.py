@@ -179,6 +179,27 @@ def test_STO_03_the_indexer_is_killed_at_every_step_in_turn(installation: Instal
     installation.everything_is_there_once()
 
 
+def test_a_file_that_kills_the_indexer_is_set_aside_and_the_others_are_stored(
+    tmp_path: Path, empty_sqlite: Path
+):
+    """First with its batch, then three times alone: then it is kept without being read."""
+    installation = sqlite_installation(tmp_path, empty_sqlite)
+    installation.make_files()
+    installation.receive()
+    for _ in range(4):
+        installation.index("scanning")
+    installation.index()
+    report = installation.report()
+    assert sorted(report["found"].values()) == [0] + [1] * (FILES - 1)
+    assert report["waiting"] == 0
+    assert report["wrong"] == []
+    code, out = installation.run("cases")
+    assert code == 0
+    (case,) = json.loads(out[-1])
+    assert case["reason"] == "failed"
+    assert "ended the indexer" in case["explanation"]
+
+
 def test_STO_03_receiver_and_indexers_are_killed_at_any_moment(installation: Installation):
     """Ten rounds of receiving and two indexers at once, each killed after a random time."""
     installation.make_files(40, studies=3)

@@ -8,6 +8,7 @@ from typing import Final
 
 from apps.ingest import spool
 from apps.ingest.actions.index_batch import BatchResult, index_batch
+from apps.ingest.attempts import MOST_DEATHS, attempt, suspects
 from apps.ingest.spool import SpoolFile, SpoolName
 
 BATCH_FILES: Final = 200
@@ -57,12 +58,24 @@ def drain_inbox(seconds: float) -> BatchResult:
     Raises Unavailable or OutOfResources when database or blob store do not answer; what was not
     committed then still waits.
     """
+    total = _try_suspects()
     inbox = Inbox()
-    total = BatchResult()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         files = inbox.claim()
         if not files:
             break
-        total.add(index_batch(files))
+        with attempt(files):
+            total.add(index_batch(files))
+    return total
+
+
+def _try_suspects() -> BatchResult:
+    """What a worker held when it died goes alone, so that one of them cannot stop the others."""
+    total = BatchResult()
+    for name, deaths in suspects().items():
+        file = spool.claim(SpoolName.parse(name))
+        if file is not None:
+            with attempt([file]):
+                total.add(index_batch([file], scan=deaths < MOST_DEATHS))
     return total

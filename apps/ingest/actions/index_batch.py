@@ -24,7 +24,7 @@ from apps.errors import PacsError, Unavailable
 from apps.events.log import Actor, NewEvent, record
 from apps.ingest import spool
 from apps.ingest.actions.quarantine_instances import quarantine_instances
-from apps.ingest.arrivals import Arrival, arrive, failed, refuse
+from apps.ingest.arrivals import Arrival, arrive, failed, refuse, unread
 from apps.ingest.crash_points import crash_point
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE, used_keys
@@ -60,12 +60,15 @@ class _Plan:
     quarantine: list[tuple[Arrival, Quarantine]] = field(default_factory=list)
 
 
-def index_batch(files: Sequence[SpoolFile]) -> BatchResult:
-    """Indexes claimed files and settles them; the claims are released in any case."""
+def index_batch(files: Sequence[SpoolFile], *, scan: bool = True) -> BatchResult:
+    """Indexes claimed files and settles them; the claims are released in any case.
+
+    Without `scan` they are quarantined unread: for files over which workers have died.
+    """
     try:
         crash_point("claimed")
         with _infrastructure():
-            return _index([arrive(file) for file in files])
+            return _index([arrive(file) if scan else unread(file) for file in files])
     finally:
         for file in files:
             file.release()
@@ -104,7 +107,7 @@ def _files_fault(error: Exception) -> bool:
     if isinstance(error, OperationalError):
         state = getattr(error.__cause__, "sqlstate", None) or ""
         return state.startswith(_LIMIT_EXCEEDED)
-    return not isinstance(error, (InterfaceError, OSError, PacsError, MemoryError))
+    return not isinstance(error, (InterfaceError, OSError, PacsError))
 
 
 def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
