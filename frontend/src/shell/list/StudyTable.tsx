@@ -39,10 +39,14 @@ export function StudyTable(props: Props) {
 	useEffect(() => {
 		if (rows.length > 0 && last >= rows.length - 20) onEnd();
 	}, [last, rows.length, onEnd]);
-	useEffect(() => {
+	const toSelected = useRef(() => {});
+	toSelected.current = () => {
 		const index = rows.findIndex((row) => row.StudyInstanceUID === selected);
 		if (index >= 0) virtualizer.scrollToIndex(index, { align: "auto" });
-		// Only a change of selection scrolls; rows that change around it do not.
+	};
+	// Only a change of selection scrolls; rows that change around it do not.
+	useEffect(() => {
+		if (selected !== null) toSelected.current();
 	}, [selected]);
 	const template = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
 	return (
