@@ -5,6 +5,7 @@ import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { forgetFrames, frameOfImageId } from "./image-id";
 import { forgetFailures, watchImages } from "./image-status";
 import { forgetMetadata, provideMetadata } from "./metadata-provider";
+import { convertYbr422 } from "./ybr";
 import { setDefaultWindow } from "./default-window";
 
 export const ENGINE_ID = "pacsweb";
@@ -32,7 +33,9 @@ async function start(): Promise<void> {
 	core.eventTarget.addEventListener(core.Enums.Events.IMAGE_LOADED, (event: Event) => {
 		const { image } = (event as CustomEvent<{ image: core.Types.IImage }>).detail;
 		const frame = frameOfImageId(image.imageId);
-		if (frame) setDefaultWindow(image, frame.attributes);
+		if (!frame) return;
+		convertYbr422(image, frame.attributes);
+		setDefaultWindow(image, frame.attributes);
 	});
 	watchImages();
 }
