@@ -218,7 +218,7 @@ def _one_interval(dates: Between | None, times: Between | None) -> bool:
     """True where both specify the same form of range (PS3.4 C.2.2.2.5.4)."""
     if dates is None or times is None or times.single:
         return False
-    return not dates.single and dates.form == times.form
+    return dates.form == times.form
 
 
 def _answered(query: Query, keys: frozenset[Attribute]) -> tuple[Attribute, ...]:

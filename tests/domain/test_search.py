@@ -196,6 +196,14 @@ def test_FND_11_dates_and_times_are_asked_and_answered_in_the_zone_of_the_query(
         assert match.values[0x00080201] == "+0000"
 
 
+def test_FND_11_the_last_second_of_the_day_belongs_to_the_day_also_a_leap_second() -> None:
+    study = make_study(StudyDate="20240105", StudyTime="005960.5", offset="+0100")
+    zone = {"timezone_offset": "+0000"}
+    assert find(query=zone, StudyDate="20240104") == ids(study)
+    assert find(query=zone, StudyDate="20240105") == set()
+    assert find(query=zone, StudyTime="2300-") == ids(study)
+
+
 def test_FND_12_a_list_of_uids_matches_any_of_them() -> None:
     studies = [make_study(StudyInstanceUID=f"1.2.{number}") for number in range(4)]
     assert find(StudyInstanceUID=["1.2.1", "1.2.3", "1.2.9"]) == ids(studies[1], studies[3])
@@ -219,6 +227,7 @@ def test_FND_14_any_value_matches_and_all_are_answered() -> None:
     assert find(Level.SERIES, OperatorsName="muller*") == ids(series)
     assert find(Level.SERIES, OperatorsName="*jane") == ids(series)
     assert find(Level.SERIES, OperatorsName="doe*hans") == set()
+    assert find(Level.SERIES, OperatorsName="*^*") == ids(series)
     image = make_instance(series, ImageType="ORIGINAL\\PRIMARY\\AXIAL")
     assert find(Level.INSTANCE, ImageType="AXIAL") == ids(image)
     assert find(Level.INSTANCE, ImageType="PRIM*") == ids(image)
