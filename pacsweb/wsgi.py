@@ -3,6 +3,7 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 from pacsweb.launch import NAME_VARIABLE, die_with_parent
 
@@ -11,3 +12,5 @@ if NAME_VARIABLE in os.environ:
     # A worker forked by a web process that was killed would keep the port.
     die_with_parent()
 application = get_wsgi_application()
+# The views import codecs and more: before the first request, not during it.
+get_resolver().url_patterns  # noqa: B018

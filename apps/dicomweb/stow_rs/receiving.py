@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -21,6 +25,12 @@ from apps.ingest import inbox
 # Enough to hold File Meta and the UIDs of nearly every object; more is read where it is not.
 _HEAD: Final = 64 << 10
 _LONGEST_HEAD: Final = 4 << 20
+
+SMALL_PART: Final = 8 << 20
+AT_ONCE: Final = 4
+"""Parts of one request whose sync to disk is under way together: the disk does them in one go."""
+
+_pool = ThreadPoolExecutor(max_workers=2 * AT_ONCE, thread_name_prefix="stow")
 
 # Failure Reasons (PS3.18 Annex I.2.2, PS3.7 Annex C).
 OUT_OF_RESOURCES: Final = 0xA700
@@ -71,33 +81,94 @@ def _whole_body(request: HttpRequest, source: ByteSource) -> Iterator[bytes]:
 def receive_parts(
     request: HttpRequest, principal: Principal, study: str | None
 ) -> Iterator[Handled]:
-    """Takes part after part; each is durable before the next is read.
+    """Takes part after part, in order; what is yielded is durable.
 
-    Raises PartCutOff where the connection breaks: what was yielded before stays.
+    Small parts are made durable beside the reading of the next ones, large ones while they are
+    read; memory is bounded by `AT_ONCE` times `SMALL_PART`. Raises PartCutOff where the connection
+    breaks, after everything that was complete.
     """
-    provenance = Provenance(
-        door="stow",
-        source_address=principal.address,
-        received_at=timezone.now().isoformat(),
-        user=principal.name,
-    )
-    for part in parts_of(request):
-        yield _receive(part, replace(provenance, received_at=timezone.now().isoformat()), study)
-        inbox.ring()
+    provenance = Provenance(door="stow", source_address=principal.address, user=principal.name)
+    pending: deque[Future[Handled]] = deque()
+    parts = iter(parts_of(request))
+    while True:
+        try:
+            part = next(parts, None)
+            if part is None:
+                break
+            incoming = _begun(part, provenance, study)
+        except PartCutOff:
+            yield from _results(pending, leaving=0)
+            raise
+        if incoming.small:
+            pending.append(_pool.submit(_receive_aside, incoming))
+            yield from _results(pending, leaving=AT_ONCE - 1)
+        else:
+            yield from _results(pending, leaving=0)
+            yield _receive(incoming)
+    yield from _results(pending, leaving=0)
 
 
-def _receive(part: Part, provenance: Provenance, study: str | None) -> Handled:
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A part of which enough is read to know what it is; `small` ones are read whole."""
+
+    provenance: Provenance
+    uids: Uids
+    head: bytes
+    rest: Iterator[bytes]
+    small: bool
+    refusal: Handled | None = None
+
+
+def _begun(part: Part, provenance: Provenance, study: str | None) -> _Incoming:
+    now = replace(provenance, received_at=timezone.now().isoformat())
     head, uids = _head_of(part.chunks)
+    refusal = None
     if not head:
-        return Handled(uids, "", CANNOT_UNDERSTAND, "The part is empty.")
-    if study is not None and uids.study_instance_uid not in {"", study}:
-        return Handled(uids, "", MISMATCH, "The instance belongs to another study than the URL.")
+        refusal = Handled(uids, "", CANNOT_UNDERSTAND, "The part is empty.")
+    elif study is not None and uids.study_instance_uid not in {"", study}:
+        sentence = "The instance belongs to another study than the URL."
+        refusal = Handled(uids, "", MISMATCH, sentence)
+    if refusal is not None:
+        return _Incoming(now, uids, head, part.chunks, small=False, refusal=refusal)
+    read: list[bytes] = []
+    room = SMALL_PART - len(head)
+    while room > 0:
+        chunk = next(part.chunks, b"")
+        if not chunk:
+            return _Incoming(now, uids, head, iter(read), small=True)
+        read.append(chunk)
+        room -= len(chunk)
+    return _Incoming(now, uids, head, chain(read, part.chunks), small=False)
+
+
+def _results(pending: deque[Future[Handled]], *, leaving: int) -> Iterator[Handled]:
+    """The oldest results, until at most `leaving` are still under way."""
+    while len(pending) > leaving:
+        yield pending.popleft().result()
+
+
+def _receive_aside(incoming: _Incoming) -> Handled:
     try:
-        return Handled(uids, inbox.receive_part10(provenance, head, part.chunks))
+        return _receive(incoming)
+    finally:
+        # This thread belongs to no request that would do it.
+        close_old_connections()
+
+
+def _receive(incoming: _Incoming) -> Handled:
+    """Makes the part durable; PartCutOff of a large one passes, and leaves nothing of it."""
+    if incoming.refusal is not None:
+        return incoming.refusal
+    uids = incoming.uids
+    try:
+        name = inbox.receive_part10(incoming.provenance, incoming.head, incoming.rest)
     except OutOfResources as failure:
         return Handled(uids, "", OUT_OF_RESOURCES, failure.message)
     except Unavailable as failure:
         return Handled(uids, "", PROCESSING_FAILURE, failure.message)
+    inbox.ring()
+    return Handled(uids, name)
 
 
 def _head_of(chunks: Iterator[bytes]) -> tuple[bytes, Uids]:

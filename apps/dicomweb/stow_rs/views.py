@@ -36,6 +36,7 @@ from apps.storage.capacity import capacity
 INDEX_SECONDS: Final = 60.0
 """How long an answer waits for the indexer; what is not indexed by then is safe all the same."""
 
+STRAGGLER_SECONDS: Final = 5.0
 _MOST_WARNINGS: Final = 20
 _REASONS: Final = {
     QuarantinedInstance.Reason.UNREADABLE.value: CANNOT_UNDERSTAND,
@@ -89,9 +90,10 @@ class Report:
     """What became of every part, after the indexer has spoken."""
 
     def __init__(self, handled: Sequence[Handled]) -> None:
-        outcomes = inbox.outcome_of(
-            [each.inbox_name for each in handled if each.inbox_name], INDEX_SECONDS
-        )
+        names = [each.inbox_name for each in handled if each.inbox_name]
+        # The inbox is worked off in order: waiting for the last asks the disk least.
+        inbox.outcome_of(names[-1:], INDEX_SECONDS)
+        outcomes = inbox.outcome_of(names, STRAGGLER_SECONDS)
         places = _places(each.uids.sop_instance_uid for each in handled)
         self.stored: list[Stored] = []
         self.failed: list[tuple[Uids, int]] = []
