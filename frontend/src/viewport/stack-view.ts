@@ -263,9 +263,18 @@ export class StackView {
 		const done = () => {
 			if (generation !== this.generation) return;
 			this.waiting -= 1;
-			if (this.state.requested !== requested && this.state.status === "loading") this.request();
+			if (this.state.status !== "loading") return;
+			if (this.state.requested !== requested) this.request();
+			else this.checkDrawn(imageId);
 		};
 		viewport.setImageIdIndex(requested).then(done, done);
+	}
+
+	/** An image that came and was not drawn must not leave its predecessor standing. */
+	private checkDrawn(imageId: string): void {
+		if (this.state.shown?.index === this.state.requested || failureOf(imageId)) return;
+		if (this.viewport?.getCurrentImageId() !== imageId) this.request();
+		else noteFailure(imageId, new Error("the engine did not draw it"));
 	}
 
 	private async preparePalettes(displaySet: DisplaySet): Promise<void> {

@@ -29,10 +29,10 @@ function Thumbnail({ displaySet }: { displaySet: DisplaySet }) {
 	const session = useSession();
 	const settled = useView(session.activeView)?.status !== "loading";
 	const frame = displaySet.frames[Math.floor(displaySet.frames.length / 2)];
+	const wanted = settled || url !== undefined;
 	useEffect(() => {
-		if (!frame || !settled || !place.current) return;
+		if (!frame || !wanted || !place.current) return;
 		const stopping = new AbortController();
-		let made: string | undefined;
 		const observer = new IntersectionObserver((entries) => {
 			if (!entries.some((entry) => entry.isIntersecting)) return;
 			observer.disconnect();
@@ -40,21 +40,20 @@ function Thumbnail({ displaySet }: { displaySet: DisplaySet }) {
 				signal: stopping.signal,
 			}).then(
 				(picture) => {
-					made = picture;
 					if (stopping.signal.aborted) URL.revokeObjectURL(picture);
-					else setUrl(picture);
+					else setUrl((before) => before ?? picture);
 				},
 				// Without a picture the card still says what it is.
 				() => {},
 			);
 		});
-		observer.observe(place.current);
+		if (url === undefined) observer.observe(place.current);
 		return () => {
 			observer.disconnect();
 			stopping.abort();
-			if (made) URL.revokeObjectURL(made);
 		};
-	}, [frame, settled]);
+	}, [frame, wanted, url]);
+	useEffect(() => () => void (url && URL.revokeObjectURL(url)), [url]);
 	const Icon = displaySet.kind === "image" ? ImageIcon : FileText;
 	return (
 		<div className="thumbnail" ref={place}>
