@@ -20,7 +20,7 @@ from apps.access.authentication import challenge_for, principal_of
 from apps.access.principals import Principal
 from apps.dicomweb.cors import allow_origin, preflight_response
 from apps.dicomweb.status import MethodNotAllowed, failure_response, status_of
-from apps.errors import NotAuthenticated, PacsError, Unavailable
+from apps.errors import NotAuthenticated, NotFound, PacsError, Unavailable
 from apps.retrieve.locations import forget_locations
 from apps.storage.blobs import BlobMissing
 
@@ -97,6 +97,8 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
             if method not in views:
                 raise MethodNotAllowed(methods)
             principal = _principal_of(request)
+            if any("\0" in str(value) for value in path.values()):
+                raise NotFound("There is nothing by that name.")
             try:
                 response = views[method](request, principal, *args, **path)
             except BlobMissing:

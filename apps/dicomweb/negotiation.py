@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.http import HttpRequest
 
@@ -101,8 +102,12 @@ def parse_media_type(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return pieces[0].strip().lower(), parse_parameters(pieces[1:])
 
 
-def parse_accept(text: str) -> list[MediaRange]:
-    """The entries of one Accept list in order of preference; `q=0` and malformed ones left out."""
+@lru_cache(maxsize=512)
+def parse_accept(text: str) -> tuple[MediaRange, ...]:
+    """The entries of one Accept list in order of preference; `q=0` and malformed ones left out.
+
+    Remembered: a viewer sends the same header with every frame.
+    """
     ranges: list[MediaRange] = []
     for entry in split_quoted(text, ","):
         media_type, parameters = parse_media_type(entry)
@@ -115,7 +120,7 @@ def parse_accept(text: str) -> list[MediaRange]:
         if quality > 0:
             kept = tuple(pair for pair in parameters if pair[0] != "q")
             ranges.append(MediaRange(media_type, kept, quality))
-    return sorted(ranges, key=lambda each: -each.q)
+    return tuple(sorted(ranges, key=lambda each: -each.q))
 
 
 def _quality(value: str) -> float:

@@ -95,6 +95,8 @@ def split_parameters(query_string: str) -> list[tuple[str, str]]:
         name, _, value = piece.partition("=")
         if not name:
             continue
+        if "%00" in piece or "\0" in piece:
+            raise InvalidRequest("No value holds a NUL.", offending=(name[:64],))
         try:
             pairs.append(
                 (unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
