@@ -70,7 +70,8 @@ def test_QID_04_paging_without_gaps_or_repeats(archive: Archive, series):
     numbers = [
         (row["0020000E"]["Value"][0], row["00200013"]["Value"][0]) for row in archive.json(path)
     ]
-    assert [number for _, number in numbers] == [1, 2, 3, 1, 2]
+    # Series after series, each in the order of its instance numbers.
+    assert [number for _, number in numbers] in ([1, 2, 3, 1, 2], [1, 2, 1, 2, 3])
 
 
 def test_QID_05_the_fuzzy_warning_has_the_standards_words(archive: Archive, series):
@@ -232,7 +233,7 @@ def test_QID_15_what_is_wrong_is_400_and_named(archive: Archive, path, named):
 )
 def test_bad_input_is_never_a_500(archive: Archive, path):
     response = archive.get(path, JSON)
-    assert response.status_code in {200, 204, 400, 413}, (response.status_code, response.text)
+    assert response.status_code in {200, 204, 400, 404, 413}, (response.status_code, response.text)
 
 
 def test_QID_16_unknown_entries_in_accept(archive: Archive, series):
