@@ -307,7 +307,7 @@ def test_a_failed_image_is_covered_and_can_be_tried_again(
     _press(page, "ArrowDown")
     page.unroute(f"**/{failing}/frames/*")
     cover.get_by_role("button", name="Try again").click()
-    page.wait_for_function("window.pacsweb.views()[0].status === 'shown'")
+    page.wait_for_function("() => window.pacsweb.views()[0].status === 'shown'")
     assert _settled(page)["shown"]["sopInstanceUID"] == failing
     context.close()
 
@@ -480,7 +480,7 @@ def test_a_structured_report_reads_as_a_page_and_opens_its_image(
     expect(report.get_by_role("row", name="Diameter 12.5 mm")).to_be_visible()
     expect(report.get_by_text("A bright quarter.")).to_be_visible()
     report.get_by_role("button", name="CT 1, image 1").click()
-    page.wait_for_function("window.pacsweb.views().length === 2")
+    page.wait_for_function("() => window.pacsweb.views().length === 2")
     assert _settled(page, 1)["shown"]["sopInstanceUID"] == reported[0].SOPInstanceUID
     expect(report).to_be_visible()
 
