@@ -199,6 +199,8 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF, "'unsafe-inline'"],
         "img-src": [SELF, "data:", "blob:"],
         "connect-src": [SELF],
+        # An encapsulated PDF is shown by the browser itself, from a blob.
+        "frame-src": [SELF, "blob:"],
         "object-src": [NONE],
         "base-uri": [SELF],
         "form-action": [SELF],
