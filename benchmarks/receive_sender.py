@@ -79,9 +79,8 @@ class Connection:
         """Sends one message and waits for its success."""
         self.socket.sendall(message)
         kind, body = self._pdu()
-        at = body.index(b"\0\0\0\x09\2\0\0\0")
-        status = struct.unpack_from("<H", body, at + 8)[0]
         assert kind == 4
+        status = _status(body[6:])
         assert status == 0, hex(status)
 
     def release(self) -> None:
@@ -100,6 +99,17 @@ class Connection:
             assert part, "closed"
             got += part
         return bytes(got)
+
+
+def _status(command: bytes) -> int:
+    """(0000,0900) of a command set."""
+    at = 0
+    while at < len(command):
+        _, element, length = struct.unpack_from("<HHI", command, at)
+        if element == 0x0900:
+            return int(struct.unpack_from("<H", command, at + 8)[0])
+        at += 8 + length
+    raise AssertionError("a response without a status")
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ TESTED_VERSION = "3.0.4"
 
 # Wake-ups come through pipes and events; these only bound what a lost one could cost.
 _PATIENCE_SECONDS = 1.0
+_NEXT_MESSAGE_SECONDS = 0.05
 # After our last PDU the peer gets this long to read it and close.
 _LINGER_SECONDS = 2.0
 _PDU = struct.Struct(">BxI")
@@ -222,6 +223,12 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self._read_pdu_data()
         return True
 
+    def _more(self) -> bool:
+        """True when the peer goes on within a moment and nobody else wants this thread."""
+        if not (self.to_provider_queue.empty() and self.event_queue.empty()):
+            return False
+        return self._buffer.hidden or self._readable(_NEXT_MESSAGE_SECONDS)
+
     def _readable(self, seconds: float) -> bool:
         """Sleeps until the peer sends, somebody wakes us, or a timer is due."""
         due = max(0.0, min(seconds, self.artim_timer.remaining))
@@ -250,8 +257,12 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         """Reads one message of C-STORE, or one PDU for the library."""
         try:
             if self.transfer is not None and self.state_machine.current_state == "Sta6":
-                if self.transfer.receive():
-                    return
+                while self.transfer.receive():
+                    # The next message usually follows at once; going round the library's loop
+                    # for it costs two sleeps.
+                    self._idle_timer.restart()
+                    if not self._more():
+                        return
                 self.transfer.abandon()
             self._read_pdu()
         except ConnectionLostError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import socket
 import ssl
+import struct
 
 BUFFER_BYTES = 1024 * 1024
 
@@ -21,7 +22,11 @@ class ReceiveBuffer:
     """Bytes of one connection in order. Used by one thread. `patience` in s bounds each read."""
 
     def __init__(self, connection: socket.socket, *, patience: float, first: bytes = b"") -> None:
-        connection.settimeout(patience)
+        # The kernel's own time-outs: Python's cost a poll() for each read and write.
+        connection.setblocking(True)
+        interval = struct.pack("@ll", int(patience), int(patience % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connection.setsockopt(socket.SOL_SOCKET, option, interval)
         self._connection = connection
         # Anonymous memory costs nothing until it is touched, so an idle association stays small.
         self._memory = mmap.mmap(-1, max(BUFFER_BYTES, len(first)))

@@ -359,7 +359,7 @@ def test_NEG_11_a_thousand_descriptors_are_no_limit(own_server: DimseServer) -> 
     """select() fails from descriptor 1,024 on; nothing here may use it."""
     own_server.environment["PACSWEB_DIMSE_PROCESSES"] = "1"
     own_server.start("--artim-seconds", "60")
-    silent = [own_server.wire() for _ in range(1010)]
+    silent = [own_server.wire() for _ in range(1020)]
     try:
         with own_server.wire() as peer:
             peer.associate([context(1, CT, EXPLICIT)])
