@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.uid import generate_uid as new_uid
 
@@ -72,13 +71,3 @@ def part10(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> by
         enforce_file_format=True,
     )
     return out.getvalue()
-
-
-def encapsulated(
-    ds: Dataset, frames: list[bytes], *, fragments: int = 1, table: bool = True
-) -> Dataset:
-    """The data set with these compressed frames as its Pixel Data."""
-    ds.PixelData = encapsulate(frames, fragments_per_frame=fragments, has_bot=table)
-    ds["PixelData"].VR = "OB"
-    ds["PixelData"].is_undefined_length = True
-    return ds

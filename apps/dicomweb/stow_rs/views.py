@@ -33,7 +33,7 @@ from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import Fate, Outcome
 from apps.storage.capacity import capacity
 
-INDEX_SECONDS: Final = 60.0
+INDEX_SECONDS: Final = 20.0
 """How long an answer waits for the indexer; what is not indexed by then is safe all the same."""
 
 STRAGGLER_SECONDS: Final = 5.0
