@@ -27,7 +27,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
     ("People", ("access.User", "auth.Group", "access.ApiToken", "axes.AccessAttempt")),
-    ("System", ("storage.StoragePolicy", "events.Event")),
+    ("System", ("storage.StoragePolicy", "ingest.IngestPolicy", "events.Event")),
 )
 
 

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from apps.console.one_row import OneRowAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.events.models import Event
+from apps.ingest.models import IngestPolicy
 from apps.storage.capacity import capacity
 from apps.storage.models import StoragePolicy
 
@@ -24,6 +25,11 @@ class StoragePolicyAdmin(OneRowAdmin):
         """The state of the disk in a sentence."""
         state = capacity()
         return f"{state.free_percent:.1f} % free. {state.message}"
+
+
+@admin.register(IngestPolicy)
+class IngestPolicyAdmin(OneRowAdmin):
+    pass
 
 
 @admin.register(Event)

@@ -117,7 +117,8 @@ def database_from_url(url: str) -> dict[str, Any]:
             "PORT": str(parts.port or ""),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": query,
+            # Without a limit a server that is gone holds a request for the kernel's two minutes.
+            "OPTIONS": {"connect_timeout": "5", **query},
         }
     return refuse(
         "PACSWEB_DATABASE_URL must begin with sqlite:/// or postgresql://, "
