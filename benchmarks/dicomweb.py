@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +67,10 @@ class Series:
             instances.append(ds.SOPInstanceUID)
         return cls(files, f"/studies/{study}/series/{series}", instances)
 
-    def batches(self) -> Iterator[bytes]:
+    def batches(self, begin: int, end: int) -> Iterator[bytes]:
         head = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
-        for start in range(0, len(self.files), BATCH):
-            batch = self.files[start : start + BATCH]
+        for start in range(begin, end, BATCH):
+            batch = self.files[start : min(start + BATCH, end)]
             yield b"".join(head + each + b"\r\n" for each in batch) + b"--edge--\r\n"
 
 
@@ -89,17 +90,26 @@ class Server:
         assert response.status_code == 200, (self.name, path, response.status_code, response.text)
         return response
 
-    def store(self, series: Series) -> None:
+    def store(self, body: bytes) -> None:
         headers = {
             "Content-Type": 'multipart/related; type="application/dicom"; boundary=edge',
             "Accept": JSON,
             "X-CSRFToken": self.session.cookies.get("pacsweb_csrf", ""),
         }
-        for body in series.batches():
-            response = self.session.post(
-                self.root + "/studies", data=body, headers=headers, timeout=300
-            )
-            assert response.status_code == 200, (self.name, response.text[:500])
+        response = requests.post(
+            self.root + "/studies",
+            data=body,
+            headers=headers,
+            cookies=self.session.cookies,
+            timeout=300,
+        )
+        assert response.status_code == 200, (self.name, response.text[:500])
+
+    def store_all(self, bodies: Iterator[bytes], clients: int) -> float:
+        """Seconds until all is stored and answered."""
+        ready = list(bodies)
+        with ThreadPoolExecutor(clients) as pool:
+            return seconds(lambda: list(pool.map(self.store, ready)))
 
 
 class Orthanc:
@@ -242,9 +252,12 @@ def first_picture(server: Server, series: Series) -> None:
 
 def measure(servers: list[Server], series: Series, rounds: int, length: int) -> Measurement:
     found = Measurement()
-    for server in servers:
-        took = seconds(lambda server=server: server.store(series))
-        found.add("STOW-RS, 1 client, searchable", "instances/s", server, len(series.files) / took)
+    half = len(series.files) // 2
+    for clients, begin, end in ((1, 0, half), (4, half, len(series.files))):
+        for server in servers:
+            took = server.store_all(series.batches(begin, end), clients)
+            name = f"STOW-RS, {clients} clients, searchable"
+            found.add(name, "instances/s", server, (end - begin) / took)
     metadata = f"{series.path}/metadata"
     for server in servers:
         server.restart()
