@@ -32,7 +32,8 @@ _TRAILER: Final = Struct("<II")
 _GZIP_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _LAST_BLOCK: Final = b"\x03\0"  # an empty block with fixed codes, marked as the last
 _LONGEST_STORED: Final = 0xFFFF
-_LEVEL: Final = 6
+# Half the time of level 6 for a twentieth more bytes; deflating is a tenth of indexing.
+_LEVEL: Final = 4
 _BATCH: Final = 256 * 1024
 
 # CRC-32 writes polynomials with their bits reversed: bit 31 is x^0 (RFC 1952, section 8).
@@ -93,18 +94,17 @@ def pack(pieces: tuple[bytes, ...]) -> bytes:
     """The value of Metadata.fragment for the pieces of `InstanceScan.json`."""
     head = bytearray(_HEAD.size + _PIECE.size * len(pieces))
     _HEAD.pack_into(head, 0, _FORMAT, len(pieces))
-    bodies: list[bytes] = []
+    # One compressor: a full flush forgets what stood before, so each piece stands alone.
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 8)
+    bodies = [compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH) for piece in pieces]
     behind = 0
     for index in reversed(range(len(pieces))):
-        piece = pieces[index]
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
-        body = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
+        piece, body = pieces[index], bodies[index]
         crc = _multiplied(zlib.crc32(piece), _power(behind))
         behind += len(piece)
         at = _HEAD.size + _PIECE.size * index
         pack_into("<4I", head, at, len(piece), len(body), crc, _power(behind))
-        bodies.append(body)
-    return b"".join([head, *reversed(bodies)])
+    return b"".join([head, *bodies])
 
 
 def _opened(fragment: bytes) -> tuple[tuple[int, ...], list[bytes]]:
