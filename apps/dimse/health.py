@@ -20,7 +20,7 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S
 def serving(timeout: float = 2.0) -> bool:
     """True when an association request is answered within `timeout` s, accepted or not."""
     environment = settings.PACSWEB
-    host = _ANY_ADDRESS.get(environment.bind, environment.bind)
+    host = environment.dicom_host or _ANY_ADDRESS.get(environment.bind, environment.bind)
     request = verification_request(environment.ae_title, environment.ae_title)
     try:
         with socket.create_connection((host, environment.dicom_port), timeout) as connection:

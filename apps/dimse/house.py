@@ -63,11 +63,12 @@ class Housekeeper:
         self._seen_written = time.monotonic()
         self._lock = threading.Lock()
         self._complained = False
+        self._read_once = threading.Event()
 
     def start(self) -> None:
-        """Reads once before it returns, then again every two seconds."""
-        self._refresh()
+        """Reads every two seconds; returns after the first time, or when that takes too long."""
         threading.Thread(target=self._run, name="housekeeper", daemon=True).start()
+        self._read_once.wait(_REFRESH_SECONDS)
 
     def saw(self, title: str) -> None:
         """A known peer associated; written down in a while, together with others."""
@@ -92,8 +93,9 @@ class Housekeeper:
 
     def _run(self) -> None:
         while True:
-            time.sleep(_REFRESH_SECONDS)
             self._refresh()
+            self._read_once.set()
+            time.sleep(_REFRESH_SECONDS)
             if time.monotonic() - self._seen_written >= _SEEN_EVERY_SECONDS:
                 self._write_seen()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 import subprocess
@@ -158,6 +159,30 @@ def test_NEG_03_busy_while_no_policy_could_be_read_yet(tmp_path: Path) -> None:
             assert peer.rejection(ECHO) == (2, 3, 1)
     finally:
         server.stop()
+
+
+def test_NEG_03_the_last_known_policy_holds_while_the_database_is_away(
+    own_server: DimseServer,
+) -> None:
+    own_server.sql(
+        "insert into network_networkpolicy (id, unknown_callers, check_called_title,"
+        " max_associations) values (1, 'refuse', 1, 200)"
+    )
+    assert own_server.manage("ae", "add", "KNOWN", "127.0.0.1", "104").returncode == 0
+    own_server.start()
+    with contextlib.ExitStack() as stack:
+        for _ in range(6):  # held open together, so that both processes have answered
+            stack.enter_context(own_server.wire()).associate(ECHO, calling=b"KNOWN")
+    for table in ("network_applicationentity", "network_networkpolicy", "storage_storagepolicy"):
+        own_server.sql(f"alter table {table} rename to {table}_away")
+    own_server.wait_for(lambda: "the last known hold" in own_server.log())
+    with own_server.wire() as peer:
+        peer.associate([context(1, CT, EXPLICIT)], calling=b"KNOWN")
+        data = wire.data_set(CT, "1.2.3.3")
+        assert wire.status(peer.store(1, wire.store_command(CT, "1.2.3.3"), data)) == 0
+        peer.release()
+    with own_server.wire() as peer:
+        assert peer.rejection(ECHO, calling=b"STRANGER") == (1, 1, 3)
 
 
 def test_NEG_03_wrong_application_context(server: DimseServer) -> None:
