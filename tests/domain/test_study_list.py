@@ -170,9 +170,15 @@ def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    for wrong in ({"sort": "patient_comments"}, {"sort": ""}, {"date_from": "yesterday"},
-                  {"date_to": "20241332"}, {"q": ",".join(map(str, range(21)))}, {"uid": ("1",) * 1001},
-                  {"modality": ("CT",) * 101}):  # fmt: skip
+    for wrong in (
+        {"sort": "patient_comments"},
+        {"sort": ""},
+        {"date_from": "yesterday"},
+        {"date_to": "20241332"},
+        {"q": ",".join(map(str, range(21)))},
+        {"uid": ("1",) * 1001},
+        {"modality": ("CT",) * 101},
+    ):
         with pytest.raises(InvalidRequest):
             show(**wrong)  # type: ignore[arg-type]
 
