@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
+from apps.dicom import codestreams
 from apps.dicom.frames import FrameTable
 from apps.dicom.pixels import (
     BROWSER_TABLE,
@@ -12,10 +14,23 @@ from apps.dicom.pixels import (
     transcode_frame,
 )
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from apps.errors import UnsupportedPixels
 from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_of
+from apps.storage.stores import blob_store
 
 _SUSPECTS: Final = frozenset[str]().union(*(row.transfer_syntax_uids for row in BROWSER_TABLE))
+
+# TABLE: what a frame's own header has to say (family, lossless) to be what its syntax promises.
+_PROMISED: Final[dict[str, tuple[str, bool | None]]] = {
+    "1.2.840.10008.1.2.4.50": ("jpeg", False),
+    "1.2.840.10008.1.2.4.51": ("jpeg", False),
+    "1.2.840.10008.1.2.4.57": ("jpeg", True),
+    "1.2.840.10008.1.2.4.70": ("jpeg", True),
+    "1.2.840.10008.1.2.4.80": ("jpeg-ls", None),
+    "1.2.840.10008.1.2.4.81": ("jpeg-ls", None),
+}
+_HEADER_BYTES: Final = 1 << 16
 
 
 def outgoing_syntax(stored_uid: str) -> str:
@@ -29,11 +44,38 @@ def outgoing_syntax(stored_uid: str) -> str:
 
 def syntax_for_browser(location: Location) -> str:
     """`outgoing_syntax`, unless the viewer's decoders are known to get such frames wrong."""
+    if _mislabelled(location):
+        return EXPLICIT_VR_LITTLE_ENDIAN
     if location.transfer_syntax_uid in _SUSPECTS:
         needed = browser_transfer_syntax(description_of(location))
         if needed is not None:
             return needed[0]
     return outgoing_syntax(location.transfer_syntax_uid)
+
+
+def _mislabelled(location: Location) -> bool:
+    """True when the first frame is another kind of JPEG than the Transfer Syntax says.
+
+    The viewer picks its decoder by the syntax, and paints a wrong picture without an error.
+    """
+    if location.transfer_syntax_uid not in _PROMISED or location.frames is None:
+        return False
+    ranges = location.frames.fragments(0) if location.frames.count else ()
+    if not ranges:
+        return False
+    return _other_codestream(location.transfer_syntax_uid, location.blob_key, *ranges[0])
+
+
+@lru_cache(maxsize=4096)
+def _other_codestream(syntax_uid: str, blob_key: str, offset: int, length: int) -> bool:
+    """Blobs never change, so one look at a frame's header is enough."""
+    head = blob_store().read_at(blob_key, offset, min(length, _HEADER_BYTES))
+    try:
+        found = codestreams.inspect(head)
+    except UnsupportedPixels:
+        return False  # the decoder will say so, with its reason
+    family, lossless = _PROMISED[syntax_uid]
+    return found.family != family or lossless not in {None, found.lossless}
 
 
 def description_of(location: Location) -> PixelDescription:

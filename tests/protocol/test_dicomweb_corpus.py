@@ -212,3 +212,22 @@ def test_browsers_get_what_their_decoders_get_right(archive: Archive, through: C
             assert label.endswith(f"={EXPLICIT if bits > 8 else stored}"), each.name
         changed += label != to_program
     assert changed
+
+
+def test_a_frame_that_is_not_what_its_syntax_says_reaches_browsers_decoded(
+    archive: Archive, corpus: Path
+) -> None:
+    """`sample-op.dcm` says JPEG Lossless and holds JPEG Baseline: browsers would paint noise."""
+    path = corpus / "dicom" / "vl-wsi" / "sample-op.dcm"
+    ds = pydicom.dcmread(path, stop_before_pixels=True)
+    assert archive.store_files(path).status_code in {200, 202, 409}
+    answer = archive.get(
+        f"/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
+        f"/instances/{ds.SOPInstanceUID}/frames/1",
+        "multipart/related; type=application/octet-stream; transfer-syntax=*",
+        headers={"User-Agent": "Mozilla/5.0"},
+    )
+    assert answer.status_code == 200
+    ((head, body),) = parts_of(answer)
+    assert header(head, "Content-Type").endswith("transfer-syntax=1.2.840.10008.1.2.1")
+    assert len(body) == ds.Rows * ds.Columns * ds.SamplesPerPixel * ds.BitsAllocated // 8
