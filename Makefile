@@ -46,8 +46,7 @@ format: development
 
 test: lint
 	@if [ -f frontend/package.json ]; then cd frontend && npm test --silent; fi
-	$(BIN)/python -m pytest --database=postgresql tests/domain
-	$(BIN)/python -m pytest
+	$(BIN)/python scripts/run_tests.py
 
 test-quick: development
 	$(BIN)/python -m pytest tests/standards tests/domain tests/architecture
