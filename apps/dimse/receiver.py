@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 MAXIMUM_PDU_BYTES = 128 * 1024
 # A sibling with fewer associations takes a new connection within this.
 _YIELD_SECONDS = 0.003
+_SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,9 @@ def receive_forever(
     connections.close_all()
     _raise_descriptor_limit()
     _quieten_libraries()
+    # Data threads sleep in the kernel most of the time; whoever computes meanwhile (the doorbell,
+    # a negotiation) must give way within this, not within Python's 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()
     Receiver(listener, tally, process, lifeline, limits).run()
 
