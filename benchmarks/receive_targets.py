@@ -177,7 +177,11 @@ def anonymous_memory(target: Target) -> int:
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+        total += sum(
+            int(line.split()[1]) * 1024
+            for line in lines
+            if line.startswith(("RssAnon:", "RssShmem:"))
+        )
     return total
 
 

@@ -29,7 +29,9 @@ class ReceiveBuffer:
             connection.setsockopt(socket.SOL_SOCKET, option, interval)
         self._connection = connection
         # Anonymous memory costs nothing until it is touched, so an idle association stays small.
-        self._memory = mmap.mmap(-1, max(BUFFER_BYTES, len(first)))
+        self._memory = mmap.mmap(
+            -1, max(BUFFER_BYTES, len(first)), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        )
         self._view = memoryview(self._memory)
         self._view[: len(first)] = first
         self._start, self._end = 0, len(first)
