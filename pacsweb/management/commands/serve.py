@@ -40,6 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Exit code 2 and one sentence when it cannot start, else that of the supervisor."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             lock = preflight.check(settings.PACSWEB)
         except preflight.NotReady as problem:
@@ -81,7 +82,9 @@ class _Foreground:
         """Blocks until the supervisor is gone; returns the exit code for the shell."""
         self._supervisor = self._start()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+            # nohup stays nohup. A script's background job is started with Ctrl-C ignored too, but
+            # whoever sends that to it means it.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._stop)
         started = time.monotonic()
         announced = False
