@@ -131,7 +131,10 @@ def _ask(name: str, check: Callable[[], list[Part]]) -> list[Part]:
 
 
 class _Remembered:
-    """The last answer, for a second: many probes cost what one costs."""
+    """The last good answer, for a second: many probes cost what one costs.
+
+    A bad one is asked again: otherwise one web process would still say no after another said yes.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -143,7 +146,8 @@ class _Remembered:
         with self._lock:
             if time.monotonic() >= self._until:
                 self._parts = [part for name, check in _CHECKS for part in _ask(name, check)]
-                self._until = time.monotonic() + _REMEMBER_SECONDS
+                if all(part.serves for part in self._parts):
+                    self._until = time.monotonic() + _REMEMBER_SECONDS
             return self._parts
 
 
