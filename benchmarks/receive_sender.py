@@ -218,7 +218,7 @@ def send(port: int, called: str, series: Series, associations: int) -> tuple[flo
         ready.acquire()
     began = time.monotonic()
     go.set()
-    last = max(ends.get(timeout=600) for _ in workers)
+    last = max(ends.get(timeout=120) for _ in workers)
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
