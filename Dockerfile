@@ -12,7 +12,7 @@ FROM python:3.13-slim-bookworm AS packages
 COPY requirements/runtime.lock /build/runtime.lock
 RUN python -m venv /opt/pacsweb/venv \
  && /opt/pacsweb/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-      --require-hashes --requirement /build/runtime.lock
+      --require-hashes --no-deps --requirement /build/runtime.lock
 
 FROM python:3.13-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent pacsweb \

@@ -139,7 +139,10 @@ def install(kind):
     sys.stdout.flush()
     lock = os.path.join(ROOT, "requirements", kind + ".lock")
     command = [venv_python(), "-m", "pip", "install", "-qq", "--no-input"]
-    command += ["--disable-pip-version-check", "--require-hashes", "--requirement", lock]
+    # The lock names every package: resolving anew would trip over a package asked for by an extra
+    # as soon as a newer release of it appears.
+    command += ["--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    command += ["--requirement", lock]
     if subprocess.call(command, cwd=ROOT):
         raise Refusal("The packages of requirements/%s.lock could not be installed." % kind)
     kinds = ["runtime"] if kind == "runtime" else ["runtime", "development"]

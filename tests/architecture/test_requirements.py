@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +47,16 @@ def test_every_pin_carries_hashes(kind: str) -> None:
     pinned = [block for block in blocks if PIN.match(block)]
     assert len(pinned) > 10
     assert [block.splitlines()[0] for block in pinned if "--hash=sha256:" not in block] == []
+
+
+def test_the_lock_is_installed_as_it_stands_and_lacks_nothing() -> None:
+    """Nothing is resolved at installation, so a newer release of anything cannot break it."""
+    for text in ("scripts/bootstrap.py", "Dockerfile"):
+        assert re.search(r"--require-hashes\W+--no-deps", (PROJECT_ROOT / text).read_text()), text
+    check = subprocess.run(
+        [sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stdout
 
 
 def test_development_has_the_runtime_versions() -> None:
