@@ -10,6 +10,8 @@ import re
 import uuid
 from typing import Final
 
+from pydicom.uid import UID_dictionary
+
 UUID_ROOT: Final = "2.25."
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.267979153701918969970549923456175983610"
@@ -42,3 +44,9 @@ def derived(namespace: str, *parts: str) -> str:
 def is_valid(uid: str) -> bool:
     """At most 64 characters, digits and dots, no leading zero but in `0` itself (PS3.5 9.1)."""
     return len(uid) <= _MAXIMUM_LENGTH and _VALID(uid) is not None
+
+
+def name_of(uid: str) -> str:
+    """The name a professional knows the UID by (PS3.6 annex A), or the UID itself."""
+    known = UID_dictionary.get(uid)
+    return str(known[0]) if known else uid

@@ -39,7 +39,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
-from apps.dimse import associate_request
+from apps.dimse import associate_request, noting
 from apps.dimse.admission import BAD_IDENTITY, Caller, Rejection
 from apps.dimse.data_transfer import (
     LARGEST_OTHER_FRAGMENT,
@@ -51,6 +51,7 @@ from apps.dimse.negotiation import Proposal, Result, Role, Verdict, granted_role
 from apps.dimse.receive_buffer import ConnectionLostError, ReceiveBuffer
 from apps.dimse.store import Sender, StoreService
 from apps.dimse.user_identity import ConfirmedIdentity, confirm
+from apps.network.association_note import AssociationNote, Ending
 from apps.network.peers import Admission
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ _NEXT_MESSAGE_SECONDS = 0.05
 _LINGER_SECONDS = 2.0
 _PDU = struct.Struct(">BxI")
 _PDU_TYPES = range(1, 8)
+_ABORT_RECEIVED = "Evt16"  # PS3.8 table 9-10
 
 # Identifiers are patient data, and the library logs them by default (rule NEG-12).
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -183,7 +185,10 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         if self.transfer is not None and self.transfer.busy:
             self._idle_timer.restart()
             return False
-        return bool(super().idle_timer_expired())
+        expired = bool(super().idle_timer_expired())
+        if expired:
+            self.assoc.blame(Ending.IDLE)
+        return expired
 
     def _wake(self) -> None:
         with self._waking:  # so that nobody writes to a descriptor that means something else by now
@@ -265,10 +270,12 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
                         return
                 self.transfer.abandon()
             self._read_pdu()
-        except ConnectionLostError:
+        except ConnectionLostError as error:
+            self.assoc.blame(Ending.LOST, str(error))
             self.event_queue.put("Evt17")
         except (ProtocolError, associate_request.AssociateRequestError) as error:
             logger.warning("A peer broke the protocol: %s", error, extra=self.assoc.log_fields)
+            self.assoc.blame(Ending.PROTOCOL, str(error))
             self.event_queue.put("Evt19")
 
     def _read_pdu(self) -> None:
@@ -292,6 +299,8 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         except Exception as error:
             # The library raises whatever its fields raise; the bytes stay out of the log.
             raise ProtocolError(f"a PDU cannot be decoded ({type(error).__name__})") from error
+        if event == _ABORT_RECEIVED:
+            self.assoc.blame(Ending.PEER_ABORTED)
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
 
@@ -324,6 +333,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
 
     def _negotiate_as_acceptor(self) -> None:
         request = self.requestor.primitive
+        noting.requested(self.assoc.note, self.requestor)
         self.requestor.ae_title = request.calling_ae_title
         proposals = tuple(
             Proposal(context.context_id, str(context.abstract_syntax), _uids(context))
@@ -345,6 +355,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
             self._turn_away(BAD_IDENTITY)
             return
         verdicts = self._judge(proposals, may_store=admission.may_store)
+        self.assoc.note.user = identity.user
         sender = Sender(caller.calling, caller.called, caller.address, identity.user)
         self.assoc.service = StoreService(
             sender,
@@ -353,6 +364,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
                 for each in verdicts
                 if each.result is Result.ACCEPTANCE
             },
+            self.assoc.note,
         )
         self.dul.begin_transfer(self.assoc.service, self.requestor.maximum_length)
         self.assoc.is_established = True
@@ -398,13 +410,17 @@ class _Negotiator(ACSE):  # type: ignore[misc]
         contexts = [_context(verdict) for verdict in verdicts]
         self.assoc._accepted_cx = {each.context_id: each for each in contexts if each.result == 0}
         self.assoc._rejected_cx = [each for each in contexts if each.result != 0]
-        for uid, role in proposed.items():
-            granted = granted_role(uid, role)
-            if granted is not None:
-                item = SCP_SCU_RoleSelectionNegotiation()
-                item.sop_class_uid = UID(uid)
-                item.scu_role, item.scp_role = granted.scu, granted.scp
-                self.acceptor.add_negotiation_item(item)
+        granted = {
+            uid: role
+            for uid, wanted in proposed.items()
+            if (role := granted_role(uid, wanted)) is not None
+        }
+        for uid, role in granted.items():
+            item = SCP_SCU_RoleSelectionNegotiation()
+            item.sop_class_uid = UID(uid)
+            item.scu_role, item.scp_role = role.scu, role.scp
+            self.acceptor.add_negotiation_item(item)
+        noting.judged(self.assoc.note, verdicts, proposed, granted)
         return verdicts
 
 
@@ -419,6 +435,7 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         address: tuple[Any, ...],
         *,
         first: bytes,
+        note: AssociationNote,
         patience: float,
         handlers: tuple[tuple[Any, Callable[[Any], Any]], ...] = (),
     ) -> None:
@@ -431,6 +448,8 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         self.reception = reception
         self.connection = connection
         self.service: StoreService | None = None
+        self.note = note
+        self.cause: tuple[Ending, str] | None = None
         self.log_fields: dict[str, Any] = {"address": address[0]}
         self.gate = _Gate(self._has_work)
         self.gate.set()
@@ -465,6 +484,11 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         """Inside a message, in either direction, or being negotiated."""
         transfer = self.dul.transfer
         return transfer is None or transfer.busy or self._has_work()
+
+    def blame(self, ending: Ending, reason: str = "") -> None:
+        """Why it will end, unless it is released; the first cause stays."""
+        if self.cause is None:
+            self.cause = (ending, reason)
 
     def cut(self) -> None:
         """Ends the connection under the association's feet, from any thread."""

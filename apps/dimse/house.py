@@ -15,6 +15,7 @@ from django.db import connections
 from apps.dimse.admission import House
 from apps.network.actions.note_application_entities_seen import note_application_entities_seen
 from apps.network.peers import Peers
+from apps.network.recorder import Recorder
 from apps.network.selectors import read_peers
 from apps.storage.capacity import capacity
 
@@ -57,7 +58,8 @@ class Housekeeper:
     one known holds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._peers: Peers | None = None
         self._seen: set[str] = set()
         self._seen_written = time.monotonic()
@@ -109,6 +111,8 @@ class Housekeeper:
             connections.close_all()
         else:
             self._complained = False
+            self._recorder.enabled = self._peers.record_associations
+            self._recorder.keeps_refused = self._peers.record_refused_uids
 
     def _write_seen(self) -> None:
         self._seen_written = time.monotonic()

@@ -25,6 +25,8 @@ _HEADER = struct.Struct(">BxI")
 _READ_BYTES = 65536
 
 Opened = Callable[[socket.socket, tuple[Any, ...], bytes], None]
+# The address, and in words why no association request came.
+Dismissed = Callable[[tuple[Any, ...], str], None]
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Lobby:
         self,
         listener: socket.socket,
         opened: Opened,
+        dismissed: Dismissed,
         *,
         artim_seconds: float,
         delay: Callable[[], float],
@@ -63,6 +66,7 @@ class Lobby:
         """
         self._listener = listener
         self._opened = opened
+        self._dismissed = dismissed
         self._artim_seconds = artim_seconds
         self._delay = delay
         self._lifeline = lifeline
@@ -114,7 +118,8 @@ class Lobby:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if len(self._guests) >= MOST_WAITING:
-            self._dismiss(min(self._guests.values(), key=lambda guest: guest.deadline))
+            first = min(self._guests.values(), key=lambda guest: guest.deadline)
+            self._dismiss(first, "too many connections waited")
         guest = _Guest(connection, address, time.monotonic() + self._artim_seconds)
         self._guests[connection.fileno()] = guest
         self._poll.register(connection, select.POLLIN)
@@ -128,7 +133,7 @@ class Lobby:
         except OSError:
             said = b""
         if not said:
-            self._dismiss(guest)
+            self._dismiss(guest, "closed before a whole association request")
             return
         guest.said += said
         if guest.complete():
@@ -139,11 +144,13 @@ class Lobby:
         now = time.monotonic()
         for guest in [each for each in self._guests.values() if each.deadline <= now]:
             logger.info("A silent connection was closed", extra={"address": guest.address[0]})
-            self._dismiss(guest)
+            words = "half an association request" if guest.said else "nothing said"
+            self._dismiss(guest, f"{words} within {self._artim_seconds:g} s")
 
-    def _dismiss(self, guest: _Guest) -> None:
+    def _dismiss(self, guest: _Guest, reason: str) -> None:
         self._leave(guest)
         guest.connection.close()
+        self._dismissed(guest.address, reason)
 
     def _leave(self, guest: _Guest) -> None:
         self._poll.unregister(guest.connection)

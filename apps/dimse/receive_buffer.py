@@ -85,6 +85,8 @@ class ReceiveBuffer:
             if _QUICKACK is not None:
                 self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             received = self._connection.recv_into(self._view[self._end :])
+        except (BlockingIOError, TimeoutError) as error:
+            raise ConnectionLostError("nothing came for too long inside a message") from error
         except OSError as error:
             raise ConnectionLostError(str(error)) from error
         if not received:

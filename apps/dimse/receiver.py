@@ -17,16 +17,20 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
+from django.utils import timezone
 from pydicom import config as pydicom_config
 from pynetdicom import AE, evt
 
 from apps.dicom import uids
+from apps.dimse import noting
 from apps.dimse.admission import Caller, Rejection, admit
 from apps.dimse.echo import handle_c_echo
 from apps.dimse.fast_path import AcceptedAssociation
 from apps.dimse.house import Housekeeper, Tally
 from apps.dimse.lobby import Lobby
+from apps.network.association_note import Ending
 from apps.network.peers import Admission
+from apps.network.recorder import Recorder
 from apps.storage.capacity import capacity
 
 logger = logging.getLogger(__name__)
@@ -56,7 +60,8 @@ class Receiver:
         self._tally = tally
         self._process = process
         self._limits = limits
-        self._housekeeper = Housekeeper()
+        self._recorder = Recorder()
+        self._housekeeper = Housekeeper(self._recorder)
         self._associations: set[AcceptedAssociation] = set()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -64,6 +69,7 @@ class Receiver:
         self._lobby = Lobby(
             listener,
             self._open,
+            self._dismissed,
             artim_seconds=limits.artim,
             delay=self._delay,
             lifeline=lifeline,
@@ -76,9 +82,11 @@ class Receiver:
             signal.signal(number, lambda _number, _frame: self._lobby.stop())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         self._housekeeper.start()
+        self._recorder.start()
         self._lobby.run()
         self._listener.close()
         self._wind_up()
+        self._recorder.flush()
         self._housekeeper.flush()
 
     # What an association asks and tells (fast_path.Reception).
@@ -100,14 +108,23 @@ class Receiver:
             fields,
             extra=fields,
         )
+        association.note.end(Ending.REJECTED, timezone.now(), rejection.words)
+        self._recorder.ended(association.note)
 
     def established(self, association: AcceptedAssociation) -> None:
         self._describe(association)
         with self._lock:
             self._associations.add(association)
             self._tally.write(self._process, len(self._associations))
+        self._recorder.opened(association.note)
 
     def ended(self, association: AcceptedAssociation) -> None:
+        note = association.note
+        if note.ending is not Ending.OPEN:
+            return
+        noting.ended(association)
+        if not noting.is_health_check(note, self._entity.ae_title):
+            self._recorder.ended(note)
         with self._lock:
             if association not in self._associations:
                 return
@@ -123,17 +140,30 @@ class Receiver:
         }
         return association.log_fields
 
+    def _dismissed(self, address: tuple[Any, ...], reason: str) -> None:
+        note = noting.begun(f"{os.getpid()}-{next(self._numbers)}", address)
+        note.end(Ending.SILENT, timezone.now(), reason)
+        self._recorder.silent(note)
+
     def _open(self, connection: socket.socket, address: tuple[Any, ...], first: bytes) -> None:
+        name = f"{os.getpid()}-{next(self._numbers)}"
+        note = noting.begun(name, address)
+        note.keeps_refused = self._recorder.keeps_refused
         association = AcceptedAssociation(
             self._entity,
             self,
             connection,
             address,
             first=first,
+            note=note,
             patience=self._limits.stall,
-            handlers=((evt.EVT_C_ECHO, handle_c_echo),),
+            handlers=(
+                (evt.EVT_C_ECHO, handle_c_echo),
+                (evt.EVT_DIMSE_SENT, noting.count_response),
+                (evt.EVT_DIMSE_RECV, noting.count_answer),
+            ),
         )
-        association.log_fields["association"] = f"{os.getpid()}-{next(self._numbers)}"
+        association.log_fields["association"] = name
         association.log_fields["since"] = time.monotonic()
         try:
             association.start()

@@ -22,6 +22,7 @@ from apps.dimse.peek import HEAD_BYTES, Identity, peek
 from apps.dimse.status import Answer, answer_for
 from apps.errors import IdentityConflict, PacsError
 from apps.ingest import inbox
+from apps.network.association_note import AssociationNote
 
 logger = logging.getLogger(__name__)
 
@@ -183,8 +184,12 @@ class StoreOperation:
 class StoreService:
     """C-STORE for one association: its accepted contexts, its sender, its counts."""
 
-    def __init__(self, sender: Sender, contexts: dict[int, tuple[str, str]]) -> None:
+    def __init__(
+        self, sender: Sender, contexts: dict[int, tuple[str, str]], note: AssociationNote
+    ) -> None:
         self._sender = sender
+        self._note = note
+        self._sop_instance_uid = ""
         self._contexts = contexts  # id -> abstract syntax, Transfer Syntax
         self.counts = Counts()
 
@@ -197,6 +202,7 @@ class StoreService:
         if context_id not in self._contexts:
             raise ProtocolError("a message in a presentation context that was not accepted")
         abstract_syntax, transfer_syntax_uid = self._contexts[context_id]
+        self._sop_instance_uid = request.sop_instance_uid
         operation = StoreOperation(request, self._sender, transfer_syntax_uid)
         if not is_storage(abstract_syntax):
             operation.refuse(Answer(status.SOP_CLASS_NOT_SUPPORTED, "Not a storage context"))
@@ -205,5 +211,9 @@ class StoreService:
     def answered(self, answer: Answer, size: int) -> None:
         """The response is on its way; the indexer may hear of it."""
         self.counts.note(answer, size)
+        self._note.count("C-STORE", answer.status)
+        self._note.received_bytes += size
         if answer.status == status.SUCCESS:
             inbox.ring()
+        else:
+            self._note.refuse(self._sop_instance_uid, answer.status)

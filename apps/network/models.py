@@ -64,9 +64,106 @@ class NetworkPolicy(models.Model):
         default=True,
     )
     max_associations = models.PositiveIntegerField(default=200)
+    record_associations = models.BooleanField(
+        "record associations",
+        default=True,
+        db_default=True,
+        help_text="Keep what every association negotiated, did and ended with. No patient data.",
+    )
+    record_refused_uids = models.BooleanField(
+        "record the UIDs of refused instances",
+        default=False,
+        db_default=False,
+        help_text="They can lead to a patient. At most a hundred for each association.",
+    )
+    keep_associations_days = models.PositiveIntegerField(
+        "keep records for so many days",
+        default=30,
+        db_default=30,
+        validators=[MinValueValidator(1)],
+    )
+    keep_associations_most = models.PositiveIntegerField(
+        "keep at most so many records",
+        default=100_000,
+        db_default=100_000,
+        validators=[MinValueValidator(100)],
+    )
 
     class Meta:
         verbose_name_plural = "network policy"
 
     def __str__(self) -> str:
         return "network policy"
+
+
+class NegotiationRecord(models.Model):
+    """Presentation contexts as proposed and answered; once for all associations alike.
+
+    `contexts` is a list of the dictionaries that `apps.network.association_note.ContextNote` makes.
+    """
+
+    digest = models.CharField(max_length=64, unique=True)
+    contexts = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class AssociationRecord(models.Model):
+    """One association from request to end, or a connection that never became one."""
+
+    class Ending(models.TextChoices):
+        OPEN = "open", "still open"
+        RELEASED = "released", "released"
+        REJECTED = "rejected", "rejected"
+        PEER_ABORTED = "peer-aborted", "aborted by the peer"
+        ABORTED = "aborted", "aborted by us"
+        LOST = "lost", "connection lost"
+        IDLE = "idle", "idle for too long"
+        PROTOCOL = "protocol", "protocol error"
+        SILENT = "silent", "no association request"
+        TLS = "tls", "TLS handshake failed"
+        UNREACHABLE = "unreachable", "peer not reachable"
+        UNKNOWN = "unknown", "end unknown: the process was ended"
+
+    class Direction(models.TextChoices):
+        IN = "in", "they called us"
+        OUT = "out", "we called them"
+
+    name = models.CharField(max_length=64, unique=True)
+    direction = models.CharField(max_length=3, choices=Direction, default=Direction.IN)
+    calling_ae_title = models.CharField("calling", max_length=16, blank=True, default="")
+    called_ae_title = models.CharField("called", max_length=16, blank=True, default="")
+    address = models.CharField(max_length=64, blank=True, default="")
+    port = models.PositiveIntegerField(default=0)
+    tls = models.CharField("TLS", max_length=64, blank=True, default="")
+    certificate = models.CharField(max_length=256, blank=True, default="")
+    user = models.CharField(max_length=150, blank=True, default="")
+    implementation_class_uid = models.CharField(max_length=64, blank=True, default="")
+    implementation_version_name = models.CharField(max_length=16, blank=True, default="")
+    maximum_length = models.BigIntegerField("longest PDU the peer takes", default=0)
+    started_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    written_at = models.DateTimeField()
+    ending = models.CharField(max_length=16, choices=Ending, default=Ending.OPEN)
+    reason = models.CharField(max_length=200, blank=True, default="")
+    # Connections that never said anything are told together, address by address.
+    connections = models.PositiveIntegerField(default=1)
+    operations = models.JSONField(default=dict)  # {"C-STORE": {"0000": 512, "A700": 1}}
+    received_bytes = models.BigIntegerField(default=0)
+    sent_bytes = models.BigIntegerField(default=0)
+    refused = models.JSONField(default=list)  # [[SOP Instance UID, status], …] when switched on
+    negotiation = models.ForeignKey(
+        NegotiationRecord, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = "association"
+        ordering = ["-started_at", "-pk"]
+        indexes = [
+            models.Index(fields=["calling_ae_title", "started_at"]),
+            models.Index(fields=["ending", "started_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.calling_ae_title or self.address} {self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -44,6 +44,8 @@ class Peers:
     accept_unknown_on_loopback: bool
     check_called_title: bool
     max_associations: int
+    record_associations: bool = True
+    record_refused_uids: bool = False
     by_title: dict[str, Peer] = field(default_factory=dict)
 
     def admit(

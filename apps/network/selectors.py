@@ -25,6 +25,8 @@ def read_peers() -> Peers:
         accept_unknown_on_loopback=policy.unknown_callers == choice.LOOPBACK,
         check_called_title=policy.check_called_title,
         max_associations=policy.max_associations,
+        record_associations=policy.record_associations,
+        record_refused_uids=policy.record_refused_uids,
         by_title={row.title.strip(): _peer(row) for row in ApplicationEntity.objects.all()},
     )
 

@@ -1,0 +1,112 @@
+"""What an acceptor's association tells the recorder (`apps.network.recorder`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.utils import timezone
+
+from apps.dimse.negotiation import VERIFICATION, Result, Role, Verdict
+from apps.network.association_note import AssociationNote, ContextNote, Ending
+from apps.network.explanation import Why
+
+# Titles are 16 bytes of the default repertoire; whatever a peer sends must not break a page.
+_WHY: Final[dict[Result, Why]] = {
+    Result.ACCEPTANCE: Why.ACCEPTED,
+    Result.USER_REJECTION: Why.NOT_PERMITTED,
+    Result.NO_REASON: Why.NO_ROOM,
+    Result.ABSTRACT_SYNTAX_NOT_SUPPORTED: Why.NOT_OFFERED,
+    Result.TRANSFER_SYNTAXES_NOT_SUPPORTED: Why.NO_COMMON_SYNTAX,
+}
+
+
+def begun(name: str, address: tuple[Any, ...]) -> AssociationNote:
+    """The note of a connection whose first PDU is complete; `name` is that of the log lines."""
+    now = timezone.now()
+    return AssociationNote(
+        name=f"{name}@{int(now.timestamp() * 1000)}",
+        started_at=now,
+        address=str(address[0]),
+        port=int(address[1]),
+    )
+
+
+def requested(note: AssociationNote, requestor: Any) -> None:
+    """Who calls, from pynetdicom's `ServiceUser` of the requestor."""
+    request = requestor.primitive
+    note.calling_ae_title = str(request.calling_ae_title).strip()
+    note.called_ae_title = str(request.called_ae_title).strip()
+    note.implementation_class_uid = str(requestor.implementation_class_uid or "")
+    note.implementation_version_name = str(requestor.implementation_version_name or "")
+    note.maximum_length = int(requestor.maximum_length or 0)
+
+
+def judged(
+    note: AssociationNote,
+    verdicts: Iterable[Verdict],
+    proposed: dict[str, Role],
+    granted: dict[str, Role],
+) -> None:
+    """What was answered to each presentation context, and why."""
+    note.contexts = tuple(
+        ContextNote(
+            context_id=verdict.proposal.context_id,
+            abstract_syntax=verdict.proposal.abstract_syntax,
+            proposed=verdict.proposal.transfer_syntaxes,
+            result=int(verdict.result),
+            why=_why(verdict, proposed.get(verdict.proposal.abstract_syntax)),
+            transfer_syntax=verdict.transfer_syntax,
+            roles_proposed=_roles(proposed.get(verdict.proposal.abstract_syntax)),
+            roles_granted=_roles(granted.get(verdict.proposal.abstract_syntax)),
+        )
+        for verdict in verdicts
+    )
+
+
+def ended(association: Any) -> None:
+    """How it ended: released, or the first cause that was seen, else we aborted it."""
+    note: AssociationNote = association.note
+    ending, reason = association.cause or (Ending.ABORTED, "")
+    if association.is_released:
+        ending, reason = Ending.RELEASED, ""
+    note.end(ending, timezone.now(), reason)
+
+
+def is_health_check(note: AssociationNote, own_title: str) -> bool:
+    """True for `apps.dimse.health`, which asks several times a minute and is no news."""
+    return (
+        note.calling_ae_title == own_title
+        and not note.operations
+        and {each.abstract_syntax for each in note.contexts} <= {VERIFICATION}
+    )
+
+
+def count_response(event: Any) -> None:
+    """Handler of EVT_DIMSE_SENT: one answered command of any service but C-STORE."""
+    _count(event, "")
+
+
+def count_answer(event: Any) -> None:
+    """Handler of EVT_DIMSE_RECV: one answer to a command of ours on the peer's association."""
+    _count(event, " sent")
+
+
+def _count(event: Any, suffix: str) -> None:
+    status = getattr(event.message.command_set, "Status", None)
+    kind = type(event.message).__name__  # C_FIND_RSP
+    if status is not None and kind.endswith("_RSP"):
+        name = kind.removesuffix("_RSP").replace("_", "-") + suffix
+        event.assoc.note.count(name, int(status))
+
+
+def _why(verdict: Verdict, role: Role | None) -> Why:
+    if verdict.result is Result.USER_REJECTION and role is not None and not role.scu:
+        return Why.ROLE
+    return _WHY[verdict.result]
+
+
+def _roles(role: Role | None) -> str:
+    if role is None:
+        return ""
+    return " ".join(name for name, is_set in (("SCU", role.scu), ("SCP", role.scp)) if is_set)

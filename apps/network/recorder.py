@@ -1,0 +1,123 @@
+"""Writes association notes down, in a thread of its own.
+
+An association's thread only puts its note into a bounded queue; a database that is slow or gone
+costs records, never an association.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Final
+
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from apps.network.actions.record_associations import record_associations
+from apps.network.association_note import AssociationNote, Ending
+
+logger = logging.getLogger(__name__)
+
+WRITE_EVERY_SECONDS: Final = 1.0
+# One that lasts is written before it ends, and again from time to time.
+OPEN_AFTER_SECONDS: Final = 5.0
+OPEN_EVERY_SECONDS: Final = 30.0
+MOST_WAITING: Final = 5000
+_A_BATCH: Final = 500
+
+
+class Recorder:
+    """Writes notes in batches. Any thread may call anything but `_run`."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[AssociationNote] = deque()
+        self._open: dict[str, tuple[AssociationNote, float]] = {}  # and when to write it next
+        self._silent: dict[tuple[str, str], AssociationNote] = {}
+        self._lock = threading.Lock()
+        self._lost = 0
+        self._complained = False
+        self.enabled = True
+        self.keeps_refused = False
+
+    def start(self) -> None:
+        """Starts the thread that writes; it ends with the process."""
+        threading.Thread(target=self._run, name="recorder", daemon=True).start()
+
+    def opened(self, note: AssociationNote) -> None:
+        """An association was accepted; it is written once it lasts."""
+        if self.enabled:
+            with self._lock:
+                self._open[note.name] = (note, time.monotonic() + OPEN_AFTER_SECONDS)
+
+    def ended(self, note: AssociationNote) -> None:
+        """It is over, or never began."""
+        with self._lock:
+            self._open.pop(note.name, None)
+            if not self.enabled:
+                return
+            if len(self._waiting) >= MOST_WAITING:
+                self._waiting.popleft()
+                self._lost += 1
+            self._waiting.append(note)
+
+    def silent(self, note: AssociationNote) -> None:
+        """A connection without a request; many of one address become one record."""
+        if not self.enabled:
+            return
+        key = (note.address, note.reason)
+        with self._lock:
+            known = self._silent.get(key)
+            if known is None:
+                if len(self._silent) < _A_BATCH:
+                    self._silent[key] = note
+                return
+            known.connections += 1
+            known.ended_at = note.ended_at
+
+    def flush(self) -> None:
+        """Writes what waits, now. At the end of the process."""
+        self._write()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(WRITE_EVERY_SECONDS)
+            self._write()
+
+    def _write(self) -> None:
+        batch = self._take()
+        if not batch:
+            return
+        try:
+            record_associations(batch)
+        except DatabaseError as error:
+            self._put_back(batch)
+            if not self._complained:
+                logger.warning("Associations cannot be recorded now: %s", type(error).__name__)
+            self._complained = True
+            connections.close_all()
+        else:
+            self._complained = False
+
+    def _take(self) -> list[AssociationNote]:
+        now = time.monotonic()
+        with self._lock:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _A_BATCH))]
+            batch += self._silent.values()
+            self._silent = {}
+            for name, (note, due) in self._open.items():
+                if due <= now:
+                    self._open[name] = (note, now + OPEN_EVERY_SECONDS)
+                    batch.append(note)
+            if self._lost:
+                logger.warning("%d associations were not recorded: too many waited", self._lost)
+                self._lost = 0
+        return batch
+
+    def _put_back(self, batch: list[AssociationNote]) -> None:
+        over = [each for each in batch if each.ending is not Ending.OPEN]
+        with self._lock:
+            room = MOST_WAITING - len(self._waiting)
+            self._waiting.extendleft(reversed(over[:room]))
+            self._lost += max(0, len(over) - room)
