@@ -354,16 +354,10 @@ class _Negotiator(ACSE):  # type: ignore[misc]
         if not identity.accepted:
             self._turn_away(BAD_IDENTITY)
             return
-        verdicts = self._judge(proposals, may_store=admission.may_store)
         self.assoc.note.user = identity.user
-        sender = Sender(caller.calling, caller.called, caller.address, identity.user)
         self.assoc.service = StoreService(
-            sender,
-            {
-                each.proposal.context_id: (each.proposal.abstract_syntax, each.transfer_syntax)
-                for each in verdicts
-                if each.result is Result.ACCEPTANCE
-            },
+            Sender(caller.calling, caller.called, caller.address, identity.user),
+            _contexts(self._judge(proposals, may_store=admission.may_store)),
             self.assoc.note,
         )
         self.dul.begin_transfer(self.assoc.service, self.requestor.maximum_length)
@@ -499,6 +493,15 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
 
     def _has_work(self) -> bool:
         return not (self.dimse.msg_queue.empty() and self.dul.to_user_queue.empty())
+
+
+def _contexts(verdicts: list[Verdict]) -> dict[int, tuple[str, str]]:
+    """Accepted contexts: id to abstract syntax and Transfer Syntax."""
+    return {
+        each.proposal.context_id: (each.proposal.abstract_syntax, each.transfer_syntax)
+        for each in verdicts
+        if each.result is Result.ACCEPTANCE
+    }
 
 
 def _uids(context: PresentationContext) -> tuple[str, ...]:
