@@ -10,17 +10,21 @@ from django.http import HttpRequest
 from apps.console.model_admin import AnyModelAdmin
 from apps.console.one_row import OneRowAdmin
 from apps.network.models import ApplicationEntity, NetworkPolicy
+from apps.network.peers import Right
 
 
 @admin.register(ApplicationEntity)
 class ApplicationEntityAdmin(AnyModelAdmin):
     list_display = ("title", "host", "port", "enabled", "last_seen_at")
-    list_filter = ("enabled", "may_store", "may_query")
+    list_filter = ("enabled", *(right.value for right in Right))
     search_fields = ("title", "host", "description")
     fieldsets = (
         (None, {"fields": ("title", "description", "enabled")}),
         ("Where it listens", {"fields": ("host", "port")}),
-        ("What it may do here", {"fields": ("may_store", "may_query", "match_address")}),
+        (
+            "What it may do here",
+            {"fields": (*(right.value for right in Right), "match_address")},
+        ),
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
     readonly_fields = ("created_at", "last_seen_at")

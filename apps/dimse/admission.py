@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.dimse.negotiation import VERIFICATION, Proposal, is_storage
-from apps.network.peers import Admission, Peers, Refusal
+from apps.access.principals import Permission, Principal, PrincipalKind
+from apps.dimse.negotiation import Proposal, only_stores
+from apps.network.peers import Admission, Peers, Refusal, Right
 from apps.storage.capacity import Capacity
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -78,12 +79,25 @@ def admit(caller: Caller, house: House) -> Admission | Rejection:
         return _REFUSALS[admission]
     if house.associations >= house.peers.max_associations:
         return TOO_MANY
-    if not house.capacity.accepts_associations and _only_storage(caller.proposals):
+    if not house.capacity.accepts_associations and only_stores(caller.proposals):
         return NO_ROOM
     return admission
 
 
-def _only_storage(proposals: tuple[Proposal, ...]) -> bool:
-    """True for a sender; false for one who only verifies or also wants other services."""
-    wanted = {each.abstract_syntax for each in proposals} - {VERIFICATION}
-    return bool(wanted) and all(is_storage(uid) for uid in wanted)
+_PERMISSIONS = {
+    Right.STORE: Permission.STORE_INSTANCES,
+    Right.QUERY: Permission.VIEW_IMAGES,
+}
+
+
+def principal_of(caller: Caller, admission: Admission) -> Principal:
+    """The caller as selectors and actions know it."""
+    return Principal(
+        PrincipalKind.APPLICATION_ENTITY,
+        caller.calling,
+        door="dimse",
+        address=caller.address,
+        permissions=frozenset(
+            permission for right, permission in _PERMISSIONS.items() if admission.may(right)
+        ),
+    )

@@ -1,16 +1,16 @@
 """P-DATA of one association, read straight from the buffer (PS3.8 9.3.5, annex E).
 
 A C-STORE-RQ and its data set are consumed on the spot: command, bytes into the operation, answer;
-no object per PDU, no queue, no other thread. Fragments of every other message are handed on.
+no object per PDU, no queue, no other thread. Every other message is put together and handed on.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from apps.dimse.command_set import (
+from apps.dicom.command_set import (
     C_STORE_RQ,
     CommandSetError,
     StoreRequest,
@@ -22,21 +22,34 @@ from apps.dimse.command_set import (
 )
 from apps.dimse.receive_buffer import ReceiveBuffer
 from apps.dimse.status import Answer
+from apps.network.p_data import (
+    IS_COMMAND,
+    IS_LAST,
+    P_DATA_TF,
+    PDU_HEADER,
+    PDV_FIELDS,
+    PDV_HEADER,
+    message,
+)
 
-P_DATA_TF = 0x04
 LARGEST_COMMAND = 64 * 1024
 # Identifiers of other services are small; what we announce is smaller still (PS3.8 D.1).
 LARGEST_OTHER_FRAGMENT = 16 * 1024 * 1024
 LARGEST_OTHER_MESSAGE = 64 * 1024 * 1024
 
-_PDU = struct.Struct(">BxI")
-_PDV = struct.Struct(">IBB")
-_PDV_FIELDS = 2  # context id and control header count into an item's length
-_IS_COMMAND, _IS_LAST = 1, 2
-
 
 class ProtocolError(Exception):
     """The peer broke PS3.8 or PS3.7 so that the association cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message other than C-STORE-RQ: its command set as read, its data set as received."""
+
+    context_id: int
+    command_field: int
+    elements: dict[int, bytes]
+    data: bytes
 
 
 class Operation(Protocol):
@@ -64,7 +77,7 @@ class DataTransfer:
         buffer: ReceiveBuffer,
         service: StoreService,
         send: Callable[[bytes], None],
-        hand_on: Callable[[int, int, bytes], None],
+        hand_on: Callable[[Message], None],
     ) -> None:
         self._buffer = buffer
         self._service = service
@@ -75,27 +88,28 @@ class DataTransfer:
         self._context_id = 0
         self._request: StoreRequest | None = None
         self._operation: Operation | None = None
-        # Bytes of the data set under way that went to somebody else; None while there is none.
-        self._handed_on: int | None = None
+        # The message under way that is for somebody else, and its data set so far.
+        self._other: Message | None = None
+        self._data = bytearray()
         self.peer_maximum = 0  # longest P-DATA-TF the peer takes, 0 for any (PS3.8 D.1)
 
     @property
     def busy(self) -> bool:
         """True inside a message: from its first fragment to its last."""
-        return bool(self._command) or self._operation is not None or self._handed_on is not None
+        return bool(self._command) or self._operation is not None or self._other is not None
 
     def receive(self) -> bool:
-        """Goes on to the end of a message or of one handed-on fragment.
+        """Goes on to the end of a message.
 
         False when the next PDU is not P-DATA-TF; it is still in the buffer then.
         Raises ProtocolError, ConnectionLostError.
         """
         while True:
             while self._pdu_left == 0:
-                kind, length = _PDU.unpack(self._buffer.peek(_PDU.size))
+                kind, length = PDU_HEADER.unpack(self._buffer.peek(PDU_HEADER.size))
                 if kind != P_DATA_TF:
                     return False
-                self._buffer.skip(_PDU.size)
+                self._buffer.skip(PDU_HEADER.size)
                 self._pdu_left = length
             if self._fragment():
                 return True
@@ -108,23 +122,22 @@ class DataTransfer:
 
     def _fragment(self) -> bool:
         """One presentation data value; True when the caller should look around."""
-        if self._pdu_left < _PDV.size:
+        if self._pdu_left < PDV_HEADER.size:
             raise ProtocolError("a P-DATA-TF ends inside an item header")
-        length, context_id, control = _PDV.unpack(self._buffer.peek(_PDV.size))
-        if length < _PDV_FIELDS or length + 4 > self._pdu_left:
+        length, context_id, control = PDV_HEADER.unpack(self._buffer.peek(PDV_HEADER.size))
+        if length < PDV_FIELDS or length + 4 > self._pdu_left:
             raise ProtocolError("an item does not fit its P-DATA-TF")
-        self._buffer.skip(_PDV.size)
+        self._buffer.skip(PDV_HEADER.size)
         self._pdu_left -= length + 4
-        last = bool(control & _IS_LAST)
-        if control & _IS_COMMAND:
-            return self._command_fragment(context_id, length - _PDV_FIELDS, last=last)
+        last = bool(control & IS_LAST)
+        if control & IS_COMMAND:
+            return self._command_fragment(context_id, length - PDV_FIELDS, last=last)
         if self._operation is not None:
-            return self._data_fragment(context_id, length - _PDV_FIELDS, last=last)
-        self._pass_fragment(context_id, control, length - _PDV_FIELDS)
-        return True
+            return self._data_fragment(context_id, length - PDV_FIELDS, last=last)
+        return self._other_fragment(context_id, length - PDV_FIELDS, last=last)
 
     def _command_fragment(self, context_id: int, length: int, *, last: bool) -> bool:
-        if self._operation is not None:
+        if self._operation is not None or self._other is not None:
             raise ProtocolError("a command inside a data set")
         if len(self._command) + length > LARGEST_COMMAND:
             raise ProtocolError("the command set is too long")
@@ -134,10 +147,10 @@ class DataTransfer:
         encoded, self._command = bytes(self._command), bytearray()
         try:
             elements = read_command(encoded)
-            if command_field(elements) != C_STORE_RQ:
-                self._handed_on = 0 if has_data_set(elements) else None
-                self._hand_on(context_id, _IS_COMMAND | _IS_LAST, encoded)
-                return True
+            kind = command_field(elements)
+            if kind != C_STORE_RQ:
+                self._other = Message(context_id, kind, elements, b"")
+                return not has_data_set(elements) and self._finish_other()
             self._request = store_request(elements)
         except CommandSetError as error:
             raise ProtocolError(str(error)) from error
@@ -155,15 +168,22 @@ class DataTransfer:
             length -= len(chunk)
         return last and self._finish()
 
-    def _pass_fragment(self, context_id: int, control: int, length: int) -> None:
-        if self._handed_on is None:
+    def _other_fragment(self, context_id: int, length: int, *, last: bool) -> bool:
+        if self._other is None:
             raise ProtocolError("a data set without a command")
-        self._handed_on += length
-        if length > LARGEST_OTHER_FRAGMENT or self._handed_on > LARGEST_OTHER_MESSAGE:
+        if context_id != self._other.context_id:
+            raise ProtocolError("the data set came in another presentation context")
+        if length > LARGEST_OTHER_FRAGMENT or len(self._data) + length > LARGEST_OTHER_MESSAGE:
             raise ProtocolError("the data set of a message other than C-STORE is too long")
-        self._hand_on(context_id, control, self._buffer.take(length))
-        if control & _IS_LAST:
-            self._handed_on = None
+        self._data += self._buffer.take(length)
+        return last and self._finish_other()
+
+    def _finish_other(self) -> bool:
+        assert self._other is not None
+        whole = replace(self._other, data=bytes(self._data))
+        self._other, self._data = None, bytearray()
+        self._hand_on(whole)
+        return True
 
     def _finish(self) -> bool:
         assert self._operation is not None
@@ -172,23 +192,12 @@ class DataTransfer:
         size = self._operation.size
         self._operation = None
         self._send(
-            data_pdus(
+            message(
                 self._context_id,
                 store_response(self._request, answer.status, answer.comment),
+                None,
                 self.peer_maximum,
             )
         )
         self._service.answered(answer, size)
         return True
-
-
-def data_pdus(context_id: int, command: bytes, maximum: int) -> bytes:
-    """The command set as P-DATA-TF PDUs, none longer than the peer takes; 0 means any length."""
-    room = max(maximum - _PDV.size, 1) if maximum else len(command)
-    pdus = bytearray()
-    for start in range(0, len(command), room):
-        part = command[start : start + room]
-        control = _IS_COMMAND | (_IS_LAST if start + room >= len(command) else 0)
-        pdus += _PDU.pack(P_DATA_TF, len(part) + _PDV.size)
-        pdus += _PDV.pack(len(part) + _PDV_FIELDS, context_id, control) + part
-    return bytes(pdus)

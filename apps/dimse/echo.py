@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from apps.dimse.service import Request, Response
 from apps.dimse.status import SUCCESS
 
 
-def handle_c_echo(_event: Any) -> int:
+def handle_c_echo(_request: Request) -> Response:
     """The association was accepted, so the peer may know that we are here."""
-    return SUCCESS
+    return Response(SUCCESS)

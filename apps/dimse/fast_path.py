@@ -1,11 +1,13 @@
-"""An acceptor's association on pynetdicom, with C-STORE data read straight from the socket.
+"""An acceptor's association on pynetdicom, with its messages read straight from the socket.
 
 The only file that touches pynetdicom's private parts; `tests/protocol/dimse/test_private_parts.py`
-fails when they change. The library keeps negotiation, state machine (PS3.8 9.2) and every service
-but C-STORE. What is replaced, and why:
+fails when they change. The library keeps the state machine (PS3.8 9.2) and its association control;
+messages are read, served and answered by us. What is replaced, and why:
 
 - Its two threads poll every millisecond. Here both sleep until there is something to do.
 - It makes an object per PDU and fragment. Here P-DATA is read by `DataTransfer`.
+- It queues responses without end, decodes identifiers whether needed or not, and gets final C-GET
+  and C-MOVE responses wrong. Here `Exchange` serves requests by the table of offered services.
 - It uses select(), which fails above file descriptor 1,023. Here it is poll().
 - It aborts on unknown sub-items. Here they are taken out first (`associate_request`).
 - It closes at once after its last PDU, which can destroy that PDU. Here the peer may close first.
@@ -32,26 +34,30 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.pdu_primitives import (
-    P_DATA,
     SCP_SCU_RoleSelectionNegotiation,
+    SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from apps.dimse import associate_request, noting
-from apps.dimse.admission import BAD_IDENTITY, Caller, Rejection
+from apps.dimse.admission import BAD_IDENTITY, Caller, Rejection, principal_of
 from apps.dimse.data_transfer import (
     LARGEST_OTHER_FRAGMENT,
-    P_DATA_TF,
     DataTransfer,
+    Message,
     ProtocolError,
 )
-from apps.dimse.negotiation import Proposal, Result, Role, Verdict, granted_role, judge
+from apps.dimse.exchange import Exchange
+from apps.dimse.negotiation import Proposal, Result, Verdict, judge
+from apps.dimse.offered import BY_ABSTRACT_SYNTAX
 from apps.dimse.receive_buffer import ConnectionLostError, ReceiveBuffer
+from apps.dimse.service import AcceptedContext, Role, Session
 from apps.dimse.store import Sender, StoreService
 from apps.dimse.user_identity import ConfirmedIdentity, confirm
 from apps.network.association_note import AssociationNote, Ending
+from apps.network.p_data import P_DATA_TF
 from apps.network.peers import Admission
 
 logger = logging.getLogger(__name__)
@@ -66,6 +72,7 @@ _LINGER_SECONDS = 2.0
 _PDU = struct.Struct(">BxI")
 _PDU_TYPES = range(1, 8)
 _ABORT_RECEIVED = "Evt16"  # PS3.8 table 9-10
+_MAY_SEND = frozenset({"Sta6", "Sta8"})
 
 # Identifiers are patient data, and the library logs them by default (rule NEG-12).
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -97,7 +104,10 @@ class _SignallingQueue(queue.Queue[Any]):
 
 
 class _Gate(threading.Event):
-    """The library's reactor checkpoint, which also waits for work instead of polling for it."""
+    """The library's reactor checkpoint, which also waits for work instead of polling for it.
+
+    An association that waits longer than a moment gives its database connection back.
+    """
 
     def __init__(self, has_work: Callable[[], bool]) -> None:
         super().__init__()
@@ -114,7 +124,8 @@ class _Gate(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         super().wait(timeout)
         if not self._has_work():
-            self._rung.wait(_PATIENCE_SECONDS)
+            if not self._rung.wait(_PATIENCE_SECONDS):
+                connections.close_all()
             self._rung.clear()
         return super().wait(timeout)
 
@@ -130,8 +141,8 @@ class _Connection(AssociationSocket):  # type: ignore[misc]
         if self.socket is None:
             return
         try:
-            self.socket.sendall(bytestream)
-        except OSError:
+            self.assoc.exchange.send(bytestream)
+        except ConnectionLostError:
             self.event_queue.put("Evt17")
 
 
@@ -157,7 +168,8 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
 
     def begin_transfer(self, service: StoreService, peer_maximum: int) -> None:
         """From the A-ASSOCIATE-AC on, P-DATA goes to the service."""
-        transfer = DataTransfer(self._buffer, service, self._answer, self._hand_on)
+        exchange = self.assoc.exchange
+        transfer = DataTransfer(self._buffer, service, exchange.send, exchange.received)
         transfer.peer_maximum = peer_maximum
         self.transfer = transfer
 
@@ -304,21 +316,6 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
 
-    def _hand_on(self, context_id: int, control: int, value: bytes) -> None:
-        """A fragment for the library: its action DT-2, where an exception would end the thread."""
-        primitive = P_DATA()
-        primitive.presentation_data_value_list = [[context_id, bytes([control]) + value]]
-        try:
-            self.assoc.dimse.receive_primitive(primitive)
-        except Exception as error:
-            raise ProtocolError(f"a message is not one ({type(error).__name__})") from error
-
-    def _answer(self, encoded: bytes) -> None:
-        try:
-            self.socket.socket.sendall(encoded)
-        except OSError as error:
-            raise ConnectionLostError(str(error)) from error
-
     def _send(self, pdu: Any) -> None:
         if isinstance(pdu, A_ASSOCIATE_AC):
             self.socket.send(associate_request.with_titles(pdu.encode(), self._titles))
@@ -354,18 +351,31 @@ class _Negotiator(ACSE):  # type: ignore[misc]
         if not identity.accepted:
             self._turn_away(BAD_IDENTITY)
             return
-        self.assoc.note.user = identity.user
-        self.assoc.service = StoreService(
-            Sender(caller.calling, caller.called, caller.address, identity.user),
-            _contexts(self._judge(proposals, may_store=admission.may_store)),
-            self.assoc.note,
-        )
-        self.dul.begin_transfer(self.assoc.service, self.requestor.maximum_length)
+        self._prepare(caller, admission, identity.user)
         self.assoc.is_established = True
         self.assoc.reception.established(self.assoc)
         self.send_accept()
         evt.trigger(self.assoc, evt.EVT_ACCEPTED, {})
         evt.trigger(self.assoc, evt.EVT_ESTABLISHED, {})
+
+    def _prepare(self, caller: Caller, admission: Admission, user: str) -> None:
+        """From the A-ASSOCIATE-AC on, messages go to the services."""
+        contexts = self._judge(caller.proposals, admission)
+        self.assoc.exchange.maximum = self.requestor.maximum_length
+        self.assoc.exchange.session = Session(
+            principal=principal_of(caller, admission),
+            calling_ae_title=caller.calling,
+            called_ae_title=caller.called,
+            address=caller.address,
+            contexts=contexts,
+            extended=self._extended(contexts),
+            note=self.assoc.note,
+            peer=self.assoc.exchange,
+        )
+        sender = Sender(caller.calling, caller.called, caller.address, user)
+        self.assoc.note.user = user
+        self.assoc.service = StoreService(sender, contexts, self.assoc.note)
+        self.dul.begin_transfer(self.assoc.service, self.requestor.maximum_length)
 
     def _turn_away(self, rejection: Rejection) -> None:
         self.assoc.reception.rejected(self.assoc, rejection)
@@ -390,7 +400,9 @@ class _Negotiator(ACSE):  # type: ignore[misc]
             self.acceptor.add_negotiation_item(item)
         return identity
 
-    def _judge(self, proposals: tuple[Proposal, ...], *, may_store: bool) -> list[Verdict]:
+    def _judge(
+        self, proposals: tuple[Proposal, ...], admission: Admission
+    ) -> dict[int, AcceptedContext]:
         """Fills in the accepted and rejected contexts and the granted roles."""
         room = self.assoc.reception.room()
         proposed = {
@@ -398,24 +410,45 @@ class _Negotiator(ACSE):  # type: ignore[misc]
             for uid, item in self.requestor.role_selection.items()
         }
         verdicts = [
-            judge(each, proposed.get(each.abstract_syntax), may_store=may_store, room=room)
+            judge(each, proposed.get(each.abstract_syntax), admission, room=room)
             for each in proposals
         ]
         contexts = [_context(verdict) for verdict in verdicts]
         self.assoc._accepted_cx = {each.context_id: each for each in contexts if each.result == 0}
         self.assoc._rejected_cx = [each for each in contexts if each.result != 0]
-        granted = {
-            uid: role
-            for uid, wanted in proposed.items()
-            if (role := granted_role(uid, wanted)) is not None
-        }
+        accepted = [each for each in verdicts if each.result is Result.ACCEPTANCE]
+        roles = {each.proposal.abstract_syntax: each.role for each in accepted}
+        granted = {uid: roles[uid] for uid in proposed if uid in roles}
         for uid, role in granted.items():
             item = SCP_SCU_RoleSelectionNegotiation()
             item.sop_class_uid = UID(uid)
             item.scu_role, item.scp_role = role.scu, role.scp
             self.acceptor.add_negotiation_item(item)
         noting.judged(self.assoc.note, verdicts, proposed, granted)
-        return verdicts
+        return {
+            each.proposal.context_id: AcceptedContext(
+                each.proposal.context_id,
+                each.proposal.abstract_syntax,
+                each.transfer_syntax,
+                each.role,
+            )
+            for each in accepted
+        }
+
+    def _extended(self, contexts: dict[int, AcceptedContext]) -> dict[str, bytes]:
+        """Answers SOP Class Extended Negotiation of accepted contexts (PS3.7 D.3.3.5)."""
+        answers = {}
+        accepted = {each.abstract_syntax for each in contexts.values()}
+        for uid, asked in self.requestor.sop_class_extended.items():
+            service = BY_ABSTRACT_SYNTAX.get(str(uid))
+            if service is None or service.extend is None or str(uid) not in accepted:
+                continue
+            answers[str(uid)] = service.extend(bytes(asked))
+            item = SOPClassExtendedNegotiation()
+            item.sop_class_uid = uid
+            item.service_class_application_information = answers[str(uid)]
+            self.acceptor.add_negotiation_item(item)
+        return answers
 
 
 class AcceptedAssociation(Association):  # type: ignore[misc]
@@ -431,11 +464,8 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         first: bytes,
         note: AssociationNote,
         patience: float,
-        handlers: tuple[tuple[Any, Callable[[Any], Any]], ...] = (),
     ) -> None:
         super().__init__(entity, "acceptor")
-        for event, handler in handlers:
-            self.bind(event, handler)
         # Its place is free once it is over, not only when the peer has closed the connection.
         for over in (evt.EVT_RELEASED, evt.EVT_ABORTED):
             self.bind(over, lambda _event: reception.ended(self))
@@ -445,12 +475,14 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         self.note = note
         self.cause: tuple[Ending, str] | None = None
         self.log_fields: dict[str, Any] = {"address": address[0]}
+        self.exchange = Exchange(connection, self._is_over)
         self.gate = _Gate(self._has_work)
         self.gate.set()
         self._reactor_checkpoint = self.gate
         self.dul = _UpperLayer(self, ReceiveBuffer(connection, patience=patience, first=first))
         self.acse = _Negotiator(self)
-        self.dimse.msg_queue = _SignallingQueue(self.gate.ring)
+        self.dimse.msg_queue = self.exchange.requests = _SignallingQueue(self.gate.ring)
+        self._serving = False
         # Again, because they reach into the upper layer that was there before.
         self.acse_timeout = entity.acse_timeout
         self.network_timeout = entity.network_timeout
@@ -477,7 +509,7 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
     def busy(self) -> bool:
         """Inside a message, in either direction, or being negotiated."""
         transfer = self.dul.transfer
-        return transfer is None or transfer.busy or self._has_work()
+        return transfer is None or transfer.busy or self._serving or self._has_work()
 
     def blame(self, ending: Ending, reason: str = "") -> None:
         """Why it will end, unless it is released; the first cause stays."""
@@ -491,17 +523,20 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         except OSError:
             return  # not connected any more, which is what was wanted
 
+    def _serve_request(self, msg: Message, _context_id: int) -> None:
+        self._serving = True
+        try:
+            self.exchange.serve(msg)
+        finally:
+            self._serving = False
+            self.dul._idle_timer.restart()
+
+    def _is_over(self) -> bool:
+        """True when nothing that is sent now will be read (PS3.8 9.2.2: Sta6 and Sta8 may send)."""
+        return self.dul.state_machine.current_state not in _MAY_SEND or not self.dul.is_alive()
+
     def _has_work(self) -> bool:
         return not (self.dimse.msg_queue.empty() and self.dul.to_user_queue.empty())
-
-
-def _contexts(verdicts: list[Verdict]) -> dict[int, tuple[str, str]]:
-    """Accepted contexts: id to abstract syntax and Transfer Syntax."""
-    return {
-        each.proposal.context_id: (each.proposal.abstract_syntax, each.transfer_syntax)
-        for each in verdicts
-        if each.result is Result.ACCEPTANCE
-    }
 
 
 def _uids(context: PresentationContext) -> tuple[str, ...]:

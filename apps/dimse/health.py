@@ -8,7 +8,7 @@ import struct
 from django.conf import settings
 
 from apps.dicom import uids
-from apps.dimse.negotiation import VERIFICATION
+from apps.dimse.offered import VERIFICATION
 
 _APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"
 _IMPLICIT_VR_LITTLE_ENDIAN = b"1.2.840.10008.1.2"

@@ -1,7 +1,6 @@
 """Which presentation contexts we accept, and how (PS3.8 9.3.3.2, PS3.7 D.3.3.4).
 
-Storage is everything that is not known to be something else: each row of the table of SOP Classes,
-and every UID the standard does not define. All Transfer Syntaxes are stored as received.
+All of it follows from the table of offered services and the caller's rights.
 """
 
 from __future__ import annotations
@@ -9,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pydicom.uid import UID_dictionary
+from apps.dicom import transfer_syntaxes
+from apps.dimse.offered import BY_ABSTRACT_SYNTAX, is_storage
+from apps.dimse.service import Role
+from apps.network.peers import Admission, Right
 
-from apps.dicom import sop_classes, transfer_syntaxes
-
-VERIFICATION = "1.2.840.10008.1.1"
-
-_PLAIN_TRANSFER_SYNTAXES = frozenset(
-    row.uid for row in transfer_syntaxes.TABLE if row.codec == "native" and not row.encapsulated
-)
+_ONLY_SCU = Role(scu=True, scp=False)
+_NEITHER = Role(scu=False, scp=False)
 
 
 class Result(IntEnum):
@@ -40,71 +37,68 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
-    """SCP/SCU role of the requestor for one SOP Class, proposed or granted (PS3.7 D.3.3.4)."""
-
-    scu: bool
-    scp: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to one proposal: exactly one Transfer Syntax, empty unless accepted."""
+    """The answer to one proposal: one Transfer Syntax and a role, both empty unless accepted."""
 
     proposal: Proposal
     result: Result
     transfer_syntax: str = ""
+    role: Role = _NEITHER
 
 
-def is_storage(abstract_syntax: str) -> bool:
-    """True for what C-STORE may carry: known storage classes, private and unknown ones."""
-    row = sop_classes.BY_UID.get(abstract_syntax)
-    if row is not None:
-        return row.storage
-    return bool(abstract_syntax) and abstract_syntax not in UID_dictionary
+def granted_role(
+    abstract_syntax: str, proposed: Role | None, admission: Admission, *, room: bool
+) -> Role:
+    """What the requestor may be: a proposed 1 may become 0, never the other way.
 
-
-def granted_role(abstract_syntax: str, proposed: Role | None) -> Role | None:
-    """What we let the requestor be; None where no answer is due.
-
-    A proposed 1 may become 0, never the other way. We send no C-STORE back on an association a
-    peer opened, so the SCP role is not granted; who wants to be SCP alone is left with no role,
-    which its contexts' rejection says.
+    Nothing proposed means SCU alone. The SCP role for storage is for C-GET, so it takes the right
+    to retrieve; the SCU role takes the right to store, and room.
     """
-    if proposed is None or not proposed.scu:
-        return None
-    if not (is_storage(abstract_syntax) or abstract_syntax == VERIFICATION):
-        return None
-    return Role(scu=True, scp=False)
+    wanted = proposed or _ONLY_SCU
+    service = BY_ABSTRACT_SYNTAX.get(abstract_syntax)
+    if service is not None:
+        allowed = service.role if admission.may(service.right) else _NEITHER
+    elif is_storage(abstract_syntax):
+        allowed = Role(scu=room and admission.may(Right.STORE), scp=admission.may(Right.QUERY))
+    else:
+        allowed = _NEITHER
+    return Role(scu=wanted.scu and allowed.scu, scp=wanted.scp and allowed.scp)
 
 
-def judge(proposal: Proposal, proposed: Role | None, *, may_store: bool, room: bool) -> Verdict:
+def judge(
+    proposal: Proposal, proposed: Role | None, admission: Admission, *, room: bool
+) -> Verdict:
     """The verdict on one context; each is judged on its own, whatever else is proposed."""
-    storage = is_storage(proposal.abstract_syntax)
-    if not storage and proposal.abstract_syntax != VERIFICATION:
+    uid = proposal.abstract_syntax
+    if uid not in BY_ABSTRACT_SYNTAX and not is_storage(uid):
         return Verdict(proposal, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED)
-    if storage and not may_store:
-        return Verdict(proposal, Result.USER_REJECTION)
-    if storage and not room:
-        return Verdict(proposal, Result.NO_REASON)
-    if proposed is not None and not proposed.scu:
-        return Verdict(proposal, Result.USER_REJECTION)
-    chosen = _first_known(proposal) if storage else _first_plain(proposal)
+    role = granted_role(uid, proposed, admission, room=room)
+    if role == _NEITHER:
+        only_room = granted_role(uid, proposed, admission, room=True) != _NEITHER
+        return Verdict(proposal, Result.NO_REASON if only_room else Result.USER_REJECTION)
+    chosen = _chosen(proposal)
     if not chosen:
         return Verdict(proposal, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED)
-    return Verdict(proposal, Result.ACCEPTANCE, chosen)
+    return Verdict(proposal, Result.ACCEPTANCE, chosen, role)
 
 
-def _first_known(proposal: Proposal) -> str:
+def only_stores(proposals: tuple[Proposal, ...]) -> bool:
+    """True for a sender; false for one who only verifies or also wants other services."""
+    services = [BY_ABSTRACT_SYNTAX.get(each.abstract_syntax) for each in proposals]
+    if any(each is not None and each.right is not None for each in services):
+        return False
+    return any(is_storage(each.abstract_syntax) for each in proposals)
+
+
+def _chosen(proposal: Proposal) -> str:
     """The sender's first choice among those we know.
 
-    Unknown ones only where nothing else is offered: what cannot be read can still be kept.
+    Unknown ones for storage only, where nothing else is offered: what cannot be read can still be
+    kept.
     """
+    service = BY_ABSTRACT_SYNTAX.get(proposal.abstract_syntax)
+    known = transfer_syntaxes.BY_UID if service is None else service.transfer_syntaxes
     for uid in proposal.transfer_syntaxes:
-        if uid in transfer_syntaxes.BY_UID:
+        if uid in known:
             return uid
-    return next((uid for uid in proposal.transfer_syntaxes if uid), "")
-
-
-def _first_plain(proposal: Proposal) -> str:
-    return next((uid for uid in proposal.transfer_syntaxes if uid in _PLAIN_TRANSFER_SYNTAXES), "")
+    return "" if service else next((uid for uid in proposal.transfer_syntaxes if uid), "")

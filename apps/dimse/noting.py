@@ -7,9 +7,12 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from apps.dimse.negotiation import VERIFICATION, Result, Role, Verdict
+from apps.dimse.negotiation import Result, Verdict, granted_role
+from apps.dimse.offered import VERIFICATION
+from apps.dimse.service import Role
 from apps.network.association_note import AssociationNote, ContextNote, Ending
 from apps.network.explanation import Why
+from apps.network.peers import Admission, Right
 
 # Titles are 16 bytes of the default repertoire; whatever a peer sends must not break a page.
 _WHY: Final[dict[Result, Why]] = {
@@ -82,27 +85,12 @@ def is_health_check(note: AssociationNote, own_title: str) -> bool:
     )
 
 
-def count_response(event: Any) -> None:
-    """Handler of EVT_DIMSE_SENT: one answered command of any service but C-STORE."""
-    _count(event, "")
-
-
-def count_answer(event: Any) -> None:
-    """Handler of EVT_DIMSE_RECV: one answer to a command of ours on the peer's association."""
-    _count(event, " sent")
-
-
-def _count(event: Any, suffix: str) -> None:
-    status = getattr(event.message.command_set, "Status", None)
-    kind = type(event.message).__name__  # C_FIND_RSP
-    if status is not None and kind.endswith("_RSP"):
-        name = kind.removesuffix("_RSP").replace("_", "-") + suffix
-        event.assoc.note.count(name, int(status))
-
-
 def _why(verdict: Verdict, role: Role | None) -> Why:
-    if verdict.result is Result.USER_REJECTION and role is not None and not role.scu:
-        return Why.ROLE
+    if verdict.result is Result.USER_REJECTION:
+        uid = verdict.proposal.abstract_syntax
+        anything = granted_role(uid, role, Admission(frozenset(Right), known=True), room=True)
+        if anything == Role(scu=False, scp=False):
+            return Why.ROLE
     return _WHY[verdict.result]
 
 

@@ -19,12 +19,11 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 from pydicom import config as pydicom_config
-from pynetdicom import AE, evt
+from pynetdicom import AE
 
 from apps.dicom import uids
 from apps.dimse import noting
 from apps.dimse.admission import Caller, Rejection, admit
-from apps.dimse.echo import handle_c_echo
 from apps.dimse.fast_path import AcceptedAssociation
 from apps.dimse.house import Housekeeper, Tally
 from apps.dimse.lobby import Lobby
@@ -157,11 +156,6 @@ class Receiver:
             first=first,
             note=note,
             patience=self._limits.stall,
-            handlers=(
-                (evt.EVT_C_ECHO, handle_c_echo),
-                (evt.EVT_DIMSE_SENT, noting.count_response),
-                (evt.EVT_DIMSE_RECV, noting.count_answer),
-            ),
         )
         association.log_fields["association"] = name
         association.log_fields["since"] = time.monotonic()

@@ -9,16 +9,18 @@ what cannot be indexed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from django.utils import timezone
 
+from apps.dicom.command_set import StoreRequest
 from apps.dicom.part10 import Provenance
 from apps.dimse import status
-from apps.dimse.command_set import StoreRequest
 from apps.dimse.data_transfer import ProtocolError
-from apps.dimse.negotiation import is_storage
+from apps.dimse.offered import is_storage
 from apps.dimse.peek import HEAD_BYTES, Identity, peek
+from apps.dimse.service import AcceptedContext
 from apps.dimse.status import Answer, answer_for
 from apps.errors import IdentityConflict, PacsError
 from apps.ingest import inbox
@@ -185,12 +187,12 @@ class StoreService:
     """C-STORE for one association: its accepted contexts, its sender, its counts."""
 
     def __init__(
-        self, sender: Sender, contexts: dict[int, tuple[str, str]], note: AssociationNote
+        self, sender: Sender, contexts: Mapping[int, AcceptedContext], note: AssociationNote
     ) -> None:
         self._sender = sender
         self._note = note
         self._sop_instance_uid = ""
-        self._contexts = contexts  # id -> abstract syntax, Transfer Syntax
+        self._contexts = contexts
         self.counts = Counts()
 
     def begin(self, context_id: int, request: StoreRequest) -> StoreOperation:
@@ -201,11 +203,13 @@ class StoreService:
         """
         if context_id not in self._contexts:
             raise ProtocolError("a message in a presentation context that was not accepted")
-        abstract_syntax, transfer_syntax_uid = self._contexts[context_id]
+        context = self._contexts[context_id]
         self._sop_instance_uid = request.sop_instance_uid
-        operation = StoreOperation(request, self._sender, transfer_syntax_uid)
-        if not is_storage(abstract_syntax):
+        operation = StoreOperation(request, self._sender, context.transfer_syntax)
+        if not is_storage(context.abstract_syntax):
             operation.refuse(Answer(status.SOP_CLASS_NOT_SUPPORTED, "Not a storage context"))
+        elif not context.role.scu:
+            operation.refuse(Answer(status.NOT_AUTHORIZED, "The SCU role was not granted here"))
         return operation
 
     def answered(self, answer: Answer, size: int) -> None:

@@ -28,6 +28,9 @@ class ApplicationEntity(models.Model):
     enabled = models.BooleanField(default=True)
     may_store = models.BooleanField("may store here", default=True)
     may_query = models.BooleanField("may query and retrieve here", default=True)
+    may_worklist = models.BooleanField("may ask for the worklist", default=True)
+    may_mpps = models.BooleanField("may report performed procedure steps", default=True)
+    may_commit = models.BooleanField("may ask for storage commitment", default=True)
     match_address = models.BooleanField(
         "only from its address",
         default=False,

@@ -15,25 +15,37 @@ class Refusal(Enum):
     ADDRESS = "calling AE title not recognised from this address"
 
 
+class Right(Enum):
+    """What a caller may do here; the values are the columns of ApplicationEntity."""
+
+    STORE = "may_store"
+    QUERY = "may_query"
+    WORKLIST = "may_worklist"
+    MPPS = "may_mpps"
+    COMMIT = "may_commit"
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """One ApplicationEntity row; `addresses` is what its host resolved to, if that matters."""
 
     title: str
     enabled: bool
-    may_store: bool
-    may_query: bool
+    rights: frozenset[Right]
     match_address: bool
     addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What an accepted caller may do."""
+    """What an accepted caller may do, and whether it is one we know."""
 
-    may_store: bool
-    may_query: bool
+    rights: frozenset[Right]
     known: bool
+
+    def may(self, right: Right | None) -> bool:
+        """True when the caller has the right, or none is needed."""
+        return right is None or right in self.rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +69,13 @@ class Peers:
         peer = self.by_title.get(calling.strip())
         if peer is None:
             if self.accept_unknown or (self.accept_unknown_on_loopback and bound_to_loopback):
-                return Admission(may_store=True, may_query=True, known=False)
+                return Admission(frozenset(Right), known=False)
             return Refusal.CALLING_TITLE
         if not peer.enabled:
             return Refusal.CALLING_TITLE
         if peer.match_address and plain_address(address) not in peer.addresses:
             return Refusal.ADDRESS
-        return Admission(may_store=peer.may_store, may_query=peer.may_query, known=True)
+        return Admission(peer.rights, known=True)
 
 
 def plain_address(address: str) -> str:

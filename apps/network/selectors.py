@@ -6,7 +6,7 @@ import logging
 import socket
 
 from apps.network.models import ApplicationEntity, NetworkPolicy
-from apps.network.peers import Peer, Peers, plain_address
+from apps.network.peers import Peer, Peers, Right, plain_address
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,7 @@ def _peer(row: ApplicationEntity) -> Peer:
     return Peer(
         title=row.title.strip(),
         enabled=row.enabled,
-        may_store=row.may_store,
-        may_query=row.may_query,
+        rights=frozenset(right for right in Right if getattr(row, right.value)),
         match_address=row.match_address,
         addresses=_addresses(row.host) if row.match_address else frozenset(),
     )

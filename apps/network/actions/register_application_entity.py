@@ -27,7 +27,7 @@ def register_application_entity(
 ) -> Registration:
     """Makes the ApplicationEntity be as given; doing it twice changes nothing and says nothing.
 
-    `policy` takes enabled, may_store, may_query and match_address; what is not given stays as it
+    `policy` takes enabled, match_address and the columns of `Right`; what is not given stays as it
     is. Raises NotPermitted, InvalidRequest with a sentence for people.
     """
     permit(principal, Permission.ADMINISTER)

@@ -271,16 +271,31 @@ def test_NEG_06_command_sets_are_implicit_little_endian_in_any_context(
 
 
 @pytest.mark.parametrize(
-    ("proposed", "granted", "result"),
-    [((1, 0), [(1, 0)], 0), ((1, 1), [(1, 0)], 0), ((0, 1), [], 1)],
+    ("abstract", "proposed", "granted", "result"),
+    [
+        (VERIFICATION, (1, 0), [(1, 0)], 0),
+        (VERIFICATION, (1, 1), [(1, 0)], 0),
+        (VERIFICATION, (0, 1), [], 1),
+        # C-GET sends back on the same association, so for storage the requestor may be both.
+        (CT, (1, 1), [(1, 1)], 0),
+        (CT, (0, 1), [(0, 1)], 0),
+        (CT, (1, 0), [(1, 0)], 0),
+        (CT, (0, 0), [], 1),
+    ],
 )
 def test_NEG_07_roles_are_only_ever_lowered(
-    server: DimseServer, proposed: tuple[int, int], granted: list[tuple[int, int]], result: int
+    server: DimseServer,
+    abstract: str,
+    proposed: tuple[int, int],
+    granted: list[tuple[int, int]],
+    result: int,
 ) -> None:
-    uid = CT.encode()
+    uid = abstract.encode()
     role = wire.item(0x54, struct.pack(">H", len(uid)) + uid + bytes(proposed))
     with server.wire() as peer:
-        accepted = peer.associate([context(1, CT, EXPLICIT)], users=user_information(extra=role))
+        accepted = peer.associate(
+            [context(1, abstract, EXPLICIT)], users=user_information(extra=role)
+        )
         peer.release()
     assert accepted.contexts[1][0] == result
     assert [tuple(raw[-2:]) for raw in accepted.user_items.get(0x54, [])] == granted

@@ -16,6 +16,9 @@ from apps.network.models import ApplicationEntity
 _SWITCHES = (
     ("may-store", "it may store instances here"),
     ("may-query", "it may query and retrieve here"),
+    ("may-worklist", "it may ask for the worklist"),
+    ("may-mpps", "it may report performed procedure steps"),
+    ("may-commit", "it may ask for storage commitment"),
     ("match-address", "accept it only from its host's address"),
     ("enabled", "accept it at all"),
 )
@@ -82,6 +85,9 @@ class Command(BaseCommand):
                     ("disabled", not row.enabled),
                     ("may not store", not row.may_store),
                     ("may not query", not row.may_query),
+                    ("no worklist", not row.may_worklist),
+                    ("no MPPS", not row.may_mpps),
+                    ("no commitment", not row.may_commit),
                     ("address checked", row.match_address),
                 )
                 if shown

@@ -1,0 +1,35 @@
+"""TABLE: the DIMSE services we offer to those who call. See `apps.dimse.service` to add one.
+
+Storage has no row: it is whatever is not known to be something else (each storage row of the table
+of SOP Classes, and every UID the standard does not define), takes any Transfer Syntax, and its
+C-STORE never comes to a handler but is read off the socket (`apps.dimse.store`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydicom.uid import UID_dictionary
+
+from apps.dicom import sop_classes
+from apps.dicom.command_set import C_ECHO_RQ
+from apps.dimse.echo import handle_c_echo
+from apps.dimse.service import Service
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+
+TABLE: Final[tuple[Service, ...]] = (
+    Service("Verification", (VERIFICATION,), None, {C_ECHO_RQ: handle_c_echo}),
+)
+
+BY_ABSTRACT_SYNTAX: Final[dict[str, Service]] = {
+    uid: service for service in TABLE for uid in service.abstract_syntaxes
+}
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """True for what C-STORE may carry: known storage classes, private and unknown ones."""
+    row = sop_classes.BY_UID.get(abstract_syntax)
+    if row is not None:
+        return row.storage
+    return bool(abstract_syntax) and abstract_syntax not in UID_dictionary
