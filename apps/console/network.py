@@ -32,7 +32,20 @@ class ApplicationEntityAdmin(AnyModelAdmin):
 
 @admin.register(NetworkPolicy)
 class NetworkPolicyAdmin(OneRowAdmin):
-    fields = ("unknown_callers", "check_called_title", "max_associations")
+    fieldsets = (
+        ("Who may call", {"fields": ("unknown_callers", "check_called_title", "max_associations")}),
+        (
+            "Association records",
+            {
+                "fields": (
+                    "record_associations",
+                    "record_refused_uids",
+                    "keep_associations_days",
+                    "keep_associations_most",
+                )
+            },
+        ),
+    )
 
     def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
         """The policy always exists."""

@@ -14,7 +14,10 @@ from apps.console.today import today
 
 # TABLE: the groups of the index page, and the models in each, by label.
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("Network", ("network.ApplicationEntity", "network.NetworkPolicy")),
+    (
+        "Network",
+        ("network.ApplicationEntity", "network.AssociationRecord", "network.NetworkPolicy"),
+    ),
     (
         "Archive",
         (

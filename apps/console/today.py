@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.archive.models import Instance, Study
-from apps.events.models import Event
 from apps.ingest.inbox import depth
 from apps.ingest.models import QuarantinedInstance
+from apps.network.models import AssociationRecord
 from apps.storage.capacity import capacity
 
 _LATE_SECONDS = 60
@@ -85,14 +85,20 @@ def _held() -> Figure:
 
 
 def _associations() -> Figure:
-    last = (
-        Event.objects.filter(kind="InstancesStored", door="dimse")
-        .order_by("-sequence")
-        .values_list("actor_name", "occurred_at")
-        .first()
+    since = timezone.now() - timedelta(hours=24)
+    recent = AssociationRecord.objects.filter(started_at__gte=since)
+    rejected = recent.filter(ending=AssociationRecord.Ending.REJECTED).count()
+    link = reverse("admin:network_associationrecord_changelist")
+    value = f"{recent.count()}"
+    if not rejected:
+        return Figure("Associations in the last 24 h", value, link=link)
+    return Figure(
+        "Associations in the last 24 h",
+        value,
+        "attention",
+        f"{rejected} rejected",
+        f"{link}?ending__exact={AssociationRecord.Ending.REJECTED}",
     )
-    value = f"{last[0]}, {last[1]:%Y-%m-%d %H:%M} UTC" if last else "none yet"
-    return Figure("Last C-STORE sender", value, link=reverse("admin:events_event_changelist"))
 
 
 def today() -> list[Figure]:

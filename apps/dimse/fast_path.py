@@ -343,6 +343,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
             application_context=str(request.application_context_name),
             proposals=proposals,
         )
+        noting.turned_away(self.assoc.note, proposals)  # until it is judged
         admission = self.assoc.reception.admit(caller)
         if isinstance(admission, Rejection):
             self._turn_away(admission)

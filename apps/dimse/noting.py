@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from apps.dimse.negotiation import Result, Verdict, granted_role
+from apps.dimse.negotiation import Proposal, Result, Verdict, granted_role
 from apps.dimse.offered import VERIFICATION
 from apps.dimse.service import Role
 from apps.network.association_note import AssociationNote, ContextNote, Ending
@@ -43,6 +43,20 @@ def requested(note: AssociationNote, requestor: Any) -> None:
     note.implementation_class_uid = str(requestor.implementation_class_uid or "")
     note.implementation_version_name = str(requestor.implementation_version_name or "")
     note.maximum_length = int(requestor.maximum_length or 0)
+
+
+def turned_away(note: AssociationNote, proposals: Iterable[Proposal]) -> None:
+    """What a rejected caller proposed: it tells what the device is."""
+    note.contexts = tuple(
+        ContextNote(
+            each.context_id,
+            each.abstract_syntax,
+            each.transfer_syntaxes,
+            int(Result.USER_REJECTION),
+            Why.NOT_JUDGED,
+        )
+        for each in proposals
+    )
 
 
 def judged(

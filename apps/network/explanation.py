@@ -22,6 +22,7 @@ class Why(StrEnum):
     NO_COMMON_SYNTAX = "no common Transfer Syntax"
     SYNTAX_FORBIDDEN = "Transfer Syntax forbidden"
     PEER_REFUSED = "refused by the peer"
+    NOT_JUDGED = "association rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ REASONS: Final[dict[Why, Reason]] = {
         "another one.",
         about_syntaxes=True,
     ),
+    Why.NOT_JUDGED: Reason("but the association was rejected as a whole.", ""),
     Why.PEER_REFUSED: Reason("which it refuses.", "Look at the settings of {peer}."),
 }
 

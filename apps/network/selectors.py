@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
+from datetime import datetime
 
-from apps.network.models import ApplicationEntity, NetworkPolicy
+from django.db.models import Q, QuerySet
+
+from apps.access.principals import Permission, Principal, permit
+from apps.network.models import ApplicationEntity, AssociationRecord, NetworkPolicy
 from apps.network.peers import Peer, Peers, Right, plain_address
 
 logger = logging.getLogger(__name__)
@@ -29,6 +33,30 @@ def read_peers() -> Peers:
         record_refused_uids=policy.record_refused_uids,
         by_title={row.title.strip(): _peer(row) for row in ApplicationEntity.objects.all()},
     )
+
+
+def associations(
+    principal: Principal,
+    *,
+    ae_title: str = "",
+    address: str = "",
+    ending: str = "",
+    direction: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[AssociationRecord]:
+    """Association records, newest first, with their negotiations. Raises NotPermitted."""
+    permit(principal, Permission.ADMINISTER)
+    rows = AssociationRecord.objects.select_related("negotiation")
+    if ae_title:
+        rows = rows.filter(Q(calling_ae_title=ae_title) | Q(called_ae_title=ae_title))
+    exact = {"address": address, "ending": ending, "direction": direction}
+    rows = rows.filter(**{name: value for name, value in exact.items() if value})
+    if since is not None:
+        rows = rows.filter(started_at__gte=since)
+    if until is not None:
+        rows = rows.filter(started_at__lt=until)
+    return rows.order_by("-started_at", "-pk")
 
 
 def _peer(row: ApplicationEntity) -> Peer:
