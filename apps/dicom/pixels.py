@@ -31,6 +31,7 @@ __all__ = [
     "lossy_attributes",
     "transcode_frame",
     "transcoded",
+    "writable",
 ]
 
 _EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
@@ -53,6 +54,13 @@ def decode_frame(
 ) -> NDArray[Any]:
     """Stored values of one frame, (rows, columns) or (rows, columns, samples); see `decode`."""
     return decode(data, description, bit_offset=bit_offset).pixels
+
+
+def writable(transfer_syntax_uid: str) -> bool:
+    """Whether frames can be compressed to the Transfer Syntax here."""
+    codec = pixel_codecs.TABLE.get(transfer_syntax_uid)
+    encapsulated = transfer_syntax(transfer_syntax_uid).encapsulated
+    return encapsulated and codec is not None and codec.encode is not None
 
 
 def _codec(transfer_syntax_uid: str) -> Codec:

@@ -164,3 +164,15 @@ def transfer_syntax(uid: str) -> TransferSyntax:
             uid, "Unknown Transfer Syntax", "unknown", False, True, False, False, _OCTETS
         )
     return row
+
+
+DEFAULT_OF_MEDIA_TYPE: Final[dict[str, str]] = {
+    "image/jpeg": f"{_R}.4.70",
+    "image/jls": f"{_R}.4.80",
+    "image/jp2": f"{_R}.4.90",
+    "image/jpx": f"{_R}.4.92",
+    "image/jphc": f"{_R}.4.201",
+    "image/jxl": f"{_R}.4.110",
+    "image/dicom-rle": f"{_R}.5",
+}
+"""What a media type means without a `transfer-syntax` parameter (PS3.18 table 8.7.3-5)."""

@@ -1,17 +1,31 @@
-"""Whole instances in Explicit VR Little Endian, the default of WADO-RS (PS3.18 8.7.3.4)."""
+"""Whole instances in another Transfer Syntax than stored, Explicit VR Little Endian by default.
+
+That is the default of WADO-RS (PS3.18 8.7.3.4).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final
 
+from apps.dicom.deflated import InflatedSource
 from apps.dicom.element_shapes import Encoding
 from apps.dicom.frames import FrameTable
 from apps.dicom.part10 import file_meta
 from apps.dicom.pixels import PixelDescription, transcode_frame, transcoded
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from apps.errors import UnsupportedPixels
-from apps.retrieve.explicit import LONGEST_VALUE, Pixels, PixelValue, Range, Segment, rewritten
+from apps.retrieve.encapsulation import EncapsulatedFrames, text_value
+from apps.retrieve.explicit import (
+    LONGEST_VALUE,
+    Changes,
+    Pixels,
+    PixelValue,
+    Range,
+    Segment,
+    rewritten,
+)
 from apps.retrieve.frames import inflated_dataset, stored_frame
 from apps.retrieve.instances import OutgoingInstance
 from apps.retrieve.locations import Location
@@ -24,49 +38,72 @@ _BYTE: Final = 8
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
-def converted(location: Location) -> OutgoingInstance:
-    """The instance in Explicit VR Little Endian, pixels decoded; its length is known beforehand.
+def converted(location: Location, target_uid: str = EXPLICIT_VR_LITTLE_ENDIAN) -> OutgoingInstance:
+    """The instance in the target Transfer Syntax; its length is known beforehand.
 
-    Raises UnsupportedPixels where that cannot be done: no decoder, a cut object, more than 4 GiB.
+    An instance without pixels goes out in Explicit VR Little Endian whatever the target. Raises
+    UnsupportedPixels where that cannot be done: no codec, a cut object, more than 4 GiB.
     """
-    head = file_meta(
-        sop_class_uid=location.sop_class_uid,
-        sop_instance_uid=location.sop_instance_uid,
-        transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-        provenance=None,
-    )
+    table = location.frames
+    if transfer_syntax(target_uid).encapsulated and table is not None and table.count:
+        return _encapsulated(location, table, target_uid)
+    head = _head(location, location.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
     if transfer_syntax(location.transfer_syntax_uid).deflated:
         length = sum(map(len, inflated_dataset(location)))
         return _outgoing(head, length, inflated_dataset(location))
-    frames = _OutgoingFrames.of(location)
+    return _assembled(location, head, EXPLICIT_VR_LITTLE_ENDIAN, _OutgoingFrames.of(location))
+
+
+def _encapsulated(location: Location, table: FrameTable, target_uid: str) -> OutgoingInstance:
+    frames = EncapsulatedFrames(location, table, target_uid)
+    head = _head(location, frames.sop_instance_uid, target_uid)
+    return _assembled(location, head, target_uid, frames)
+
+
+def _head(location: Location, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    return file_meta(
+        sop_class_uid=location.sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+        transfer_syntax_uid=transfer_syntax_uid,
+        provenance=None,
+    )
+
+
+def _assembled(
+    location: Location, head: bytes, transfer_syntax_uid: str, frames: _Frames | None
+) -> OutgoingInstance:
     segments = _segments(location, frames)
     length = sum(len(each) if isinstance(each, bytes) else each.length for each in segments)
-    return _outgoing(head, length, _chunks(location, segments, frames))
+    chunks = _chunks(location, segments, frames)
+    return _outgoing(head, length, chunks, transfer_syntax_uid)
 
 
-def _outgoing(head: bytes, length: int, dataset: Iterator[bytes]) -> OutgoingInstance:
+def _outgoing(
+    head: bytes,
+    length: int,
+    dataset: Iterator[bytes],
+    transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN,
+) -> OutgoingInstance:
     def chunks() -> Iterator[bytes]:
         yield head
         yield from dataset
 
-    return OutgoingInstance(EXPLICIT_VR_LITTLE_ENDIAN, len(head) + length, chunks())
+    return OutgoingInstance(transfer_syntax_uid, len(head) + length, chunks())
 
 
-def _segments(location: Location, frames: _OutgoingFrames | None) -> list[Segment]:
+def _segments(location: Location, frames: _Frames | None) -> list[Segment]:
     stored = transfer_syntax(location.transfer_syntax_uid)
-    handle = blob_store().open(location.blob_key)
-    try:
+    with closing(blob_store().open(location.blob_key)) as handle:
+        inflated = InflatedSource(handle, location.dataset_offset) if stored.deflated else None
         return _joined(
             rewritten(
-                handle,
-                location.dataset_offset,
+                inflated or handle,
+                0 if inflated else location.dataset_offset,
                 Encoding(implicit=stored.implicit, big_endian=stored.big_endian),
                 replaced=frames.replaced() if frames else {},
                 pixels=frames.value() if frames else None,
             )
         )
-    finally:
-        handle.close()
 
 
 def _joined(segments: Iterator[Segment]) -> list[Segment]:
@@ -83,16 +120,25 @@ def _joined(segments: Iterator[Segment]) -> list[Segment]:
     return joined
 
 
-def _chunks(
-    location: Location, segments: list[Segment], frames: _OutgoingFrames | None
-) -> Iterator[bytes]:
+def _chunks(location: Location, segments: list[Segment], frames: _Frames | None) -> Iterator[bytes]:
+    deflated = transfer_syntax(location.transfer_syntax_uid).deflated
     for segment in segments:
         if isinstance(segment, bytes):
             yield segment
         elif isinstance(segment, Range):
-            yield from blob_store().stream(location.blob_key, segment.offset, segment.length)
+            read = _inflated_range if deflated else _stored_range
+            yield from read(location, segment)
         elif frames is not None:
             yield from frames.chunks(segment)
+
+
+def _stored_range(location: Location, where: Range) -> Iterator[bytes]:
+    return blob_store().stream(location.blob_key, where.offset, where.length)
+
+
+def _inflated_range(location: Location, where: Range) -> Iterator[bytes]:
+    with closing(blob_store().open(location.blob_key)) as handle:
+        yield InflatedSource(handle, location.dataset_offset).read_at(where.offset, where.length)
 
 
 class _OutgoingFrames:
@@ -146,12 +192,11 @@ class _OutgoingFrames:
             return PixelValue("OF" if described.sample_format == "float" else "OD", self._length)
         return PixelValue("OW" if described.bits_allocated > _BYTE else "OB", self._length)
 
-    def replaced(self) -> dict[int, tuple[str, bytes] | None]:
+    def replaced(self) -> Changes:
         """The Image Pixel attributes that decoding changes."""
-        changes: dict[int, tuple[str, bytes] | None] = dict.fromkeys(_OFFSET_TABLES)
+        changes: Changes = dict.fromkeys(_OFFSET_TABLES)
         if self._after.photometric_interpretation != self._before.photometric_interpretation:
-            text = self._after.photometric_interpretation.encode("ascii", "replace")
-            changes[_PHOTOMETRIC] = ("CS", text + b" " * (len(text) % 2))
+            changes[_PHOTOMETRIC] = ("CS", text_value(self._after.photometric_interpretation))
         if self._after.samples_per_pixel > 1:
             planar = self._after.planar_configuration.to_bytes(2, "little")
             changes[_PLANAR] = ("US", planar)
@@ -165,3 +210,6 @@ class _OutgoingFrames:
         written = self._after.native_length * self._table.count
         if place.length > written:
             yield b"\0" * (place.length - written)
+
+
+_Frames = _OutgoingFrames | EncapsulatedFrames

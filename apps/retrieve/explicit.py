@@ -66,10 +66,19 @@ Segment = bytes | Range | Pixels
 
 @dataclass(frozen=True, slots=True)
 class PixelValue:
-    """How top-level Pixel Data is to be written: VR and length in bytes, padding included."""
+    """How top-level Pixel Data is to be written: VR and length in bytes, padding included.
+
+    Encapsulated, the length is that of all items and the delimiter behind them (PS3.5 A.4).
+    """
 
     vr: str
     length: int
+    encapsulated: bool = False
+
+    @property
+    def stated_length(self) -> int:
+        """What the element's header says: encapsulated Pixel Data has undefined length."""
+        return _UNDEFINED if self.encapsulated else self.length
 
 
 def header(tag: int, vr: str, length: int) -> bytes:
@@ -79,39 +88,52 @@ def header(tag: int, vr: str, length: int) -> bytes:
     return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), length)
 
 
+Changes = dict[int, tuple[str, bytes] | None]
+"""New VR and value, or None to leave the element out, by top-level tag."""
+
+
 def rewritten(
     source: RandomAccess,
     start: int,
     encoding: Encoding,
     *,
-    replaced: dict[int, tuple[str, bytes] | None],
+    replaced: Changes,
     pixels: PixelValue | None,
 ) -> Iterator[Segment]:
     """The data set from `start` on, as segments in order.
 
-    `replaced` has new VR and value, or None to leave it out, for top-level tags. With `pixels`
-    top-level Pixel Data becomes a header and a `Pixels` segment; without, its bytes go out as they
-    are. Raises UnsupportedPixels for what cannot be written so.
+    What `replaced` names and the data set lacks is added in its place. With `pixels` top-level
+    Pixel Data becomes a header and a `Pixels` segment; without, its bytes go out as they are.
+    Raises UnsupportedPixels for what cannot be written so.
     """
     walk = ElementWalk(source, start, encoding)
+    waiting = sorted(tag for tag, change in replaced.items() if change is not None)
     depth = 0
     for shape, offset, length, raw in walk:
         depth += _DEPTH.get(shape.role, 0)
         if shape.role in _STRUCTURE:
             yield _STRUCTURE[shape.role]
-        elif shape.vr == "SQ":
+            continue
+        while waiting and not depth and waiting[0] <= shape.tag:
+            yield from _changed(waiting.pop(0), replaced)
+        if not depth and shape.tag in replaced:
+            continue
+        if shape.vr == "SQ":
             yield header(shape.tag, "SQ", _UNDEFINED)
-        elif not depth and shape.tag in replaced:
-            change = replaced[shape.tag]
-            yield b"" if change is None else header(shape.tag, change[0], len(change[1]))
-            yield b"" if change is None else change[1]
         elif shape.role == PIXELS and not depth and pixels is not None:
-            yield header(shape.tag, pixels.vr, pixels.length)
+            yield header(shape.tag, pixels.vr, pixels.stated_length)
             yield Pixels(pixels.length)
         elif shape.tag & 0xFFFF:
             yield from _value(source, walk, shape, Range(offset, length), raw)
     if walk.truncated_in is not None:
         raise UnsupportedPixels("The object is cut off; it can be had as stored only.")
+
+
+def _changed(tag: int, replaced: Changes) -> Iterator[bytes]:
+    change = replaced[tag]
+    if change is not None:
+        yield header(tag, change[0], len(change[1]))
+        yield change[1]
 
 
 def _value(

@@ -71,7 +71,7 @@ def test_objects_that_are_no_images_come_as_dicom(archive: Archive):
         ("presentationUID=1.2.3", 400),
         ("contentType=application/dicom&frameNumber=1", 400),
         ("contentType=application/dicom&anonymize=yes", 400),
-        ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.4.90", 406),
+        ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.4.81", 406),
         ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.1", 200),
     ],
 )

@@ -15,7 +15,12 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.access.audit import view_event
 from apps.access.principals import Principal
 from apps.dicom.frames import FrameTable
-from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from apps.dicom.pixels import writable
+from apps.dicom.transfer_syntaxes import (
+    DEFAULT_OF_MEDIA_TYPE,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    transfer_syntax,
+)
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import OCTET_STREAM, MediaRange, acceptable
 from apps.dicomweb.wado_rs.parts import (
@@ -152,7 +157,8 @@ def _plan(entry: MediaRange, location: Location, *, single: bool, browser: bool)
         target = syntax_for_browser(location) if browser else outgoing_syntax(stored_uid)
     else:
         target = entry.transfer_syntax or _default_syntax(entry, stored_uid)
-    if target not in {outgoing_syntax(stored_uid), EXPLICIT_VR_LITTLE_ENDIAN}:
+    known = {outgoing_syntax(stored_uid), EXPLICIT_VR_LITTLE_ENDIAN}
+    if target not in known and not writable(target):
         return None
     own_type = transfer_syntax(target).media_type
     media_type = own_type if entry.part_type in {"*/*", own_type} else OCTET_STREAM
@@ -170,7 +176,7 @@ def _default_syntax(entry: MediaRange, stored_uid: str) -> str:
         return stored_uid
     if stored.lossy and entry.part_type == "*/*":
         return stored_uid
-    return EXPLICIT_VR_LITTLE_ENDIAN
+    return DEFAULT_OF_MEDIA_TYPE.get(entry.part_type, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 def outgoing_frame(location: Location, table: FrameTable, number: int, plan: Plan) -> bytes:
@@ -182,6 +188,6 @@ def outgoing_frame(location: Location, table: FrameTable, number: int, plan: Pla
         return transcoded_frame(location, table, number, data, plan.transfer_syntax_uid)
     except UnsupportedPixels as failure:
         raise NotAcceptable(
-            "This frame cannot be decoded here; ask for transfer-syntax=* to get it as stored.",
+            "This frame cannot be had in that Transfer Syntax; ask for transfer-syntax=*.",
             detail=failure.message,
         ) from failure

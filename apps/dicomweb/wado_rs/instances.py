@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from django.http import HttpRequest, HttpResponseBase
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission, Principal, permit
+from apps.dicom.pixels import writable
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from apps.dicomweb.links import base_url
-from apps.dicomweb.negotiation import DICOM, MediaRange, Offer, acceptable, choose
+from apps.dicomweb.negotiation import (
+    DICOM,
+    MediaRange,
+    Offer,
+    acceptable,
+    choose,
+    matches,
+)
+from apps.dicomweb.wado_rs.archives import ZIP, zipped
 from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, streamed_response
 from apps.errors import NotAcceptable, NotFound, UnsupportedPixels
 from apps.retrieve.conversion import converted
@@ -23,6 +32,7 @@ from apps.storage.blobs import BlobMissing
 _logger = logging.getLogger(__name__)
 _SEVERAL = Offer(DICOM, multipart=True)
 _ALONE = Offer(DICOM)
+_ZIP = Offer(ZIP)
 
 
 def retrieve_instances(
@@ -32,10 +42,11 @@ def retrieve_instances(
     series: str | None = None,
     instance: str | None = None,
 ) -> HttpResponseBase:
-    """Every visible instance below the resource, as one multipart body or one Part 10 stream."""
+    """Every visible instance below the resource: multipart, ZIP archive or one Part 10 stream."""
     permit(principal, Permission.VIEW_IMAGES)
-    offers = (_SEVERAL, _ALONE) if instance else (_SEVERAL,)
-    offer, entry = choose(acceptable(request), offers)
+    offers = (_SEVERAL, _ALONE, _ZIP) if instance else (_SEVERAL, _ZIP)
+    ranges = acceptable(request)
+    choose(ranges, offers)
     gone = missing_blobs(principal, study, series, instance)
     located = locations_of(principal, study, series, instance)
     found = (each for each in located if each.blob_key not in gone)
@@ -44,16 +55,37 @@ def retrieve_instances(
         raise BlobMissing("every blob below the resource")
     if first is None:
         raise NotFound("There is no such study, series or instance.")
+    offer, entry, outgoing = _first_that_can(ranges, offers, first)
     view_event(principal, "StudyRetrieved", study)
-    if not offer.multipart:
-        return instance_response(first, entry)
-    outgoing = outgoing_instance(first, entry)
-    boundary = boundary_of(study, series or "", instance or "", first.digest)
-    parts = _parts(base_url(request), chain([(first, outgoing)], _rest(found, entry)))
-    response = streamed_response(body(boundary, parts), content_type(boundary, DICOM))
+    if offer is _ALONE:
+        return _alone(first, outgoing)
+    every = chain([(first, outgoing)], _rest(found, entry))
+    if offer is _ZIP:
+        response = streamed_response(zipped(every), ZIP)
+        response["Content-Disposition"] = f'attachment; filename="{_plain(study, "study")}.zip"'
+    else:
+        boundary = boundary_of(study, series or "", instance or "", first.digest)
+        parts = _parts(base_url(request), every)
+        response = streamed_response(body(boundary, parts), content_type(boundary, DICOM))
     if gone:
         _admit_missing(request, response, len(gone))
     return response
+
+
+def _first_that_can(
+    ranges: Sequence[MediaRange], offers: Sequence[Offer], location: Location
+) -> tuple[Offer, MediaRange, OutgoingInstance]:
+    """The most preferred entry that the first instance can be sent by. Raises NotAcceptable."""
+    failure: NotAcceptable | None = None
+    for entry in ranges:
+        offer = next((each for each in offers if matches(entry, each)), None)
+        if offer is None:
+            continue
+        try:
+            return offer, entry, outgoing_instance(location, entry)
+        except NotAcceptable as refusal:
+            failure = failure or refusal
+    raise failure or NotAcceptable("Nothing that is accepted can be made here.")
 
 
 def _admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) -> None:
@@ -67,19 +99,22 @@ def _admit_missing(request: HttpRequest, response: HttpResponseBase, count: int)
 
 def instance_response(location: Location, entry: MediaRange) -> HttpResponseBase:
     """One instance as a Part 10 stream of known length. Raises NotAcceptable."""
-    outgoing = outgoing_instance(location, entry)
+    return _alone(location, outgoing_instance(location, entry))
+
+
+def _alone(location: Location, outgoing: OutgoingInstance) -> HttpResponseBase:
     media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
     response = streamed_response(outgoing.chunks, media_type)
     response["Content-Length"] = str(outgoing.length)
-    response["Content-Disposition"] = f'attachment; filename="{_file_name(location)}"'
+    name = _plain(location.sop_instance_uid, "instance")
+    response["Content-Disposition"] = f'attachment; filename="{name}.dcm"'
     return response
 
 
-def _file_name(location: Location) -> str:
-    plain = "".join(
-        letter for letter in location.sop_instance_uid if letter.isalnum() or letter == "."
-    )
-    return f"{plain[:64] or 'instance'}.dcm"
+def _plain(uid: str, otherwise: str) -> str:
+    """What a file's name in a header may have of a UID."""
+    plain = "".join(each for each in uid if each.isascii() and (each.isalnum() or each == "."))
+    return plain[:64] or otherwise
 
 
 def _rest(
@@ -112,19 +147,20 @@ def outgoing_instance(location: Location, entry: MediaRange) -> OutgoingInstance
         return as_stored(location)
     if not wanted and stored.lossy:
         return as_stored(location)
-    if wanted not in {"", EXPLICIT_VR_LITTLE_ENDIAN}:
+    if wanted and wanted != EXPLICIT_VR_LITTLE_ENDIAN and not writable(wanted):
         raise NotAcceptable(
-            f"This instance is stored in Transfer Syntax {stored.uid}; it can be had so, "
-            f"or in {EXPLICIT_VR_LITTLE_ENDIAN}."
+            f"Transfer Syntax {wanted[:64]} cannot be made here; this instance is stored in "
+            f"{stored.uid}."
         )
-    if stored.uid == EXPLICIT_VR_LITTLE_ENDIAN:
+    target = wanted or EXPLICIT_VR_LITTLE_ENDIAN
+    if stored.uid == target:
         return as_stored(location)
     try:
-        return converted(location)
+        return converted(location, target)
     except UnsupportedPixels as failure:
         if wanted:
             raise NotAcceptable(
-                "This instance cannot be decoded here; ask for transfer-syntax=*.",
+                "This instance cannot be had in that Transfer Syntax; ask for transfer-syntax=*.",
                 detail=failure.message,
             ) from failure
         return as_stored(location)
