@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
@@ -88,8 +88,12 @@ def scope_of(principal: Principal, path: str = "") -> Q:  # noqa: ARG001 - see b
     return Q()
 
 
-def search(query: Query, principal: Principal) -> SearchPage:
+def search(
+    query: Query, principal: Principal, stopped: Callable[[], bool] = lambda: False
+) -> SearchPage:
     """The rows that match, in a total order: by `query.ordering`, else the level's natural one.
+
+    `stopped` is asked now and then while rows are read that may not match; True ends the answers.
 
     Raises InvalidRequest with the offending tags, NotPermitted, and OutOfResources where keys
     without an index leave too many candidates to read.
@@ -101,7 +105,8 @@ def search(query: Query, principal: Principal) -> SearchPage:
     end = None if query.limit is None else query.offset + query.limit
     if _narrows(tree):
         _refuse_too_many(rows)
-        found = islice(_with_stored(_matches(rows, asked, entities), tree), query.offset, end)
+        candidates = takewhile(lambda _: not stopped(), _matches(rows, asked, entities))
+        found = islice(_with_stored(candidates, tree), query.offset, end)
         return SearchPage(found, asked.unsupported)
     if query.limit is not None and query.limit <= _LONGEST_PAGE:
         page = _keys(rows, scans(asked.criteria, entities), query.offset, end)

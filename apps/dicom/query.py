@@ -89,7 +89,8 @@ class Query:
     `combined_datetime`: date and time keys form one interval (always in QIDO-RS, negotiated in
     C-FIND; PS3.4 C.2.2.2.5.4). `timezone_offset`: offset in which dates and times of the query are
     to be read and those of the answers to be given, such as `+0100`, empty for none; what is
-    stored without an offset is taken to be in the query's. `include` adds tags to the answers.
+    stored without an offset is taken to be in the query's. `include` adds tags to the answers;
+    `only_asked` leaves out of them what PS3.18 demands and nobody asked for, but unique keys.
     `relational` and `fuzzy_names` tell what the door negotiated: it calls `check_hierarchical`
     where not relational; names always match literally after folding.
     """
@@ -102,6 +103,7 @@ class Query:
     timezone_offset: str = ""
     fuzzy_names: bool = False
     relational: bool = True
+    only_asked: bool = False
     ordering: tuple[Ordering, ...] = ()
     limit: int | None = None
     offset: int = 0
@@ -230,7 +232,8 @@ def _answered(query: Query, keys: frozenset[Attribute]) -> tuple[Attribute, ...]
         if attribute.entity not in entities:
             return False
         asked = attribute in keys or attribute.tag in query.include or query.include_all
-        return asked or attribute.ps3_18 == "R" or attribute.keyword in unique
+        demanded = attribute.ps3_18 == "R" and not query.only_asked
+        return asked or demanded or attribute.keyword in unique
 
     return tuple(attribute for attribute in TABLE if wanted(attribute))
 

@@ -12,14 +12,24 @@ from typing import Final
 from pydicom.uid import UID_dictionary
 
 from apps.dicom import sop_classes
-from apps.dicom.command_set import C_ECHO_RQ
+from apps.dicom.command_set import C_ECHO_RQ, C_FIND_RQ
+from apps.dimse import query_models
 from apps.dimse.echo import handle_c_echo
+from apps.dimse.find import handle_c_find
 from apps.dimse.service import Service
+from apps.network.peers import Right
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 
 TABLE: Final[tuple[Service, ...]] = (
     Service("Verification", (VERIFICATION,), None, {C_ECHO_RQ: handle_c_echo}),
+    Service(
+        "Query",
+        tuple(model.find for model in query_models.TABLE),
+        Right.QUERY,
+        {C_FIND_RQ: handle_c_find},
+        extend=query_models.extension(query_models.FIND_OPTIONS),
+    ),
 )
 
 BY_ABSTRACT_SYNTAX: Final[dict[str, Service]] = {

@@ -1,0 +1,99 @@
+"""C-FIND SCP of Query/Retrieve (PS3.4 C.4.1): an identifier in, one pending response a match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from apps.archive.selectors import Match, search
+from apps.dicom.attributes import BY_KEYWORD, BY_TAG, UNIQUE_KEYS
+from apps.dicom.identifiers import AnswerWriter, Identifier, read_identifier
+from apps.dicom.query import Level, Query, check_hierarchical
+from apps.dimse import status
+from apps.dimse.query_models import BY_SOP_CLASS, QueryModel, option
+from apps.dimse.service import Request, Response
+from apps.errors import InvalidRequest
+
+QUERY_RETRIEVE_LEVEL: Final = 0x00080052
+_RETRIEVE_AE_TITLE: Final = 0x00080054
+_INSTANCE_AVAILABILITY: Final = 0x00080056
+_TIMEZONE: Final = 0x00080201
+_RELATIONAL, _DATE_TIME, _, _ZONE = range(4)
+
+
+def handle_c_find(request: Request) -> Iterator[Response]:
+    """Pending responses as the database gives them, then success, cancel or a failure."""
+    model = BY_SOP_CLASS[request.context.abstract_syntax]
+    identifier = read_identifier(request.data, request.context.transfer_syntax)
+    options = request.session.extended.get(request.context.abstract_syntax, b"")
+    query = query_of(identifier, model, options)
+    page = search(query, request.session.principal, stopped=lambda: request.cancelled)
+    partly = page.unsupported or _below(query)
+    pending = status.PENDING_WITHOUT_OPTIONAL_KEYS if partly else status.PENDING
+    writer = AnswerWriter(request.context.transfer_syntax, identifier.character_set)
+    answer = _Answer(query, identifier, request.session.called_ae_title, options)
+    for match in page:
+        if request.cancelled:
+            break
+        yield Response(pending, writer.write(answer.values(match), match.items))
+    yield Response(status.CANCEL if request.cancelled else status.SUCCESS)
+
+
+def level_of(identifier: Identifier, model: QueryModel) -> Level:
+    """The Query/Retrieve Level, which the model must have. Raises InvalidRequest."""
+    try:
+        level = Level(identifier.texts.get(QUERY_RETRIEVE_LEVEL, ""))
+    except ValueError:
+        level = None
+    if level is None or level not in model.levels:
+        raise InvalidRequest(
+            "Query/Retrieve Level is missing or not one of this model",
+            offending=(f"{QUERY_RETRIEVE_LEVEL:08X}",),
+        )
+    return level
+
+
+def query_of(identifier: Identifier, model: QueryModel, options: bytes) -> Query:
+    """The query; held to the hierarchy unless relational queries were negotiated."""
+    level = level_of(identifier, model)
+    zone = identifier.texts.get(_TIMEZONE, "") if option(options, _ZONE) else ""
+    query = Query(
+        level=level,
+        keys=tuple(key for key in identifier.keys if key.path != (_TIMEZONE,)),
+        combined_datetime=option(options, _DATE_TIME),
+        timezone_offset=zone,
+        relational=option(options, _RELATIONAL),
+        only_asked=True,
+    )
+    if not query.relational:
+        check_hierarchical(query, model.root)
+    return query
+
+
+def _below(query: Query) -> bool:
+    """True where keys belong to levels below: they may narrow, and cannot be answered."""
+    reached = {query.level.entity, *query.level.above}
+    attributes = (BY_TAG.get(key.tag) for key in query.keys if len(key.path) == 1)
+    return any(each is not None and each.entity not in reached for each in attributes)
+
+
+class _Answer:
+    """What an answer holds: the keys asked for, unique keys, and who can be asked to retrieve."""
+
+    def __init__(self, query: Query, identifier: Identifier, ae_title: str, options: bytes) -> None:
+        entities = {query.level.entity, *query.level.above}
+        self._wanted = {BY_KEYWORD[UNIQUE_KEYS[entity]].tag for entity in entities}
+        self._wanted |= {key.tag for key in query.keys if len(key.path) == 1}
+        if option(options, _ZONE):
+            self._wanted.add(_TIMEZONE)
+        self._always = {
+            QUERY_RETRIEVE_LEVEL: query.level.value,
+            _RETRIEVE_AE_TITLE: ae_title,
+        }
+        if _INSTANCE_AVAILABILITY in identifier.texts:
+            self._always[_INSTANCE_AVAILABILITY] = "ONLINE"
+
+    def values(self, match: Match) -> Mapping[int, str]:
+        """Tag to text for one match."""
+        found = {tag: text for tag, text in match.values.items() if tag in self._wanted}
+        return found | self._always
