@@ -77,6 +77,11 @@ class Between:
         return self.low == self.high
 
     @property
+    def reversed(self) -> bool:
+        """True for a range that ends before it begins."""
+        return bool(self.low and self.high) and self.low > self.high
+
+    @property
     def form(self) -> tuple[bool, bool]:
         """Which ends are given."""
         return bool(self.low), bool(self.high)
@@ -187,9 +192,15 @@ def _range(attribute: Attribute, given: tuple[str, ...], zone: str) -> Between:
         between = Between(first, _bound(attribute, high) if dash else first)
     if not between.low and not between.high:
         raise _invalid(attribute, "is a range without an end")
-    if between.low and between.high and between.low > between.high:
+    if between.reversed and attribute.vr != "TM":
         raise _invalid(attribute, "is a range that ends before it begins")
-    return between
+    return between  # a time may end before it begins: on a later day, if that is asked with it
+
+
+def check_time(attribute: Attribute, times: Between) -> None:
+    """Raises InvalidRequest for a range across midnight without a date (C.2.2.2.5.3)."""
+    if times.reversed:
+        raise _invalid(attribute, "is a range that ends before it begins")
 
 
 def _bound(attribute: Attribute, text: str) -> str:

@@ -22,6 +22,7 @@ from apps.dicom.criteria import (
     Text,
     Uids,
     Universal,
+    check_time,
     criterion_of,
     is_universal,
 )
@@ -160,6 +161,7 @@ def plan(query: Query) -> Plan:
     }
     if query.combined_datetime or offset:
         criteria = _moments(criteria, combined=query.combined_datetime, offset=offset)
+    _check_times(criteria)
     return Plan(
         query.level,
         tuple((each, criteria[each]) for each in TABLE if each in criteria),
@@ -168,6 +170,16 @@ def plan(query: Query) -> Plan:
         _answered(query, frozenset(found)),
         offset,
     )
+
+
+def _check_times(criteria: dict[Attribute, Criterion]) -> None:
+    """Only a combined range of dates and times may end at an earlier hour than it begins."""
+    for attribute, criterion in criteria.items():
+        if isinstance(criterion, Moment) and criterion.times is not None:
+            if not criterion.combined:
+                check_time(criterion.time, criterion.times)
+        elif isinstance(criterion, Between) and attribute.vr == "TM":
+            check_time(attribute, criterion)
 
 
 def _check_once(keys: tuple[Key, ...]) -> None:

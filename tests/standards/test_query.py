@@ -78,7 +78,6 @@ def test_keys_are_read(keyword: str, values: tuple[str, ...], expected: object) 
         ("StudyDate", "-"),
         ("StudyDate", "20240101\\20240102"),
         ("StudyTime", "2500"),
-        ("StudyTime", "1800-1000"),
         ("StudyInstanceUID", "1.2.x"),
         ("StudyInstanceUID", "1" * 65),
         ("SeriesNumber", "seven"),
@@ -269,3 +268,16 @@ def test_the_oracle_asks_for_one_row_below_that_meets_all() -> None:
     one = Query(Level.STUDY, (key("Modality", "CT"), key("StationName", "A")))
     assert not matches(plan(both), study)
     assert matches(plan(one), study)
+
+
+@pytest.mark.parametrize("combined", [False, True])
+def test_FND_07_a_time_range_crosses_midnight_only_together_with_dates(*, combined: bool) -> None:
+    times = Key((BY_KEYWORD["StudyTime"].tag,), ("1800-1000",))
+    dates = Key((BY_KEYWORD["StudyDate"].tag,), ("20240101-20240102",))
+    with pytest.raises(InvalidRequest):
+        plan(Query(Level.STUDY, (times,), combined_datetime=combined))
+    if combined:
+        assert plan(Query(Level.STUDY, (times, dates), combined_datetime=True)).criteria
+    else:
+        with pytest.raises(InvalidRequest):
+            plan(Query(Level.STUDY, (times, dates)))
