@@ -1,13 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { AXIAL, dataSet } from "./dataset-builder";
 import { overlayCorners, scaleBar } from "./overlay";
-import { isHounsfield, windowName, windowPresets } from "./windows";
+import { LINEAR, shapeOf } from "./voi";
+import { isHounsfield, voiPresets, voiWords, windowName } from "./windows";
 
 const shown = (values: Parameters<typeof dataSet>[0]) => ({
 	attributes: dataSet(values),
 	index: 2,
 	count: 240,
 	window: { center: 40, width: 400 },
+	shape: LINEAR,
+	approximated: false,
 	color: false,
 	zoom: 1.3333,
 	inverted: false,
@@ -50,17 +53,22 @@ describe("overlayCorners", () => {
 
 	it("says what the file asks for and the viewer does not do", () => {
 		const grey = { PhotometricInterpretation: "MONOCHROME2" };
-		const lut = dataSet({ LUTDescriptor: [256, 0, 8] });
-		const corners = (more: Parameters<typeof dataSet>[0]) =>
-			overlayCorners(shown({ ...grey, ...more })).bottomRight;
-		expect(corners({ ModalityLUTSequence: [lut] })).toContain("modality LUT not applied");
-		expect(corners({ VOILUTSequence: [lut] })).toContain("VOI LUT shown as window");
-		expect(corners({ VOILUTSequence: [lut], WindowCenter: 1 })).not.toContain(
-			"VOI LUT shown as window",
-		);
-		expect(corners({ RedPaletteDescriptor: [256, 0, 16] })).toContain(
+		const corners = (more: Parameters<typeof dataSet>[0], approximated = false) =>
+			overlayCorners({ ...shown({ ...grey, ...more }), approximated }).bottomRight;
+		expect(corners({}, true)).toContain("VOI LUT shown as window");
+		expect(corners({})).not.toContain("VOI LUT shown as window");
+		expect(corners({ RedPaletteDescriptor: [256, 0, 16], PixelPresentation: "MIXED" })).toContain(
 			"supplemental colours not shown",
 		);
+	});
+
+	it("names a VOI LUT, and the window it was stretched over", () => {
+		const table = { first: 0, entries: Uint16Array.of(0, 1, 2, 3), bits: 2, name: "HARDER" };
+		const shape = shapeOf({ kind: "table", name: "harder", table });
+		const lines = (window: { center: number; width: number }) =>
+			overlayCorners({ ...shown({}), shape, window }).bottomLeft;
+		expect(lines({ center: 1.5, width: 4 })).toContain("VOI LUT harder");
+		expect(lines({ center: 20, width: 40 })).toContain("VOI LUT harder  W 40 L 20");
 	});
 
 	it("has no window over a colour image and names what was done to the picture", () => {
@@ -98,8 +106,20 @@ describe("windows", () => {
 			WindowWidth: [200, 20],
 			WindowCenterWidthExplanation: ["WINDOW1", "WINDOW2"],
 		});
-		expect(windowPresets(mr).map((each) => each.name)).toEqual(["window1", "window2"]);
-		expect(windowName(mr, { center: 50, width: 20 })).toBe("window2");
+		expect(voiPresets(mr).map((each) => each.name)).toEqual(["window1", "window2"]);
+		expect(windowName(mr, { center: 50, width: 20 }, LINEAR)).toBe("window2");
+		expect(windowName(mr, { center: 50, width: 21 }, LINEAR)).toBe("");
+	});
+
+	it("PIX-05: offers windows and VOI LUTs as alternatives, windows first", () => {
+		const table = { first: 0, entries: Uint16Array.of(0, 4095), bits: 12, name: "NORMAL" };
+		const mg = dataSet({
+			Modality: "MG",
+			WindowCenter: 2653,
+			WindowWidth: 900,
+			VOILUTFunction: "SIGMOID",
+		});
+		expect(voiPresets(mg, [table]).map(voiWords)).toEqual(["W 900 L 2653 sigmoid", "VOI LUT"]);
 	});
 });
 

@@ -5,7 +5,8 @@ import { orientationOf, planeName, slicePosition } from "./geometry";
 import { ageOf, patientOf, readableDate, readableSex, readableTime } from "./patient";
 import { SPACING_WORDS, spacingOf } from "./spacing";
 import { Tag } from "./tags";
-import { type Window, windowName } from "./windows";
+import { LINEAR, rangeOfWindow, type Shape, type Window } from "./voi";
+import { isAsRecorded, windowName } from "./windows";
 
 export interface OverlayState {
 	readonly attributes: DataSet;
@@ -13,6 +14,10 @@ export interface OverlayState {
 	readonly index: number;
 	readonly count: number;
 	readonly window: Window | undefined;
+	/** How values become grey over that window. */
+	readonly shape: Shape | undefined;
+	/** The browser draws without a graphics card and knows straight lines only. */
+	readonly approximated: boolean;
 	readonly color: boolean;
 	/** Screen pixels per image pixel. */
 	readonly zoom: number | undefined;
@@ -89,10 +94,17 @@ const view: Line = ({ attributes }) =>
 	]
 		.filter(Boolean)
 		.join(" ");
-const windowLine: Line = ({ attributes, window, color }) => {
+const FUNCTION_WORDS = { LINEAR: "", LINEAR_EXACT: "exact", SIGMOID: "sigmoid" } as const;
+
+const windowLine: Line = ({ attributes, window, shape = LINEAR, color }) => {
 	if (!window || color) return "";
-	const name = windowName(attributes, window);
-	return `W ${figure(window.width, 0)} L ${figure(window.center, 0)}${name && `  ${name}`}`;
+	const words = `W ${figure(window.width, 0)} L ${figure(window.center, 0)}`;
+	if (shape.kind === "table") {
+		const name = ["VOI LUT", shape.table.name.toLowerCase()].filter(Boolean).join(" ");
+		return isAsRecorded(shape, rangeOfWindow(window, "LINEAR_EXACT")) ? name : `${name}  ${words}`;
+	}
+	const name = windowName(attributes, window, shape);
+	return [words, name, FUNCTION_WORDS[shape.function]].filter(Boolean).join("  ");
 };
 const exposure: Line = (state) =>
 	[labelled("", Tag.KVP, "kV", 0)(state), labelled("", Tag.XRayTubeCurrent, "mA", 0)(state)]
@@ -116,14 +128,13 @@ const lossy: Line = ({ attributes }) => {
 };
 
 /** What the file asks for and this viewer does not do is said, never passed over. */
-const notApplied: Line = ({ attributes }) => {
+const notApplied: Line = ({ attributes, approximated }) => {
 	const grey = text(attributes, Tag.PhotometricInterpretation).startsWith("MONOCHROME");
 	if (!grey) return "";
-	const windowed = attributes[Tag.WindowCenter]?.Value !== undefined;
+	const colored = ["COLOR", "MIXED"].includes(text(attributes, Tag.PixelPresentation));
 	return [
-		attributes[Tag.RedPaletteDescriptor] && "supplemental colours not shown",
-		attributes[Tag.ModalityLUTSequence] && "modality LUT not applied",
-		attributes[Tag.VOILUTSequence] && !windowed && "VOI LUT shown as window",
+		colored && attributes[Tag.RedPaletteDescriptor] && "supplemental colours not shown",
+		approximated && "VOI LUT shown as window",
 	]
 		.filter(Boolean)
 		.join(", ");

@@ -1,39 +1,38 @@
-/** Windows: what the image itself offers, and the presets of its modality for keys 1 to 9. */
+/** Presets for keys 1 to 9, what the values mean, and what the way to grey in force is called. */
 
-import { type DataSet, numbers, text, texts } from "../dicomweb/dicom-json";
+import type { DataSet } from "../dicomweb/dicom-json";
+import { text, texts } from "../dicomweb/dicom-json";
+import type { LookupTable } from "./lookup-table";
 import { Tag } from "./tags";
+import {
+	type Range,
+	rangeOf,
+	recordedWindows,
+	type Shape,
+	type Voi,
+	voiAlternatives,
+	type Window,
+	type WindowVoi,
+} from "./voi";
 
-export interface Window {
-	readonly center: number;
-	readonly width: number;
-}
+const preset = (name: string, center: number, width: number): WindowVoi => ({
+	kind: "window",
+	name,
+	center,
+	width,
+	function: "LINEAR",
+});
 
-export interface WindowPreset extends Window {
-	readonly name: string;
-}
-
-/** The windows recorded in the image, with their explanations. */
-export function recordedWindows(attributes: DataSet): WindowPreset[] {
-	const centers = numbers(attributes, Tag.WindowCenter);
-	const widths = numbers(attributes, Tag.WindowWidth);
-	const names = texts(attributes, Tag.WindowCenterWidthExplanation);
-	return centers.slice(0, widths.length).flatMap((center, index) => {
-		const width = widths[index] ?? 0;
-		const fallback = centers.length > 1 ? `recorded ${index + 1}` : "recorded";
-		return width > 0 ? [{ center, width, name: (names[index] || fallback).toLowerCase() }] : [];
-	});
-}
-
-const CT: readonly WindowPreset[] = [
-	{ name: "soft tissue", center: 40, width: 400 },
-	{ name: "lung", center: -600, width: 1500 },
-	{ name: "bone", center: 400, width: 1800 },
-	{ name: "brain", center: 40, width: 80 },
-	{ name: "subdural", center: 75, width: 215 },
-	{ name: "stroke", center: 40, width: 40 },
-	{ name: "mediastinum", center: 50, width: 350 },
-	{ name: "liver", center: 60, width: 160 },
-	{ name: "angiography", center: 300, width: 600 },
+const CT: readonly WindowVoi[] = [
+	preset("soft tissue", 40, 400),
+	preset("lung", -600, 1500),
+	preset("bone", 400, 1800),
+	preset("brain", 40, 80),
+	preset("subdural", 75, 215),
+	preset("stroke", 40, 40),
+	preset("mediastinum", 50, 350),
+	preset("liver", 60, 160),
+	preset("angiography", 300, 600),
 ];
 
 /** True when the values are Hounsfield units: CT with RescaleType HU, or CT that names none. */
@@ -54,17 +53,37 @@ export function valueUnit(attributes: DataSet): string {
 	return ["", "US", "HU"].includes(type) ? "" : type;
 }
 
-/** Presets for keys 1 to 9: those of the modality where values mean something, else the recorded ones. */
-export function windowPresets(attributes: DataSet): readonly WindowPreset[] {
-	return isHounsfield(attributes) ? CT : recordedWindows(attributes).slice(0, 9);
+/** Presets for keys 1 to 9: those of the modality where values mean something, else what the image offers. */
+export function voiPresets(attributes: DataSet, tables: readonly LookupTable[] = []): Voi[] {
+	if (isHounsfield(attributes)) return [...CT];
+	return voiAlternatives(attributes, tables).slice(0, 9);
 }
 
-/** The name of the preset in force, or "". */
-export function windowName(attributes: DataSet, window: Window): string {
-	const all = [...windowPresets(attributes), ...recordedWindows(attributes)];
+/** The name of a window that a preset or the image itself has, or "". */
+export function windowName(attributes: DataSet, window: Window, shape: Shape): string {
+	const near = (a: number, b: number) => Math.abs(a - b) < 0.5;
+	const all = [...voiPresets(attributes), ...recordedWindows(attributes)];
 	const found = all.find(
 		(each) =>
-			Math.abs(each.center - window.center) < 0.5 && Math.abs(each.width - window.width) < 0.5,
+			each.kind === "window" &&
+			shape.kind === "function" &&
+			each.function === shape.function &&
+			near(each.center, window.center) &&
+			near(each.width, window.width),
 	);
 	return found?.name ?? "";
+}
+
+/** True while a VOI LUT stands over the very values it was made for. */
+export function isAsRecorded(shape: Shape, range: Range): boolean {
+	if (shape.kind !== "table") return false;
+	const own = rangeOf({ kind: "table", name: "", table: shape.table });
+	return Math.abs(own.lower - range.lower) < 0.5 && Math.abs(own.upper - range.upper) < 0.5;
+}
+
+/** `W 400 L 40`, with the function where it is not the usual one; or that it is a table. */
+export function voiWords(voi: Voi): string {
+	if (voi.kind === "table") return "VOI LUT";
+	const how = { LINEAR: "", LINEAR_EXACT: " exact", SIGMOID: " sigmoid" }[voi.function];
+	return `W ${voi.width} L ${voi.center}${how}`;
 }

@@ -1,6 +1,6 @@
 /** From the engine's camera to what is written at the edges and in the corners. */
 
-import type { Types } from "@cornerstonejs/core";
+import { type Types, utilities } from "@cornerstonejs/core";
 import type { Frame } from "../model/frames";
 import {
 	cross,
@@ -54,4 +54,18 @@ export function cameraState(viewport: Types.IStackViewport, frame: Frame): Camer
 		mmPerPixel: spacing.column === undefined ? undefined : perPixel,
 		edges,
 	};
+}
+
+/** Column and row of the image under a place on the viewport's canvas, in CSS pixels. */
+export function imagePlace(
+	viewport: Types.IStackViewport,
+	x: number,
+	y: number,
+): readonly [number, number] {
+	const { imageData } = viewport.getImageData();
+	const index = utilities.transformWorldToIndexContinuous(
+		imageData,
+		viewport.canvasToWorld([x, y]),
+	);
+	return [index[0] ?? 0, index[1] ?? 0];
 }

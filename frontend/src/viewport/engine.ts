@@ -4,9 +4,9 @@ import * as core from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { forgetFrames, frameOfImageId } from "./image-id";
 import { forgetFailures, watchImages } from "./image-status";
+import { putRight } from "./image-values";
+import { forgetTables } from "./lookup-tables";
 import { forgetMetadata, provideMetadata } from "./metadata-provider";
-import { convertYbr422 } from "./ybr";
-import { setDefaultWindow } from "./default-window";
 
 export const ENGINE_ID = "pacsweb";
 const GIGABYTE = 1024 ** 3;
@@ -33,9 +33,7 @@ async function start(): Promise<void> {
 	core.eventTarget.addEventListener(core.Enums.Events.IMAGE_LOADED, (event: Event) => {
 		const { image } = (event as CustomEvent<{ image: core.Types.IImage }>).detail;
 		const frame = frameOfImageId(image.imageId);
-		if (!frame) return;
-		convertYbr422(image, frame.attributes);
-		setDefaultWindow(image, frame.attributes);
+		if (frame) putRight(image, frame.attributes);
 	});
 	watchImages();
 }
@@ -68,6 +66,7 @@ export function leaveStudy(): void {
 	core.cache.purgeCache();
 	forgetFrames();
 	forgetMetadata();
+	forgetTables();
 	forgetFailures();
 	// A new size empties the history of edits.
 	core.utilities.HistoryMemo.DefaultHistoryMemo.size = HISTORY;

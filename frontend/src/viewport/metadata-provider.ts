@@ -5,23 +5,24 @@ import { orientationOf, positionOf } from "../model/geometry";
 import { spacingOf } from "../model/spacing";
 import { Tag } from "../model/tags";
 import { frameOfImageId } from "./image-id";
-import type { Palette } from "./palette";
+import { modalityTable } from "./lookup-tables";
+import { type Palette, paletteOf } from "./palette";
+import { isRescaledHere, isShifted, storedBits } from "./stored-bits";
 
 const palettes = new Map<string, Palette>();
 
-/** Palettes may have to be fetched, so they are handed in before the image is asked for. */
-export function rememberPalette(sopInstanceUID: string, palette: Palette): void {
-	palettes.set(sopInstanceUID, palette);
-}
-
-export function paletteKnown(sopInstanceUID: string): boolean {
-	return palettes.has(sopInstanceUID);
+/** Reads the palette of an instance, once; it may have to be fetched. */
+export async function readPalette(instance: DataSet): Promise<void> {
+	const uid = text(instance, Tag.SOPInstanceUID);
+	if (palettes.has(uid)) return;
+	const palette = await paletteOf(instance);
+	if (palette) palettes.set(uid, palette);
 }
 
 type Module = Record<string, unknown>;
 
 function imagePixel(attributes: DataSet): Module {
-	const bitsAllocated = number(attributes, Tag.BitsAllocated) ?? 16;
+	const bits = storedBits(attributes);
 	const palette = palettes.get(text(attributes, Tag.SOPInstanceUID));
 	return {
 		samplesPerPixel: number(attributes, Tag.SamplesPerPixel) ?? 1,
@@ -29,9 +30,9 @@ function imagePixel(attributes: DataSet): Module {
 		planarConfiguration: number(attributes, Tag.PlanarConfiguration) ?? 0,
 		rows: number(attributes, Tag.Rows),
 		columns: number(attributes, Tag.Columns),
-		bitsAllocated,
-		bitsStored: number(attributes, Tag.BitsStored) ?? bitsAllocated,
-		highBit: number(attributes, Tag.HighBit) ?? bitsAllocated - 1,
+		bitsAllocated: bits.allocated,
+		bitsStored: isShifted(bits) ? bits.allocated : bits.stored,
+		highBit: isShifted(bits) ? bits.allocated - 1 : bits.highBit,
 		pixelRepresentation: number(attributes, Tag.PixelRepresentation) ?? 0,
 		...(palette && {
 			redPaletteColorLookupTableDescriptor: palette.descriptor,
@@ -76,23 +77,18 @@ function imagePlane(attributes: DataSet): Module {
 	};
 }
 
-function voiLut(attributes: DataSet): Module {
-	const centers = numbers(attributes, Tag.WindowCenter);
-	const widths = numbers(attributes, Tag.WindowWidth);
-	const usable = centers.length > 0 && (widths[0] ?? 0) > 0;
-	return {
-		...(usable && { windowCenter: centers, windowWidth: widths }),
-		voiLUTFunction: [text(attributes, Tag.VOILUTFunction) || "LINEAR"],
-	};
-}
-
-/** Colours have no modality LUT, whatever the header says (PS3.3 C.11.1). */
+/**
+ * Colours have no modality LUT, whatever the header says (PS3.3 C.11.1). A lookup table takes the
+ * place of slope and intercept, and some images are rescaled when they have arrived.
+ */
 function modalityLut(attributes: DataSet): Module {
 	const monochrome = text(attributes, Tag.PhotometricInterpretation).startsWith("MONOCHROME");
-	if (!monochrome) return { rescaleIntercept: 0, rescaleSlope: 1 };
+	if (!monochrome || modalityTable(attributes) || isRescaledHere(attributes)) {
+		return { rescaleIntercept: 0, rescaleSlope: 1 };
+	}
 	return {
 		rescaleIntercept: number(attributes, Tag.RescaleIntercept) ?? 0,
-		rescaleSlope: number(attributes, Tag.RescaleSlope) ?? 1,
+		rescaleSlope: (number(attributes, Tag.RescaleSlope) ?? 1) || 1,
 		rescaleType: text(attributes, Tag.RescaleType),
 	};
 }
@@ -125,7 +121,8 @@ function calibration(attributes: DataSet): Module {
 const MODULES: Readonly<Record<string, (attributes: DataSet) => Module>> = {
 	imagePixelModule: imagePixel,
 	imagePlaneModule: imagePlane,
-	voiLutModule: voiLut,
+	// The way to grey is worked out from the image's own attributes when it has arrived.
+	voiLutModule: () => ({}),
 	modalityLutModule: modalityLut,
 	calibrationModule: calibration,
 	generalSeriesModule: (attributes) => ({

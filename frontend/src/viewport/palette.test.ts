@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { entriesOf, expandSegments, paletteOf } from "./palette";
+import { entriesOf } from "../model/lookup-table";
+import { expandSegments, paletteOf } from "./palette";
 import { dataSet } from "../model/dataset-builder";
 import { Tag } from "../model/tags";
 

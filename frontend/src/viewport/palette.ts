@@ -1,8 +1,9 @@
 /** Palettes of PALETTE COLOR images (PS3.3 C.7.6.3.1.5 and C.7.9.2), whole or segmented. */
 
-import { bulkData } from "../dicomweb/client";
-import { type Attribute, type DataSet, inlineBinary, numbers, text } from "../dicomweb/dicom-json";
+import { type DataSet, numbers, text } from "../dicomweb/dicom-json";
+import { entriesOf } from "../model/lookup-table";
 import { Tag } from "../model/tags";
+import { bytesOf } from "./attribute-bytes";
 
 export interface Palette {
 	/** Entries, first stored value mapped, bits an entry. */
@@ -44,24 +45,6 @@ export function expandSegments(words: Uint16Array): Uint16Array {
 	};
 	run(0, Number.MAX_SAFE_INTEGER);
 	return Uint16Array.from(out);
-}
-
-/** Table entries from little-endian bytes; 8-bit tables may be packed one entry a byte. */
-export function entriesOf(bytes: Uint8Array, count: number): Uint16Array {
-	if (bytes.length < count * 2) return Uint16Array.from(bytes.subarray(0, count));
-	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	return Uint16Array.from({ length: Math.min(count, bytes.length >> 1) }, (_, index) =>
-		view.getUint16(index * 2, true),
-	);
-}
-
-async function bytesOf(attribute: Attribute | undefined): Promise<Uint8Array | undefined> {
-	if (attribute?.BulkDataURI) return bulkData(attribute.BulkDataURI);
-	if (attribute?.Value) {
-		const words = Uint16Array.from(attribute.Value.map(Number));
-		return new Uint8Array(words.buffer);
-	}
-	return inlineBinary(attribute);
 }
 
 async function channel(

@@ -1,25 +1,27 @@
 /** One viewport with a stack of images in it. */
 
 import { Enums, type Types, cache } from "@cornerstonejs/core";
-import { text } from "../dicomweb/dicom-json";
 import { type DisplaySet, firstFrameIndex, frameRate } from "../model/display-sets";
-import { Tag } from "../model/tags";
-import type { Window } from "../model/windows";
+import type { Voi } from "../model/voi";
 import { ENGINE_ID, renderingEngine } from "./engine";
 import { frameOfImageId, imageIdOf } from "./image-id";
 import type { Wanted } from "./image-order";
 import { failureOf, forgetFailure, noteFailure, subscribeStatus } from "./image-status";
-import { paletteKnown, rememberPalette } from "./metadata-provider";
-import { paletteOf } from "./palette";
-import { cameraState } from "./camera-state";
+import { readTables } from "./lookup-tables";
+import { readPalette } from "./metadata-provider";
+import { cameraState, imagePlace } from "./camera-state";
+import { GreyDisplay } from "./grey-display";
 import { EMPTY_VIEW, type ViewState } from "./view-state";
 
 const { Events } = Enums;
 const AT_ONCE = 3;
 
-/** Cornerstone keeps a window across a stack once it was set; this is the flag that says so. */
-interface KeepsWindow {
-	voiUpdatedWithSetProperties: boolean;
+/** A picture with the places (column, row) of three of its pixels: the first, and 1000 on. */
+export interface Painted {
+	readonly picture: string;
+	readonly origin: readonly [number, number];
+	readonly right: readonly [number, number];
+	readonly down: readonly [number, number];
 }
 
 export class StackView {
@@ -32,6 +34,8 @@ export class StackView {
 	private generation = 0;
 	private timer: ReturnType<typeof setTimeout> | undefined;
 	private cameraScheduled = false;
+	private smooth = true;
+	private readonly grey = new GreyDisplay(() => this.viewport);
 	private readonly unsubscribe: () => void;
 
 	constructor(readonly id: string) {
@@ -55,7 +59,7 @@ export class StackView {
 			defaultOptions: { background: [0, 0, 0] },
 		});
 		element.addEventListener(Events.STACK_NEW_IMAGE, this.onNewImage);
-		element.addEventListener(Events.VOI_MODIFIED, this.onWindow);
+		element.addEventListener(Events.VOI_MODIFIED, this.onWindowEvent);
 		element.addEventListener(Events.CAMERA_MODIFIED, this.onCamera);
 		element.addEventListener(Events.IMAGE_RENDERED, this.onCamera);
 	}
@@ -65,7 +69,7 @@ export class StackView {
 		const { element } = this;
 		if (!element) return;
 		element.removeEventListener(Events.STACK_NEW_IMAGE, this.onNewImage);
-		element.removeEventListener(Events.VOI_MODIFIED, this.onWindow);
+		element.removeEventListener(Events.VOI_MODIFIED, this.onWindowEvent);
 		element.removeEventListener(Events.CAMERA_MODIFIED, this.onCamera);
 		element.removeEventListener(Events.IMAGE_RENDERED, this.onCamera);
 		renderingEngine().disableElement(this.id);
@@ -111,7 +115,7 @@ export class StackView {
 		this.imageIds = displaySet.frames.map(imageIdOf);
 		this.set({ ...EMPTY_VIEW, displaySet, requested, status: "loading", rate });
 		try {
-			await this.preparePalettes(displaySet);
+			await this.prepareTables(displaySet);
 			if (generation !== this.generation) return;
 			await this.viewport?.setStack([...this.imageIds], requested);
 			if (generation === this.generation) this.viewport?.render();
@@ -127,6 +131,7 @@ export class StackView {
 		this.generation += 1;
 		this.waiting = 0;
 		this.imageIds = [];
+		this.grey.forget();
 		this.set(EMPTY_VIEW);
 	}
 
@@ -161,10 +166,12 @@ export class StackView {
 		await this.show(displaySet, requested);
 	}
 
-	setWindow(window: Window): void {
-		const half = (window.width - 1) / 2;
-		const middle = window.center - 0.5;
-		this.viewport?.setProperties({ voiRange: { lower: middle - half, upper: middle + half } });
+	/** A preset, or one of what the image offers. */
+	applyVoi(voi: Voi): void {
+		const attributes = this.state.shown?.frame.attributes;
+		if (!attributes || this.state.color) return;
+		this.grey.choose(voi, attributes, this.state.inverted);
+		this.onWindow();
 		this.viewport?.render();
 	}
 
@@ -212,14 +219,11 @@ export class StackView {
 	}
 
 	resetWindow(): void {
-		const { viewport } = this;
-		const image = viewport?.getCornerstoneImage();
-		if (!viewport || !image || image.color) return;
-		const center = first(image.windowCenter);
-		const width = first(image.windowWidth);
-		this.setWindow({ center, width });
-		// From now on each image brings its own window again.
-		(viewport as unknown as KeepsWindow).voiUpdatedWithSetProperties = false;
+		const attributes = this.state.shown?.frame.attributes;
+		if (!attributes || this.state.color) return;
+		this.grey.reset(attributes, this.state.inverted);
+		this.onWindow();
+		this.viewport?.render();
 	}
 
 	play(rate = this.state.rate): void {
@@ -251,6 +255,28 @@ export class StackView {
 		return { values: image.getPixelData(), imageId: image.imageId };
 	}
 
+	/** Interpolated between pixels, or every pixel as the square it is. */
+	setSmooth(smooth: boolean): void {
+		this.smooth = smooth;
+		this.applySmooth();
+		this.viewport?.render();
+	}
+
+	private applySmooth(): void {
+		const { LINEAR, NEAREST } = Enums.InterpolationType;
+		this.viewport?.setProperties({ interpolationType: this.smooth ? LINEAR : NEAREST });
+	}
+
+	/** The viewport's picture without anything over it, and where its pixels lie in the image. */
+	painted(): Painted | undefined {
+		const { viewport } = this;
+		if (!viewport || this.state.status !== "shown") return undefined;
+		const canvas = viewport.getCanvas();
+		const ratio = canvas.width / canvas.clientWidth;
+		const at = (x: number, y: number) => imagePlace(viewport, (x + 0.5) / ratio, (y + 0.5) / ratio);
+		return { picture: canvas.toDataURL(), origin: at(0, 0), right: at(1000, 0), down: at(0, 1000) };
+	}
+
 	private request(): void {
 		const { viewport } = this;
 		const { requested } = this.state;
@@ -277,25 +303,18 @@ export class StackView {
 		else noteFailure(imageId, new Error("the engine did not draw it"));
 	}
 
-	private async preparePalettes(displaySet: DisplaySet): Promise<void> {
-		const missing = displaySet.instances.filter(
-			(instance) =>
-				text(instance, Tag.PhotometricInterpretation) === "PALETTE COLOR" &&
-				!paletteKnown(text(instance, Tag.SOPInstanceUID)),
-		);
+	/** Palettes and lookup tables may have to be fetched before an image can be right. */
+	private async prepareTables(displaySet: DisplaySet): Promise<void> {
 		await Promise.all(
-			missing.map(async (instance) => {
-				const palette = await paletteOf(instance);
-				if (palette) rememberPalette(text(instance, Tag.SOPInstanceUID), palette);
-			}),
+			displaySet.instances.flatMap((instance) => [readTables(instance), readPalette(instance)]),
 		);
 	}
 
 	private applyInvert(inverted: boolean): void {
 		const frame = this.state.shown?.frame;
 		if (!frame) return;
-		const monochrome1 = text(frame.attributes, Tag.PhotometricInterpretation) === "MONOCHROME1";
-		this.viewport?.setProperties({ invert: monochrome1 !== inverted });
+		if (this.state.color) this.viewport?.setProperties({ invert: inverted });
+		else this.grey.turn(frame.attributes, inverted);
 		this.set({ ...this.state, inverted });
 	}
 
@@ -310,11 +329,13 @@ export class StackView {
 			...this.state,
 			shown: { index: imageIdIndex, frame },
 			color: image.color,
+			offered: image.color ? [] : this.grey.offered(frame.attributes),
 			status: arrived ? "shown" : this.state.status,
 			failure: arrived ? undefined : this.state.failure,
 		});
 		// Polarity belongs to each image: a stack may mix MONOCHROME1 and MONOCHROME2.
-		if (!image.color) this.applyInvert(this.state.inverted);
+		if (!image.color) this.grey.adopt(frame.attributes, this.state.inverted);
+		this.applySmooth();
 		this.onWindow();
 		this.onCamera();
 	};
@@ -331,12 +352,16 @@ export class StackView {
 		this.set({ ...this.state, status: "failed", failure });
 	};
 
+	private readonly onWindowEvent = (): void => {
+		this.grey.noteDrag();
+		this.onWindow();
+	};
+
 	private readonly onWindow = (): void => {
-		const range = this.viewport?.getProperties().voiRange;
-		if (!range) return;
-		const width = range.upper - range.lower + 1;
-		const window = { width, center: (range.upper + range.lower + 1) / 2 };
-		this.set({ ...this.state, window });
+		const window = this.grey.window();
+		if (!window) return;
+		const { shapeInForce: shape, approximated } = this.grey;
+		this.set({ ...this.state, window, shape, approximated });
 	};
 
 	private readonly onCamera = (): void => {
@@ -354,8 +379,4 @@ export class StackView {
 		this.state = state;
 		for (const listener of this.listeners) listener();
 	}
-}
-
-function first(value: number | number[]): number {
-	return (Array.isArray(value) ? value[0] : value) ?? 0;
 }

@@ -3,7 +3,7 @@
 import type { DisplaySet } from "../model/display-sets";
 import type { Frame } from "../model/frames";
 import type { Edges } from "../model/geometry";
-import type { Window } from "../model/windows";
+import type { Shape, Voi, Window } from "../model/voi";
 
 export interface ViewState {
 	readonly displaySet: DisplaySet | undefined;
@@ -15,6 +15,12 @@ export interface ViewState {
 	readonly shown: { readonly index: number; readonly frame: Frame } | undefined;
 	readonly failure: string | undefined;
 	readonly window: Window | undefined;
+	/** How values become grey over that window. */
+	readonly shape: Shape | undefined;
+	/** True when the image asks for a curve and the browser can only draw straight lines. */
+	readonly approximated: boolean;
+	/** Windows and VOI LUTs that the shown image brings. */
+	readonly offered: readonly Voi[];
 	readonly color: boolean;
 	/** Relative to how the image is meant to be seen; MONOCHROME1 alone is not "inverted". */
 	readonly inverted: boolean;
@@ -39,6 +45,9 @@ export const EMPTY_VIEW: ViewState = {
 	shown: undefined,
 	failure: undefined,
 	window: undefined,
+	shape: undefined,
+	approximated: false,
+	offered: [],
 	color: false,
 	inverted: false,
 	rotation: 0,

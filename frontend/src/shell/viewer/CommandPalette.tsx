@@ -1,6 +1,6 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import { useMemo, useState } from "react";
-import { windowPresets } from "../../model/windows";
+import { voiWords } from "../../model/windows";
 import { COMMANDS, keyName } from "./commands";
 import { useSession, useViewer } from "./session-context";
 import { displaySetsIn } from "./viewer-state";
@@ -33,13 +33,12 @@ function useEntries(): Entry[] {
 			keys: command.keys[0] && keyName(command.keys[0]),
 			run: () => command.run(session),
 		}));
-		const frame = session.activeView?.getState().shown?.frame;
-		const presets = frame ? windowPresets(frame.attributes) : [];
+		const presets = session.presets();
 		return [
 			...commands,
 			...presets.map((preset, index) => ({
-				id: `window-${preset.name}`,
-				label: `Window ${preset.name} (W ${preset.width} L ${preset.center})`,
+				id: `window-${index}-${preset.name}`,
+				label: `Window ${preset.name} (${voiWords(preset)})`,
 				group: "Image",
 				keys: String(index + 1),
 				run: () => session.applyPreset(index + 1),

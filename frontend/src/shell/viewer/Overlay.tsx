@@ -21,6 +21,8 @@ export function Overlay({ state }: { state: ViewState }) {
 		index: shown.index,
 		count: displaySet.frames.length,
 		window: state.window,
+		shape: state.shape,
+		approximated: state.approximated,
 		color: state.color,
 		zoom: state.zoom,
 		inverted: state.inverted,

@@ -1,6 +1,6 @@
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { ChevronDown } from "lucide-react";
-import { recordedWindows, windowPresets } from "../../model/windows";
+import { voiWords } from "../../model/windows";
 import { Tip } from "../Tip";
 import { useSession, useView } from "./session-context";
 
@@ -8,16 +8,16 @@ import { useSession, useView } from "./session-context";
 export function WindowMenu() {
 	const session = useSession();
 	const view = session.activeView;
-	const frame = useView(view)?.shown?.frame;
-	const presets = frame ? windowPresets(frame.attributes) : [];
-	const recorded = frame ? recordedWindows(frame.attributes) : [];
-	const extra = recorded.filter(
-		(each) => !presets.some((row) => row.center === each.center && row.width === each.width),
+	const state = useView(view);
+	const grey = state?.shown !== undefined && !state.color;
+	const presets = session.presets();
+	const extra = (state?.offered ?? []).filter(
+		(each) => !presets.some((row) => row.name === each.name && voiWords(row) === voiWords(each)),
 	);
 	return (
 		<Menu.Root>
 			<Tip label="Window presets" keys="1 … 9">
-				<Menu.Trigger className="icon-button narrow" aria-label="Window presets" disabled={!frame}>
+				<Menu.Trigger className="icon-button narrow" aria-label="Window presets" disabled={!grey}>
 					<ChevronDown size={12} />
 				</Menu.Trigger>
 			</Tip>
@@ -26,28 +26,28 @@ export function WindowMenu() {
 					<Menu.Item className="menu-item" onSelect={() => view?.resetWindow()}>
 						As the image came
 					</Menu.Item>
-					{extra.map((preset) => (
+					{extra.map((preset, index) => (
 						<Menu.Item
 							className="menu-item"
-							key={`${preset.name} ${preset.center} ${preset.width}`}
-							onSelect={() => view?.setWindow(preset)}
+							// biome-ignore lint/suspicious/noArrayIndexKey: the order is the image's own
+							key={index}
+							onSelect={() => view?.applyVoi(preset)}
 						>
 							{preset.name}
-							<span className="menu-end">
-								W {preset.width} L {preset.center}
-							</span>
+							<span className="menu-end">{voiWords(preset)}</span>
 						</Menu.Item>
 					))}
 					{presets.length > 0 && <Menu.Separator className="menu-line" />}
 					{presets.map((preset, index) => (
 						<Menu.Item
 							className="menu-item"
-							key={preset.name}
+							// biome-ignore lint/suspicious/noArrayIndexKey: keys 1 to 9 are the order
+							key={index}
 							onSelect={() => session.applyPreset(index + 1)}
 						>
 							{preset.name}
 							<span className="menu-end">
-								W {preset.width} L {preset.center} <kbd>{index + 1}</kbd>
+								{voiWords(preset)} <kbd>{index + 1}</kbd>
 							</span>
 						</Menu.Item>
 					))}

@@ -74,6 +74,7 @@ export const COMMANDS: readonly Command[] = [
 	row("Image", "zoom-in", "Zoom in", ["+", "="], (s) => view(s)?.zoomBy(1.25), true),
 	row("Image", "zoom-out", "Zoom out", ["-"], (s) => view(s)?.zoomBy(0.8), true),
 	row("Image", "reset", "Reset image", ["0"], (s) => view(s)?.reset()),
+	row("Image", "smooth", "Smooth pixels or squares", [], (s) => s.toggleSmooth()),
 	...presetCommands,
 	row(
 		"Move",

@@ -1,5 +1,6 @@
 /** A view into the page for support and for tests: what each viewport really shows. */
 
+import type { Painted } from "../../viewport/stack-view";
 import type { ViewerSession } from "./viewer-session";
 
 interface SupportWindow {
@@ -8,6 +9,8 @@ interface SupportWindow {
 		views: () => object[];
 		/** The shown image's values after the modality LUT; undefined while none is shown. */
 		pixels: (pane: number) => { imageId: string; values: number[] } | undefined;
+		/** The picture of a viewport as it is drawn, and where its pixels lie in the image. */
+		painted: (pane: number) => Painted | undefined;
 	};
 }
 
@@ -17,9 +20,10 @@ export function exposeForSupport(session: ViewerSession): () => void {
 	page.pacsweb = {
 		views: () =>
 			session.views.slice(0, session.getState().panes.length).map((view) => {
-				const { displaySet, shown, ...rest } = view.getState();
+				const { displaySet, shown, shape, offered, ...rest } = view.getState();
 				return {
 					...rest,
+					offered: offered.map((voi) => voi.name),
 					displaySet: displaySet?.id,
 					count: displaySet?.frames.length ?? 0,
 					shown: shown && {
@@ -33,6 +37,7 @@ export function exposeForSupport(session: ViewerSession): () => void {
 			const pixels = session.views[pane]?.shownPixels();
 			return pixels && { imageId: pixels.imageId, values: Array.from(pixels.values) };
 		},
+		painted: (pane) => session.views[pane]?.painted(),
 	};
 	return () => {
 		delete page.pacsweb;

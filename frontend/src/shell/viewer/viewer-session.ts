@@ -6,7 +6,8 @@ import { slicePosition } from "../../model/geometry";
 import { priorsOf, seriesOf, sortSeries, studyOf } from "../../model/series";
 import { text } from "../../dicomweb/dicom-json";
 import { Tag } from "../../model/tags";
-import { windowPresets } from "../../model/windows";
+import type { Voi } from "../../model/voi";
+import { voiPresets } from "../../model/windows";
 import type { ToolId } from "../../tools/tool-table";
 import type { Prefetcher } from "../../viewport/prefetch";
 import type { StackView } from "../../viewport/stack-view";
@@ -237,15 +238,27 @@ export class ViewerSession {
 		if (name === "referenceLines") this.applyReferenceLines();
 	}
 
+	toggleSmooth(): void {
+		this.set({ smooth: !this.state.smooth });
+		for (const view of this.views) view.setSmooth(this.state.smooth);
+	}
+
 	setDialog(dialog: ViewerState["dialog"]): void {
 		this.set({ dialog });
 	}
 
+	/** What keys 1 to 9 apply to the active viewport. */
+	presets(): Voi[] {
+		const state = this.activeView?.getState();
+		const frame = state?.shown?.frame;
+		if (!frame || state.color) return [];
+		return voiPresets(frame.attributes, state.offered.flatMap(tableOf));
+	}
+
 	/** Window preset by number from 1. */
 	applyPreset(number: number): void {
-		const frame = this.activeView?.getState().shown?.frame;
-		const preset = frame && windowPresets(frame.attributes)[number - 1];
-		if (preset) this.activeView?.setWindow(preset);
+		const preset = this.presets()[number - 1];
+		if (preset) this.activeView?.applyVoi(preset);
 	}
 
 	toggleCine(): void {
@@ -329,3 +342,5 @@ export class ViewerSession {
 		for (const listener of this.listeners) listener();
 	}
 }
+
+const tableOf = (voi: Voi) => (voi.kind === "table" ? [voi.table] : []);

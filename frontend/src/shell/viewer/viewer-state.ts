@@ -36,6 +36,8 @@ export interface ViewerState {
 	readonly panel: Panel | undefined;
 	readonly strip: boolean;
 	readonly synchronised: boolean;
+	/** Pixels are interpolated; otherwise each is the square it is. */
+	readonly smooth: boolean;
 	readonly referenceLines: boolean;
 	readonly dialog: "keys" | "palette" | undefined;
 }
@@ -55,6 +57,7 @@ export const FIRST_STATE: ViewerState = {
 	panel: undefined,
 	strip: true,
 	synchronised: false,
+	smooth: true,
 	referenceLines: false,
 	dialog: undefined,
 };
