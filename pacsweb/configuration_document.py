@@ -12,6 +12,7 @@ _HEADINGS = {
     "start": "Where it runs",
     "production": "Where things are kept",
     "web": "How the web reaches it",
+    "tls": "DICOM over TLS",
     "tuning": "Sizes and logs",
 }
 _INTRODUCTION = """# Configuration

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from apps.network.tls import TlsNotReady, server_context
 from pacsweb.launch import end_strays
 from pacsweb.processes import run_folder
 from pacsweb.redis_server import NoRedisServer, binary
@@ -32,6 +33,12 @@ def check(environment: Environment) -> IO[str]:
     end_strays(str(run_folder(environment)))
     _check_port(environment.bind, environment.http_port, "web", "PACSWEB_HTTP_PORT")
     _check_port(environment.bind, environment.dicom_port, "DICOM", "PACSWEB_DICOM_PORT")
+    if environment.dicom_tls_port:
+        _check_port(environment.bind, environment.dicom_tls_port, "TLS", "PACSWEB_DICOM_TLS_PORT")
+        try:
+            server_context()
+        except TlsNotReady as problem:
+            raise NotReady(str(problem)) from None
     if environment.embedded_redis:
         socket_folder = Path(environment.redis_socket).parent
         _check_writable(socket_folder)

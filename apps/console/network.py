@@ -20,10 +20,24 @@ class ApplicationEntityAdmin(AnyModelAdmin):
     search_fields = ("title", "host", "description")
     fieldsets = (
         (None, {"fields": ("title", "description", "enabled")}),
-        ("Where it listens", {"fields": ("host", "port")}),
+        ("Where it listens", {"fields": ("host", "port", "use_tls")}),
         (
             "What it may do here",
             {"fields": (*(right.value for right in Right), "match_address")},
+        ),
+        (
+            "How it must come",
+            {"fields": ("allowed_addresses", "require_tls", "certificate_names")},
+        ),
+        (
+            "What is accepted of what it proposes",
+            {
+                "fields": (
+                    "allowed_sop_classes",
+                    "preferred_transfer_syntaxes",
+                    "forbidden_transfer_syntaxes",
+                )
+            },
         ),
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
@@ -33,7 +47,17 @@ class ApplicationEntityAdmin(AnyModelAdmin):
 @admin.register(NetworkPolicy)
 class NetworkPolicyAdmin(OneRowAdmin):
     fieldsets = (
-        ("Who may call", {"fields": ("unknown_callers", "check_called_title", "max_associations")}),
+        (
+            "Who may call",
+            {
+                "fields": (
+                    "unknown_callers",
+                    "check_called_title",
+                    "require_tls",
+                    "max_associations",
+                )
+            },
+        ),
         (
             "Association records",
             {

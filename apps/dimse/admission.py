@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from apps.access.principals import Permission, Principal, PrincipalKind
 from apps.dimse.negotiation import Proposal, only_stores
 from apps.network.peers import Admission, Peers, Refusal, Right
+from apps.network.tls import Secured
 from apps.storage.capacity import Capacity
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -25,6 +26,8 @@ class Rejection:
 UNKNOWN_CALLING = Rejection(1, 1, 3, "calling AE title not recognised")
 WRONG_ADDRESS = Rejection(1, 1, 3, "calling AE title not recognised from this address")
 UNKNOWN_CALLED = Rejection(1, 1, 7, "called AE title not recognised")
+TLS_REQUIRED = Rejection(1, 1, 1, "TLS required")
+WRONG_CERTIFICATE = Rejection(1, 1, 3, "certificate not accepted for this AE title")
 WRONG_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
 BAD_IDENTITY = Rejection(1, 2, 1, "user identity not confirmed")
 NOT_READY = Rejection(2, 3, 1, "policy not readable yet")
@@ -35,6 +38,8 @@ _REFUSALS = {
     Refusal.CALLING_TITLE: UNKNOWN_CALLING,
     Refusal.CALLED_TITLE: UNKNOWN_CALLED,
     Refusal.ADDRESS: WRONG_ADDRESS,
+    Refusal.TLS: TLS_REQUIRED,
+    Refusal.CERTIFICATE: WRONG_CERTIFICATE,
 }
 
 
@@ -47,6 +52,7 @@ class Caller:
     address: str
     application_context: str
     proposals: tuple[Proposal, ...]
+    secured: Secured | None = None  # None on a plain connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ def admit(caller: Caller, house: House) -> Admission | Rejection:
         address=caller.address,
         own_title=house.own_title,
         bound_to_loopback=house.bound_to_loopback,
+        secured=caller.secured,
     )
     if isinstance(admission, Refusal):
         return _REFUSALS[admission]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import logging
 import queue
-import socket
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator
@@ -25,6 +24,7 @@ from apps.dimse.offered import BY_ABSTRACT_SYNTAX
 from apps.dimse.receive_buffer import ConnectionLostError
 from apps.dimse.service import Reply, Request, Response, Session, responses_of
 from apps.dimse.status import UNRECOGNIZED_OPERATION, Answer, answer_for
+from apps.dimse.tls_connection import Connection
 from apps.network.p_data import message as p_data_message
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ _LOOK_SECONDS: Final = 1.0
 class Exchange:
     """Requests and responses of one association; also the `Peer` its handlers see."""
 
-    def __init__(self, connection: socket.socket, over: Callable[[], bool]) -> None:
+    def __init__(self, connection: Connection, over: Callable[[], bool]) -> None:
         self.maximum = 0
         self.requests: queue.Queue[tuple[int, Message]] | None = None
         self.session: Session | None = None

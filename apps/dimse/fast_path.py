@@ -55,10 +55,12 @@ from apps.dimse.offered import BY_ABSTRACT_SYNTAX
 from apps.dimse.receive_buffer import ConnectionLostError, ReceiveBuffer
 from apps.dimse.service import AcceptedContext, Role, Session
 from apps.dimse.store import Sender, StoreService
+from apps.dimse.tls_connection import Connection, TlsConnection
 from apps.dimse.user_identity import ConfirmedIdentity, confirm
 from apps.network.association_note import AssociationNote, Ending
 from apps.network.p_data import P_DATA_TF
 from apps.network.peers import Admission
+from apps.network.tls import Secured
 
 logger = logging.getLogger(__name__)
 
@@ -342,6 +344,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
             address=self.requestor.address,
             application_context=str(request.application_context_name),
             proposals=proposals,
+            secured=self.assoc.secured,
         )
         noting.turned_away(self.assoc.note, proposals)  # until it is judged
         admission = self.assoc.reception.admit(caller)
@@ -459,7 +462,7 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         self,
         entity: AE,
         reception: Reception,
-        connection: socket.socket,
+        connection: Connection,
         address: tuple[Any, ...],
         *,
         first: bytes,
@@ -511,6 +514,11 @@ class AcceptedAssociation(Association):  # type: ignore[misc]
         """Inside a message, in either direction, or being negotiated."""
         transfer = self.dul.transfer
         return transfer is None or transfer.busy or self._serving or self._has_work()
+
+    @property
+    def secured(self) -> Secured | None:
+        """What TLS settled; None on a plain connection."""
+        return self.connection.secured if isinstance(self.connection, TlsConnection) else None
 
     def blame(self, ending: Ending, reason: str = "") -> None:
         """Why it will end, unless it is released; the first cause stays."""

@@ -11,7 +11,8 @@ from enum import IntEnum
 from apps.dicom import transfer_syntaxes
 from apps.dimse.offered import BY_ABSTRACT_SYNTAX, is_storage
 from apps.dimse.service import Role
-from apps.network.peers import Admission, Right
+from apps.network.explanation import Why
+from apps.network.peers import Admission, ContextRules, Right
 
 _ONLY_SCU = Role(scu=True, scp=False)
 _NEITHER = Role(scu=False, scp=False)
@@ -42,6 +43,7 @@ class Verdict:
 
     proposal: Proposal
     result: Result
+    why: Why
     transfer_syntax: str = ""
     role: Role = _NEITHER
 
@@ -70,16 +72,30 @@ def judge(
 ) -> Verdict:
     """The verdict on one context; each is judged on its own, whatever else is proposed."""
     uid = proposal.abstract_syntax
-    if uid not in BY_ABSTRACT_SYNTAX and not is_storage(uid):
-        return Verdict(proposal, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED)
+    service = BY_ABSTRACT_SYNTAX.get(uid)
+    if service is None and not is_storage(uid):
+        return Verdict(proposal, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, Why.NOT_OFFERED)
+    allowed = admission.rules.sop_classes
+    if allowed and uid not in allowed and (service is None or service.right is not None):
+        return Verdict(proposal, Result.USER_REJECTION, Why.CLASS_FORBIDDEN)
     role = granted_role(uid, proposed, admission, room=room)
     if role == _NEITHER:
-        only_room = granted_role(uid, proposed, admission, room=True) != _NEITHER
-        return Verdict(proposal, Result.NO_REASON if only_room else Result.USER_REJECTION)
-    chosen = _chosen(proposal)
-    if not chosen:
-        return Verdict(proposal, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED)
-    return Verdict(proposal, Result.ACCEPTANCE, chosen, role)
+        return _no_role(proposal, proposed, admission)
+    chosen = _chosen(proposal, admission.rules)
+    if chosen:
+        return Verdict(proposal, Result.ACCEPTANCE, Why.ACCEPTED, chosen, role)
+    otherwise = _chosen(proposal, ContextRules())
+    why = Why.SYNTAX_FORBIDDEN if otherwise else Why.NO_COMMON_SYNTAX
+    return Verdict(proposal, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, why)
+
+
+def _no_role(proposal: Proposal, proposed: Role | None, admission: Admission) -> Verdict:
+    uid = proposal.abstract_syntax
+    if granted_role(uid, proposed, admission, room=True) != _NEITHER:
+        return Verdict(proposal, Result.NO_REASON, Why.NO_ROOM)
+    with_every_right = Admission(frozenset(Right), known=True)
+    never = granted_role(uid, proposed, with_every_right, room=True) == _NEITHER
+    return Verdict(proposal, Result.USER_REJECTION, Why.ROLE if never else Why.NOT_PERMITTED)
 
 
 def only_stores(proposals: tuple[Proposal, ...]) -> bool:
@@ -90,15 +106,16 @@ def only_stores(proposals: tuple[Proposal, ...]) -> bool:
     return any(is_storage(each.abstract_syntax) for each in proposals)
 
 
-def _chosen(proposal: Proposal) -> str:
-    """The sender's first choice among those we know.
+def _chosen(proposal: Proposal, rules: ContextRules) -> str:
+    """What the rules prefer, else the sender's first choice among those we know.
 
     Unknown ones for storage only, where nothing else is offered: what cannot be read can still be
     kept.
     """
     service = BY_ABSTRACT_SYNTAX.get(proposal.abstract_syntax)
     known = transfer_syntaxes.BY_UID if service is None else service.transfer_syntaxes
-    for uid in proposal.transfer_syntaxes:
+    offered = [uid for uid in proposal.transfer_syntaxes if uid and uid not in rules.forbidden]
+    for uid in (*(each for each in rules.preferred if each in offered), *offered):
         if uid in known:
             return uid
-    return "" if service else next((uid for uid in proposal.transfer_syntaxes if uid), "")
+    return "" if service else next(iter(offered), "")

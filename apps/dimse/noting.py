@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from django.utils import timezone
 
-from apps.dimse.negotiation import Proposal, Result, Verdict, granted_role
+from apps.dimse.negotiation import Proposal, Result, Verdict
 from apps.dimse.offered import VERIFICATION
 from apps.dimse.service import Role
 from apps.network.association_note import AssociationNote, ContextNote, Ending
 from apps.network.explanation import Why
-from apps.network.peers import Admission, Right
-
-# Titles are 16 bytes of the default repertoire; whatever a peer sends must not break a page.
-_WHY: Final[dict[Result, Why]] = {
-    Result.ACCEPTANCE: Why.ACCEPTED,
-    Result.USER_REJECTION: Why.NOT_PERMITTED,
-    Result.NO_REASON: Why.NO_ROOM,
-    Result.ABSTRACT_SYNTAX_NOT_SUPPORTED: Why.NOT_OFFERED,
-    Result.TRANSFER_SYNTAXES_NOT_SUPPORTED: Why.NO_COMMON_SYNTAX,
-}
+from apps.network.tls import Secured
 
 
-def begun(name: str, address: tuple[Any, ...]) -> AssociationNote:
+def begun(name: str, address: tuple[Any, ...], tls: Secured | None = None) -> AssociationNote:
     """The note of a connection whose first PDU is complete; `name` is that of the log lines."""
     now = timezone.now()
     return AssociationNote(
@@ -32,6 +23,8 @@ def begun(name: str, address: tuple[Any, ...]) -> AssociationNote:
         started_at=now,
         address=str(address[0]),
         port=int(address[1]),
+        tls=tls.description if tls else "",
+        certificate=tls.subject if tls else "",
     )
 
 
@@ -72,7 +65,7 @@ def judged(
             abstract_syntax=verdict.proposal.abstract_syntax,
             proposed=verdict.proposal.transfer_syntaxes,
             result=int(verdict.result),
-            why=_why(verdict, proposed.get(verdict.proposal.abstract_syntax)),
+            why=verdict.why,
             transfer_syntax=verdict.transfer_syntax,
             roles_proposed=_roles(proposed.get(verdict.proposal.abstract_syntax)),
             roles_granted=_roles(granted.get(verdict.proposal.abstract_syntax)),
@@ -97,15 +90,6 @@ def is_health_check(note: AssociationNote, own_title: str) -> bool:
         and not note.operations
         and {each.abstract_syntax for each in note.contexts} <= {VERIFICATION}
     )
-
-
-def _why(verdict: Verdict, role: Role | None) -> Why:
-    if verdict.result is Result.USER_REJECTION:
-        uid = verdict.proposal.abstract_syntax
-        anything = granted_role(uid, role, Admission(frozenset(Right), known=True), room=True)
-        if anything == Role(scu=False, scp=False):
-            return Why.ROLE
-    return _WHY[verdict.result]
 
 
 def _roles(role: Role | None) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mmap
 import socket
-import ssl
 import struct
+
+from apps.dimse.tls_connection import Connection, TlsConnection
 
 BUFFER_BYTES = 1024 * 1024
 
@@ -21,7 +22,7 @@ class ConnectionLostError(ConnectionError):
 class ReceiveBuffer:
     """Bytes of one connection in order. Used by one thread. `patience` in s bounds each read."""
 
-    def __init__(self, connection: socket.socket, *, patience: float, first: bytes = b"") -> None:
+    def __init__(self, connection: Connection, *, patience: float, first: bytes = b"") -> None:
         # The kernel's own time-outs: Python's cost a poll() for each read and write.
         connection.setblocking(True)
         interval = struct.pack("@ll", int(patience), int(patience % 1 * 1e6))
@@ -46,7 +47,7 @@ class ReceiveBuffer:
         """True when poll() would not tell of bytes that are here already, ours or TLS's."""
         if self._end > self._start:
             return True
-        return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
+        return isinstance(self._connection, TlsConnection) and self._connection.pending
 
     def peek(self, length: int) -> memoryview:
         """The next `length` bytes (at most the buffer's size), not consumed."""

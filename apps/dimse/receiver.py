@@ -8,7 +8,6 @@ import logging
 import os
 import resource
 import signal
-import socket
 import sys
 import threading
 import time
@@ -26,7 +25,8 @@ from apps.dimse import noting
 from apps.dimse.admission import Caller, Rejection, admit
 from apps.dimse.fast_path import AcceptedAssociation
 from apps.dimse.house import Housekeeper, Tally
-from apps.dimse.lobby import Lobby
+from apps.dimse.lobby import Listeners, Lobby
+from apps.dimse.tls_connection import Connection, TlsConnection
 from apps.network.association_note import Ending
 from apps.network.peers import Admission
 from apps.network.recorder import Recorder
@@ -54,7 +54,7 @@ class Receiver:
     """Accepts, runs and counts associations. `run()` is the life of a child process."""
 
     def __init__(
-        self, listener: socket.socket, tally: Tally, process: int, lifeline: int, limits: Limits
+        self, listeners: Listeners, tally: Tally, process: int, lifeline: int, limits: Limits
     ) -> None:
         self._tally = tally
         self._process = process
@@ -66,14 +66,14 @@ class Receiver:
         self._numbers = itertools.count(1)
         self._entity = _application_entity(limits)
         self._lobby = Lobby(
-            listener,
+            listeners,
             self._open,
             self._dismissed,
             artim_seconds=limits.artim,
             delay=self._delay,
             lifeline=lifeline,
         )
-        self._listener = listener
+        self._listeners = listeners
 
     def run(self) -> None:
         """Until SIGTERM, SIGINT or the parent's end."""
@@ -83,7 +83,7 @@ class Receiver:
         self._housekeeper.start()
         self._recorder.start()
         self._lobby.run()
-        self._listener.close()
+        self._listeners.close()
         self._wind_up()
         self._recorder.flush()
         self._housekeeper.flush()
@@ -139,14 +139,15 @@ class Receiver:
         }
         return association.log_fields
 
-    def _dismissed(self, address: tuple[Any, ...], reason: str) -> None:
+    def _dismissed(self, address: tuple[Any, ...], ending: Ending, reason: str) -> None:
         note = noting.begun(f"{os.getpid()}-{next(self._numbers)}", address)
-        note.end(Ending.SILENT, timezone.now(), reason)
+        note.end(ending, timezone.now(), reason)
         self._recorder.silent(note)
 
-    def _open(self, connection: socket.socket, address: tuple[Any, ...], first: bytes) -> None:
+    def _open(self, connection: Connection, address: tuple[Any, ...], first: bytes) -> None:
         name = f"{os.getpid()}-{next(self._numbers)}"
-        note = noting.begun(name, address)
+        tls = connection.secured if isinstance(connection, TlsConnection) else None
+        note = noting.begun(name, address, tls)
         note.keeps_refused = self._recorder.keeps_refused
         association = AcceptedAssociation(
             self._entity,
@@ -228,7 +229,7 @@ def _application_entity(limits: Limits) -> AE:
 
 
 def receive_forever(
-    listener: socket.socket, tally: Tally, process: int, lifeline: int, limits: Limits
+    listeners: Listeners, tally: Tally, process: int, lifeline: int, limits: Limits
 ) -> None:
     """The body of a forked child."""
     connections.close_all()
@@ -238,7 +239,7 @@ def receive_forever(
     # a negotiation) must give way within this, not within Python's 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()
-    Receiver(listener, tally, process, lifeline, limits).run()
+    Receiver(listeners, tally, process, lifeline, limits).run()
 
 
 def _quieten_libraries() -> None:

@@ -12,6 +12,7 @@ import time
 from django.db import connections
 
 from apps.dimse.house import Tally
+from apps.dimse.lobby import Listeners
 from apps.dimse.receiver import Limits, receive_forever
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ class PortTakenError(OSError):
     """Somebody else listens there, or we may not."""
 
 
-def listen(bind: str, port: int) -> socket.socket:
-    """A listening socket. Raises PortTakenError with a sentence for people."""
+def listen(bind: str, port: int, setting: str = "PACSWEB_DICOM_PORT") -> socket.socket:
+    """A listening socket, its port from `setting`. Raises PortTakenError with a sentence."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -43,7 +44,7 @@ def listen(bind: str, port: int) -> socket.socket:
         listener.close()
         raise PortTakenError(
             f"Cannot listen for DICOM on {bind}:{port}: {error.strerror}. "
-            "Set PACSWEB_DICOM_PORT to a free port."
+            f"Set {setting} to a free port."
         ) from error
     listener.setblocking(False)
     return listener
@@ -52,8 +53,8 @@ def listen(bind: str, port: int) -> socket.socket:
 class Server:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
 
-    def __init__(self, listener: socket.socket, processes: int, limits: Limits) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Listeners, processes: int, limits: Limits) -> None:
+        self._listeners = listeners
         self._limits = limits
         self._tally = Tally(processes)
         self._children: dict[int, tuple[int, float]] = {}  # pid -> index, when started
@@ -82,7 +83,7 @@ class Server:
             os.close(self._life)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            receive_forever(self._listener, self._tally, index, self._lifeline, self._limits)
+            receive_forever(self._listeners, self._tally, index, self._lifeline, self._limits)
             code = 0
         except Exception:
             logger.exception("A receiver process failed")
@@ -124,7 +125,7 @@ class Server:
             logger.error("receiver process %d does not stop; killed", pid)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        self._listener.close()
+        self._listeners.close()
         return 0
 
 

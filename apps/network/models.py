@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
+from apps.network import rule_lists
+
 
 class ApplicationEntity(models.Model):
     """A DICOM Application Entity (PS3.8): who it is, where it listens, what it may do here."""
@@ -35,6 +37,59 @@ class ApplicationEntity(models.Model):
         "only from its address",
         default=False,
         help_text="Accept this AE title only when the caller's address is that of the host.",
+    )
+    allowed_addresses = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_networks],
+        help_text="Addresses or networks it may call from, such as 10.1.0.0/16; empty for any.",
+    )
+    require_tls = models.BooleanField(
+        "only over TLS",
+        default=False,
+        db_default=False,
+        help_text="Refuse this AE title on the port without TLS.",
+    )
+    certificate_names = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_certificate_names],
+        help_text=(
+            "Common names, DNS names or sha256: fingerprints of the certificates that may call by "
+            "this AE title. They open no other title, and without one of them it is refused."
+        ),
+    )
+    use_tls = models.BooleanField(
+        "call it over TLS",
+        default=False,
+        db_default=False,
+        help_text="Associations we open with it are secured; its certificate is checked.",
+    )
+    allowed_sop_classes = models.TextField(
+        "allowed SOP Classes",
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_sop_classes],
+        help_text="The only ones accepted, one a line by UID, keyword or name; empty for all.",
+    )
+    preferred_transfer_syntaxes = models.TextField(
+        "preferred Transfer Syntaxes",
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_transfer_syntaxes],
+        help_text="Taken before the caller's own first choice; one a line, the best first.",
+    )
+    forbidden_transfer_syntaxes = models.TextField(
+        "forbidden Transfer Syntaxes",
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_forbidden_transfer_syntaxes],
+        help_text="Never accepted from it; one a line, by UID or name.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -67,6 +122,12 @@ class NetworkPolicy(models.Model):
         default=True,
     )
     max_associations = models.PositiveIntegerField(default=200)
+    require_tls = models.BooleanField(
+        "only over TLS",
+        default=False,
+        db_default=False,
+        help_text="Refuse every association on the port without TLS.",
+    )
     record_associations = models.BooleanField(
         "record associations",
         default=True,

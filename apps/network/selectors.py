@@ -6,11 +6,13 @@ import logging
 import socket
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from apps.access.principals import Permission, Principal, permit
+from apps.network import rule_lists
 from apps.network.models import ApplicationEntity, AssociationRecord, NetworkPolicy
-from apps.network.peers import Peer, Peers, Right, plain_address
+from apps.network.peers import ContextRules, Peer, Peers, Right, plain_address
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ def read_peers() -> Peers:
         accept_unknown_on_loopback=policy.unknown_callers == choice.LOOPBACK,
         check_called_title=policy.check_called_title,
         max_associations=policy.max_associations,
+        require_tls=policy.require_tls,
         record_associations=policy.record_associations,
         record_refused_uids=policy.record_refused_uids,
         by_title={row.title.strip(): _peer(row) for row in ApplicationEntity.objects.all()},
@@ -60,12 +63,29 @@ def associations(
 
 
 def _peer(row: ApplicationEntity) -> Peer:
+    try:
+        return _readable_peer(row)
+    except ValidationError as error:
+        # Written past the checks of the form: better nobody than more than was meant.
+        logger.error("The rules of %s cannot be read: %s", row.title, error.messages[0])  # noqa: TRY400
+        return Peer(row.title.strip(), enabled=False, rights=frozenset(), match_address=False)
+
+
+def _readable_peer(row: ApplicationEntity) -> Peer:
     return Peer(
         title=row.title.strip(),
         enabled=row.enabled,
         rights=frozenset(right for right in Right if getattr(row, right.value)),
         match_address=row.match_address,
         addresses=_addresses(row.host) if row.match_address else frozenset(),
+        networks=rule_lists.networks(row.allowed_addresses),
+        require_tls=row.require_tls,
+        certificate_names=rule_lists.certificate_names(row.certificate_names),
+        rules=ContextRules(
+            frozenset(rule_lists.sop_class_uids(row.allowed_sop_classes)),
+            rule_lists.transfer_syntax_uids(row.preferred_transfer_syntaxes),
+            frozenset(rule_lists.transfer_syntax_uids(row.forbidden_transfer_syntaxes)),
+        ),
     )
 
 

@@ -30,6 +30,7 @@ def _variable(name: str, default: str, text: str, group: str) -> Any:
 
 
 _START, _PRODUCTION, _WEB, _TUNING = "start", "production", "web", "tuning"
+_TLS = "tls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,36 @@ class Environment:
         "`1` keeps cookies to HTTPS; use it behind a proxy that speaks HTTPS.",
         _WEB,
     )
+    dicom_tls_port: int = _variable(
+        "PACSWEB_DICOM_TLS_PORT",
+        "0",
+        "Port of the DICOM receiver for TLS, usually 2762; 0 means none.",
+        _TLS,
+    )
+    dicom_tls_certificate: str = _variable(
+        "PACSWEB_DICOM_TLS_CERTIFICATE",
+        "",
+        "PEM file with our certificate and the chain up to its CA; also shown to peers we call.",
+        _TLS,
+    )
+    dicom_tls_key: str = _variable(
+        "PACSWEB_DICOM_TLS_KEY",
+        "",
+        "PEM file with its private key, without a passphrase; may be in the certificate's file.",
+        _TLS,
+    )
+    dicom_tls_ca: str = _variable(
+        "PACSWEB_DICOM_TLS_CA",
+        "",
+        "PEM file with the CAs whose certificates we trust, of callers and of peers we call.",
+        _TLS,
+    )
+    dicom_tls_clients: str = _variable(
+        "PACSWEB_DICOM_TLS_CLIENTS",
+        "required",
+        "Certificates of callers: `required`, `optional` or `none`.",
+        _TLS,
+    )
     dimse_processes: int = _variable(
         "PACSWEB_DIMSE_PROCESSES", "2", "Receiver processes; one per core is enough.", _TUNING
     )
@@ -192,6 +223,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "tuple[str, ...]": _items,
 }
 _CHOICES = {
+    "PACSWEB_DICOM_TLS_CLIENTS": ("required", "optional", "none"),
     "PACSWEB_LOG_FORMAT": ("plain", "json"),
     "PACSWEB_LOG_LEVEL": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
 }

@@ -23,11 +23,11 @@ class Registration:
 
 
 def register_application_entity(
-    principal: Principal, *, title: str, host: str = "", port: int | None = None, **policy: bool
+    principal: Principal, *, title: str, host: str = "", port: int | None = None, **rules: object
 ) -> Registration:
     """Makes the ApplicationEntity be as given; doing it twice changes nothing and says nothing.
 
-    `policy` takes enabled, match_address and the columns of `Right`; what is not given stays as it
+    `rules` takes enabled, match_address and the columns of `Right`; what is not given stays as it
     is. Raises NotPermitted, InvalidRequest with a sentence for people.
     """
     permit(principal, Permission.ADMINISTER)
@@ -36,7 +36,7 @@ def register_application_entity(
         entity = ApplicationEntity.objects.filter(title=title).first()
         created = entity is None
         entity = entity or ApplicationEntity(title=title)
-        changed = _apply(entity, {"host": host.strip(), "port": port, **policy})
+        changed = _apply(entity, {"host": host.strip(), "port": port, **rules})
         _check(entity)
         if created or changed:
             entity.save()

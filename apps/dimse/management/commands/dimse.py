@@ -9,8 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from apps.dimse.lobby import Listeners
 from apps.dimse.receiver import Limits
 from apps.dimse.server import PortTakenError, Server, listen
+from apps.network.tls import TlsNotReady, server_context
 
 
 class Command(BaseCommand):
@@ -42,14 +44,26 @@ class Command(BaseCommand):
             grace=options["grace"],
         )
         try:
-            listener = listen(environment.bind, environment.dicom_port)
-        except PortTakenError as error:
+            listeners = _listeners(environment)
+        except (PortTakenError, TlsNotReady) as error:
             self.stderr.write(str(error))
             sys.exit(2)
         processes = max(1, environment.dimse_processes)
         self.stdout.write(
             f"DICOM receiver {environment.ae_title} on {environment.bind}:"
-            f"{environment.dicom_port}, {processes} processes."
+            f"{environment.dicom_port}"
+            + (f", TLS on {environment.dicom_tls_port}" if listeners.tls else "")
+            + f", {processes} processes."
         )
         self.stdout.flush()
-        sys.exit(Server(listener, processes, limits).run())
+        sys.exit(Server(listeners, processes, limits).run())
+
+
+def _listeners(environment: Any) -> Listeners:
+    """The ports of the settings, bound. Raises PortTakenError, TlsNotReady."""
+    if not environment.dicom_tls_port:
+        return Listeners(listen(environment.bind, environment.dicom_port))
+    server_context()
+    plain = listen(environment.bind, environment.dicom_port)
+    tls = listen(environment.bind, environment.dicom_tls_port, "PACSWEB_DICOM_TLS_PORT")
+    return Listeners(plain, tls)

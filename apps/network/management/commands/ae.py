@@ -20,7 +20,16 @@ _SWITCHES = (
     ("may-mpps", "it may report performed procedure steps"),
     ("may-commit", "it may ask for storage commitment"),
     ("match-address", "accept it only from its host's address"),
+    ("require-tls", "accept it only over TLS"),
+    ("use-tls", "call it over TLS"),
     ("enabled", "accept it at all"),
+)
+_TEXTS = (
+    ("allowed-addresses", "addresses and networks it may call from, by commas"),
+    ("certificate-names", "names or sha256: fingerprints of its certificates, by commas"),
+    ("allowed-sop-classes", "the only SOP Classes accepted from it, by semicolons"),
+    ("preferred-transfer-syntaxes", "Transfer Syntaxes taken first, by semicolons"),
+    ("forbidden-transfer-syntaxes", "Transfer Syntaxes never taken, by semicolons"),
 )
 
 
@@ -40,6 +49,8 @@ class Command(BaseCommand):
                 default=argparse.SUPPRESS,
                 help=meaning,
             )
+        for name, meaning in _TEXTS:
+            add.add_argument(f"--{name}", default=argparse.SUPPRESS, help=meaning)
         remove = verbs.add_parser("remove", help="remove one")
         remove.add_argument("title")
         verbs.add_parser("list", help="list them all")
@@ -51,7 +62,7 @@ class Command(BaseCommand):
             raise CommandError(error.message, returncode=2) from error
 
     def _add(self, options: dict[str, Any]) -> None:
-        names = [name.replace("-", "_") for name, _ in _SWITCHES]
+        names = [name.replace("-", "_") for name, _ in (*_SWITCHES, *_TEXTS)]
         outcome = register_application_entity(
             system_principal("manage.py ae"),
             title=options["title"],
