@@ -24,8 +24,8 @@ from apps.dimse.offered import BY_ABSTRACT_SYNTAX
 from apps.dimse.receive_buffer import ConnectionLostError
 from apps.dimse.service import Reply, Request, Response, Session, responses_of
 from apps.dimse.status import UNRECOGNIZED_OPERATION, Answer, answer_for
-from apps.dimse.tls_connection import Connection
 from apps.network.p_data import message as p_data_message
+from apps.network.tls_connection import Connection
 
 logger = logging.getLogger(__name__)
 

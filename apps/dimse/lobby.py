@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.dimse.associate_request import ASSOCIATE_RQ, LONGEST_REQUEST
-from apps.dimse.tls_connection import Connection, TlsConnection
 from apps.network.association_note import Ending
 from apps.network.tls import TlsNotReady, failure_words, server_context
+from apps.network.tls_connection import Connection, TlsConnection
 
 logger = logging.getLogger(__name__)
 

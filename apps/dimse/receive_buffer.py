@@ -6,7 +6,7 @@ import mmap
 import socket
 import struct
 
-from apps.dimse.tls_connection import Connection, TlsConnection
+from apps.network.tls_connection import Connection, TlsConnection
 
 BUFFER_BYTES = 1024 * 1024
 

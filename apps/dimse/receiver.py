@@ -26,10 +26,10 @@ from apps.dimse.admission import Caller, Rejection, admit
 from apps.dimse.fast_path import AcceptedAssociation
 from apps.dimse.house import Housekeeper, Tally
 from apps.dimse.lobby import Listeners, Lobby
-from apps.dimse.tls_connection import Connection, TlsConnection
 from apps.network.association_note import Ending
 from apps.network.peers import Admission
 from apps.network.recorder import Recorder
+from apps.network.tls_connection import Connection, TlsConnection
 from apps.storage.capacity import capacity
 
 logger = logging.getLogger(__name__)

@@ -11,25 +11,49 @@ import contextlib
 import socket
 import ssl
 import threading
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from apps.network.tls import Secured, secured
+from apps.network.tls import Secured, client_context, secured
 
 _READ_BYTES: Final = 256 * 1024
 _WRITE_BYTES: Final = 256 * 1024
 
 
 class TlsConnection:
-    """The part of a socket's interface that associations use, over TLS; server side."""
+    """The part of a socket's interface that associations use, over TLS.
 
-    def __init__(self, plain: socket.socket, context: ssl.SSLContext) -> None:
+    The side that accepted the connection unless a `hostname` to check is given.
+    """
+
+    def __init__(
+        self, plain: socket.socket, context: ssl.SSLContext, hostname: str | None = None
+    ) -> None:
         self._plain = plain
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tls = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=hostname is None,
+            server_hostname=hostname,
+        )
         self._state = threading.Lock()  # the SSL object
         self._wire = threading.Lock()  # records leave in the order they were encrypted
         self._cipher_text: bytearray | None = None
         self.secured: Secured | None = None
+
+    @classmethod
+    def open(cls, plain: socket.socket, hostname: str) -> Self:
+        """The calling side, after a handshake within the socket's own time-out.
+
+        Raises TlsNotReady for our settings, OSError (ssl.SSLError is one) for the peer.
+        """
+        connection = cls(plain, client_context(), hostname)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            connection._tls.do_handshake()
+        plain.sendall(connection._outgoing.read())
+        while not connection.shake_hands():
+            pass
+        return connection
 
     def shake_hands(self) -> bool:
         """Goes on with what the peer has sent; True once the handshake is complete.
