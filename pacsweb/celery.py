@@ -26,6 +26,7 @@ application.conf.beat_schedule = {
         "task": "apps.network.tasks.forget_associations",
         "schedule": 3600.0,
     },
+    "record-searches": {"task": "apps.access.tasks.record_searches", "schedule": 5.0},
     "sweep-strays": {"task": "apps.ingest.tasks.sweep_strays", "schedule": 3600.0},
 }
 

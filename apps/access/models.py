@@ -26,6 +26,7 @@ class AccessRule(models.Model):
             ("delete_studies", "Delete studies"),
             ("administer", "Administer the system"),
             ("read_metrics", "Read metrics"),
+            ("mark_read", "Mark studies as read"),
         )
 
     def __str__(self) -> str:
@@ -46,3 +47,22 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"
+
+
+class UserPreference(models.Model):
+    """What a user chose for a page, under the page's name; the page says what is in it."""
+
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="preferences", db_index=False
+    )
+    name = models.CharField(max_length=64)
+    value = models.JSONField(default=dict)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "name"], name="user_preference_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"preference {self.name}"

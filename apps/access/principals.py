@@ -17,6 +17,7 @@ class Permission(Enum):
     DELETE_STUDIES = "access.delete_studies"
     ADMINISTER = "access.administer"
     READ_METRICS = "access.read_metrics"
+    MARK_READ = "access.mark_read"
 
 
 class PrincipalKind(Enum):

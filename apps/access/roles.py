@@ -11,7 +11,7 @@ from typing import Any, Final
 from apps.access.principals import Permission
 
 ROLES: Final[dict[str, frozenset[Permission]]] = {
-    "clinician": frozenset({Permission.VIEW_IMAGES}),
+    "clinician": frozenset({Permission.VIEW_IMAGES, Permission.MARK_READ}),
     "technologist": frozenset(
         {Permission.VIEW_IMAGES, Permission.STORE_INSTANCES, Permission.MANAGE_QUARANTINE}
     ),

@@ -20,6 +20,10 @@ _KINDS = (
     "StudyReopened",
     "StudyDeleted",
     "InstanceReplaced",
+    "StudyMarkedRead",
+    "StudyMarkedUnread",
+    "StudyAlertRaised",
+    "StudyAlertSettled",
 )
 _MOST = 500
 

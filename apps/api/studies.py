@@ -9,7 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.access.principals import Permission
+from apps.access.principals import Permission, Principal
+from apps.access.searches import note_search
 from apps.api.principal import PrincipalView
 from apps.archive.models import Study
 from apps.archive.study_list import SORTS, StudyListFilter, study_list
@@ -18,6 +19,7 @@ from apps.ingest.demonstration import load_demonstration
 
 _TEXT_FILTERS = (
     "q",
+    "date",
     "date_from",
     "date_to",
     "description",
@@ -28,6 +30,7 @@ _TEXT_FILTERS = (
     "state",
     "patient_id",
     "issuer",
+    "today",
 )
 _LIST_FILTERS = ("modality", "uid")
 _MOST_VALUES = 200
@@ -54,6 +57,11 @@ class StudyRowSerializer(serializers.Serializer[object]):
     body_parts = serializers.ListField(child=serializers.CharField())
     stations = serializers.ListField(child=serializers.CharField())
     state = serializers.ChoiceField(choices=Study.State.choices)
+    read_by = serializers.CharField()
+    read_at = serializers.DateTimeField(allow_null=True)
+    alerts = serializers.ListField(
+        child=serializers.CharField(), help_text="Why somebody has to look at it, in sentences."
+    )
     sender = serializers.CharField(help_text="AE title of the first sender, else its door.")
     door = serializers.CharField()
     received_at = serializers.DateTimeField()
@@ -76,6 +84,9 @@ class StudyPageSerializer(serializers.Serializer[object]):
     total = serializers.IntegerField()
     total_is_exact = serializers.BooleanField(help_text="False: there are more than `total`.")
     excluded_by = ExclusionSerializer(many=True)
+    found_by = ExclusionSerializer(
+        many=True, help_text="What each filter finds alone, where lifting one is not enough."
+    )
     archive_is_empty = serializers.BooleanField()
 
 
@@ -110,6 +121,9 @@ def study_row(study: Study) -> dict[str, Any]:
         "body_parts": _several(study.body_parts_examined),
         "stations": _several(study.station_names),
         "state": study.state,
+        "read_by": study.read_by,
+        "read_at": study.read_at,
+        "alerts": [alert.text for alert in study.alerts.all()],
         "sender": study.source_ae_title or study.source_door,
         "door": study.source_door,
         "received_at": study.received_at,
@@ -129,6 +143,15 @@ def _asked(request: Request) -> StudyListFilter:
             )
     texts: dict[str, Any] = {name: given.get(name, "") for name in _TEXT_FILTERS}
     return StudyListFilter(**texts, modality=lists["modality"], uid=lists["uid"])
+
+
+def _note(principal: Principal, asked: StudyListFilter, request: Request) -> None:
+    """The search as an event; following pages and rows asked for by UID are no new search."""
+    if asked.uid or request.query_params.get("cursor"):
+        return
+    values = ((name, getattr(asked, name)) for name in asked.active)
+    query = {name: value if isinstance(value, str) else "\\".join(value) for name, value in values}
+    note_search(principal, "studies", query)
 
 
 def _limit(request: Request) -> int:
@@ -155,8 +178,10 @@ class StudiesView(PrincipalView):
     )
     def get(self, request: Request) -> Response:
         """Studies that pass every filter given, sorted, one page of them."""
+        asked = _asked(request)
+        _note(self.principal, asked, request)
         page = study_list(
-            _asked(request),
+            asked,
             self.principal,
             sort=request.query_params.get("sort", "-received_at"),
             cursor=request.query_params.get("cursor", ""),
@@ -171,6 +196,7 @@ class StudiesView(PrincipalView):
                 "excluded_by": [
                     {"filter": name, "count": count} for name, count in page.excluded_by
                 ],
+                "found_by": [{"filter": name, "count": count} for name, count in page.found_by],
                 "archive_is_empty": page.archive_is_empty,
             }
         )

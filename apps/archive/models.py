@@ -7,6 +7,7 @@ No logic lives here: state changes are in `actions/`, questions in `selectors.py
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from apps.indexing.columns import AttributeColumn, ExactText, FoldedNameColumn, NumberColumn
@@ -70,6 +71,7 @@ class Study(Provenance):
     class State(models.TextChoices):
         RECEIVING = "receiving", "receiving"
         COMPLETE = "complete", "complete"
+        READ = "read", "read"
 
     # Not `patient`: its column would be `patient_id`, which is the attribute PatientID.
     patient_entity = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="studies")
@@ -117,6 +119,9 @@ class Study(Provenance):
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVING)
     last_received_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True, blank=True)
+    # Who marked it as read, and when; empty again as soon as another instance arrives.
+    read_at = models.DateTimeField(null=True, blank=True)
+    read_by = models.CharField(max_length=256, default="", blank=True)
 
     class Meta:
         verbose_name_plural = "studies"
@@ -166,6 +171,52 @@ class StudySearchToken(models.Model):
 
     def __str__(self) -> str:
         return f"token of study {self.study_id}"
+
+
+class StudyAlert(models.Model):
+    """Why somebody has to look at a study: one sentence for each cause, gone when it is settled."""
+
+    class Cause(models.TextChoices):
+        QUARANTINE = "quarantine", "objects of this study are in quarantine"
+
+    study = models.ForeignKey(
+        Study, on_delete=models.CASCADE, related_name="alerts", db_index=False
+    )
+    cause = models.CharField(max_length=32, choices=Cause)
+    text = models.TextField()
+    raised_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["study", "cause"], name="study_alert_once_per_cause")
+        ]
+
+    def __str__(self) -> str:
+        return f"alert of study {self.study_id}"
+
+
+class SavedFilter(models.Model):
+    """A filter of the study list that a user kept under a name; `asked` as the list takes it."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="saved_filters",
+        db_index=False,
+    )
+    name = models.CharField(max_length=64)
+    asked = models.JSONField(default=dict)
+    sort = models.CharField(max_length=64, default="", blank=True)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "name"], name="saved_filter_name_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"filter {self.pk}"
 
 
 class Series(Provenance):

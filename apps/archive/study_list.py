@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import and_, or_
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, Field, OuterRef, Q, QuerySet
+from django.db.models import Exists, Field, OuterRef, Q, QuerySet, prefetch_related_objects
+from django.utils import timezone
 
 from apps.access.principals import Principal
-from apps.archive.models import Study, StudySearchToken
+from apps.archive.models import Study, StudyAlert, StudySearchToken
 from apps.archive.selectors import scope_of
 from apps.dicom.values import fold_text, is_date, normalise, search_words
 from apps.errors import InvalidRequest
@@ -42,9 +43,26 @@ SORTS: Final[dict[str, tuple[str, ...]]] = {
     "referring_physician": ("referring_physician_name_alphabetic",),
     "modalities": ("modalities_in_study",),
     "instances": ("number_of_study_related_instances",),
+    "series": ("number_of_study_related_series",),
+    "body_part": ("body_parts_examined",),
+    "station": ("station_names",),
+    "source": ("source_ae_title", "source_door"),
+    "size": ("size_bytes",),
     "state": ("state", "last_received_at"),
     "received_at": ("received_at",),
 }
+
+# TABLE: spans of days that move with the calendar: (days back to the first, to the last).
+DATE_PRESETS: Final[dict[str, tuple[int, int]]] = {
+    "today": (0, 0),
+    "yesterday": (1, 1),
+    "7d": (6, 0),
+    "30d": (29, 0),
+}
+
+# What the list calls a state: those of the study, and that something is wrong with it.
+ATTENTION: Final = "attention"
+STATES: Final = (*Study.State.values, ATTENTION)
 
 Studies = QuerySet[Study]
 
@@ -53,12 +71,14 @@ Studies = QuerySet[Study]
 class StudyListFilter:
     """What the person set; empty fields ask nothing. Dates are `YYYYMMDD`, both ends included.
 
-    `q`: words that each begin some word of name, identifiers or description. `modality`: any of
-    them. `description`, `body_part`, `station`, `referring`: text within; `accession`: beginning.
-    `patient_id`, `issuer`, `state`, `uid`: exact.
+    `q`: words that each begin some word of name, identifiers or description. `date`: a key of
+    DATE_PRESETS, seen from `today`, which is a day of the person's own and no filter. `modality`:
+    any of them. `description`, `body_part`, `station`, `referring`: text within; `accession`:
+    beginning. `state`: one of STATES. `patient_id`, `issuer`, `uid`: exact.
     """
 
     q: str = ""
+    date: str = ""
     date_from: str = ""
     date_to: str = ""
     modality: tuple[str, ...] = ()
@@ -71,11 +91,13 @@ class StudyListFilter:
     patient_id: str = ""
     issuer: str = ""
     uid: tuple[str, ...] = ()
+    today: str = ""
 
     @property
     def active(self) -> tuple[str, ...]:
         """Names of the filters that are set."""
-        return tuple(each.name for each in fields(self) if getattr(self, each.name))
+        named = (each.name for each in fields(self) if each.name != "today")
+        return tuple(name for name in named if getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +105,8 @@ class StudyListPage:
     """One page. `next` is the cursor of the following one, `""` at the end.
 
     `excluded_by` is filled where nothing was found: (filter, how many studies without it), the
-    filter that excludes most first. A `total` that is not exact is a lower bound.
+    filter that excludes most first. Where no single one is in the way, `found_by` says what each
+    finds alone. A `total` that is not exact is a lower bound.
     """
 
     studies: tuple[Study, ...]
@@ -91,6 +114,7 @@ class StudyListPage:
     total: int
     total_is_exact: bool
     excluded_by: tuple[tuple[str, int], ...]
+    found_by: tuple[tuple[str, int], ...]
     archive_is_empty: bool
 
 
@@ -118,12 +142,16 @@ def study_list(
         else _filtered(visible, filters, walking=True)
     )
     studies, following = _page(rows, sort, cursor, max(1, min(limit, MOST_ROWS)))
+    prefetch_related_objects(studies, "alerts")
+    excluded_by = () if found else _excluded_by(visible, filters)
+    found_by = () if found or excluded_by else _found_by(visible, filters)
     return StudyListPage(
         studies=tuple(studies),
         next=following,
         total=min(len(found), MOST_COUNTED),
         total_is_exact=len(found) <= MOST_COUNTED,
-        excluded_by=() if found else _excluded_by(visible, filters),
+        excluded_by=excluded_by,
+        found_by=found_by,
         archive_is_empty=not found and not visible.exists(),
     )
 
@@ -214,15 +242,66 @@ def _filtered(rows: Studies, filters: StudyListFilter, *, walking: bool = False)
     return rows
 
 
+def matching_count(filters: StudyListFilter, principal: Principal, most: int) -> int:
+    """How many studies pass all filters, `most` standing for that many and more."""
+    _refuse_too_much(filters)
+    rows = _filtered(Study.objects.filter(scope_of(principal)), filters)
+    return rows.order_by()[:most].count()
+
+
 def _excluded_by(visible: Studies, filters: StudyListFilter) -> tuple[tuple[str, int], ...]:
-    """Each filter that alone keeps studies away, with how many; a lower bound from MOST_COUNTED."""
-    empty = StudyListFilter()
-    counts = (
-        (name, _filtered(visible, replace(filters, **{name: getattr(empty, name)})))
-        for name in filters.active
+    """Each filter that alone keeps studies away, with how many; a lower bound from MOST_COUNTED.
+
+    The two ends of a span of days are one filter to the person who set it: it counts as `date`.
+    """
+    return _counted((name, _filtered(visible, without(filters, name))) for name in _parts(filters))
+
+
+def _found_by(visible: Studies, filters: StudyListFilter) -> tuple[tuple[str, int], ...]:
+    """Each filter that alone finds something, with how many, the one that finds least first."""
+    parts = _parts(filters)
+    alone = (
+        (name, reduce(without, (each for each in parts if each != name), filters)) for name in parts
     )
-    found = [(name, rows.order_by()[:MOST_COUNTED].count()) for name, rows in counts]
+    return _counted((name, _filtered(visible, each)) for name, each in alone)[::-1]
+
+
+def _parts(filters: StudyListFilter) -> tuple[str, ...]:
+    return tuple(dict.fromkeys("date" if n in _DATES else n for n in filters.active))
+
+
+def _counted(named: Iterable[tuple[str, Studies]]) -> tuple[tuple[str, int], ...]:
+    found = [(name, rows.order_by()[:MOST_COUNTED].count()) for name, rows in named]
     return tuple(sorted((each for each in found if each[1]), key=lambda each: -each[1]))
+
+
+_DATES: Final = ("date", "date_from", "date_to")
+
+
+def without(filters: StudyListFilter, name: str) -> StudyListFilter:
+    """The same filters but one; `date` takes the ends of the span with it."""
+    empty = StudyListFilter()
+    lifted = _DATES if name == "date" else (name,)
+    return replace(filters, **{each: getattr(empty, each) for each in lifted})
+
+
+def _preset(filters: StudyListFilter) -> Q:
+    if filters.date not in DATE_PRESETS:
+        raise InvalidRequest(
+            f"A date is one of {', '.join(DATE_PRESETS)}, or a span.", offending=("date",)
+        )
+    today = _day("today", filters.today) if filters.today else f"{timezone.now():%Y%m%d}"
+    there = date(int(today[:4]), int(today[4:6]), int(today[6:]))
+    first, last = (there - timedelta(days=back) for back in DATE_PRESETS[filters.date])
+    return between("study_date", f"{first:%Y%m%d}", f"{last:%Y%m%d}")
+
+
+def _state(filters: StudyListFilter) -> Q:
+    if filters.state not in STATES:
+        raise InvalidRequest(f"A state is one of {', '.join(STATES)}.", offending=("state",))
+    if filters.state == ATTENTION:
+        return Q(pk__in=StudyAlert.objects.values("study"))
+    return Q(state=filters.state)
 
 
 def _day(name: str, text: str) -> str:
@@ -269,6 +348,7 @@ def _modality(filters: StudyListFilter) -> Q:
 
 _CONDITIONS: Final[dict[str, Callable[[StudyListFilter], Q]]] = {
     "q": lambda _: Q(),  # by its words
+    "date": _preset,
     "date_from": lambda asked: between("study_date", _day("date_from", asked.date_from), ""),
     "date_to": lambda asked: between("study_date", "", _day("date_to", asked.date_to)),
     "modality": _modality,
@@ -277,7 +357,7 @@ _CONDITIONS: Final[dict[str, Callable[[StudyListFilter], Q]]] = {
     "station": lambda asked: _within("station_names", asked.station),
     "referring": _referring,
     "accession": _accession,
-    "state": lambda asked: Q(state=asked.state),
+    "state": _state,
     "patient_id": lambda asked: Q(patient_id=normalise("LO", asked.patient_id)),
     "issuer": lambda asked: Q(issuer_of_patient_id=normalise("LO", asked.issuer)),
     "uid": lambda asked: Q(study_instance_uid__in=asked.uid),

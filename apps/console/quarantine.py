@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,47 +12,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from apps.access.authentication import principal_of
-from apps.access.principals import Permission, Principal
+from apps.access.principals import Permission
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
-from apps.ingest.actions.decide_quarantined import (
-    discard_quarantined,
-    keep_quarantined,
-    retry_quarantined,
-)
-from apps.ingest.actions.replace_stored import replace_stored
+from apps.ingest.actions.hand_out_quarantined import hand_out_quarantined
+from apps.ingest.decisions import DECISIONS
 from apps.ingest.models import ImportJob, ImportRefusal, QuarantinedInstance
-from apps.storage.blobs import BlobMissing
-from apps.storage.stores import blob_store
-
-Decision = Callable[[Principal, int], QuarantinedInstance]
-
-# TABLE: what each decision does, in the words of the page that asks for it.
-DECISIONS: dict[str, tuple[str, str, Decision]] = {
-    "keep": (
-        "Keep aside",
-        "The bytes stay in quarantine, marked as looked at. Nothing else changes.",
-        keep_quarantined,
-    ),
-    "retry": (
-        "Try again",
-        "The bytes go through the inbox once more, as if they had just arrived.",
-        retry_quarantined,
-    ),
-    "replace": (
-        "Replace the stored instance",
-        (
-            "The quarantined bytes become the instance that everybody sees. The instance stored "
-            "until now goes to quarantine in exchange; nothing is lost."
-        ),
-        replace_stored,
-    ),
-    "discard": (
-        "Discard",
-        "The case is closed. The instance stays out of the archive.",
-        discard_quarantined,
-    ),
-}
 
 
 @admin.register(QuarantinedInstance)
@@ -140,21 +104,13 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
 
     def download(self, request: HttpRequest, quarantined_id: int) -> StreamingHttpResponse:
         """Streams the quarantined bytes; only for those who may decide on them."""
-        if not self.has_decide_permission(request):
-            raise Http404
-        row = QuarantinedInstance.objects.filter(pk=quarantined_id).first()
-        if row is None:
-            raise Http404
-        store = blob_store()
         try:
-            size = store.size(row.blob_key)
-        except BlobMissing:
+            held = hand_out_quarantined(principal_of(request, "admin"), quarantined_id)
+        except PacsError:
             raise Http404 from None
-        answer = StreamingHttpResponse(
-            store.stream(row.blob_key), content_type="application/octet-stream"
-        )
-        answer["Content-Length"] = str(size)
-        answer["Content-Disposition"] = f'attachment; filename="quarantined-{row.pk}.dcm"'
+        answer = StreamingHttpResponse(held.chunks, content_type="application/octet-stream")
+        answer["Content-Length"] = str(held.size)
+        answer["Content-Disposition"] = f'attachment; filename="{held.file_name}"'
         return answer
 
     def change_view(
@@ -194,12 +150,12 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
 
     def _decide(self, request: HttpRequest, rows: QuerySet[Any], verb: str) -> HttpResponse | None:
         """Says what will happen to how many, and does it once that is confirmed."""
-        name, consequence, decision = DECISIONS[verb]
+        decision = DECISIONS[verb]
         if "confirmed" not in request.POST:
             context = {
                 **self.admin_site.each_context(request),
-                "title": name,
-                "consequence": consequence,
+                "title": decision.name,
+                "consequence": decision.consequence,
                 "rows": list(rows[:100]),
                 "count": rows.count(),
                 "action": f"decide_{verb}",
@@ -210,12 +166,12 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
         done = 0
         for pk in rows.values_list("pk", flat=True):
             try:
-                decision(principal, pk)
+                decision.decide(principal, pk)
                 done += 1
             except PacsError as error:
                 self.message_user(request, f"Case {pk}: {error.message}", messages.ERROR)
         if done:
-            self.message_user(request, f"{name}: done for {done}.", messages.SUCCESS)
+            self.message_user(request, f"{decision.name}: done for {done}.", messages.SUCCESS)
         return None
 
 

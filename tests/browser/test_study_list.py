@@ -82,8 +82,63 @@ def test_no_match_names_the_filter_in_the_way(page: Page, stack: Stack) -> None:
     expect(_rows(page).first).to_be_visible()
 
 
+def test_a_filter_kept_as_a_tab_is_there_after_reload_with_its_count(page: Page) -> None:
+    expect(_rows(page).first).to_be_visible()
+    page.get_by_role("textbox", name="Filter by description").fill("nothing-like-this")
+    page.get_by_role("button", name="Save as a tab").click()
+    page.get_by_label("Name of the tab").fill("Mine")
+    page.get_by_role("button", name="Save", exact=True).click()
+    tab = page.get_by_role("button", name="Mine 0")
+    expect(tab).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="All", exact=True).click()
+    page.reload()
+    tab.click()
+    expect(page.get_by_role("status").filter(has_text="No study matches")).to_be_visible()
+    page.get_by_role("button", name="Change the tab Mine").click()
+    page.get_by_role("menuitem", name="Remove this tab").click()
+    expect(tab).to_have_count(0)
+    page.keyboard.press("Escape")
+
+
+def test_columns_keep_the_order_the_user_gave_them(page: Page, stack: Stack) -> None:
+    heads = page.get_by_role("columnheader")
+    expect(heads.nth(0)).to_contain_text("State")
+    page.get_by_role("button", name="Columns", exact=True).click()
+    with page.expect_response("**/api/preferences/study-list/"):
+        page.get_by_role("button", name="Move State to the right").click()
+    expect(heads.nth(0)).to_contain_text("Patient")
+    page.evaluate("localStorage.clear()")  # another browser of the same user
+    page.goto(stack.url("/"))
+    expect(heads.nth(0)).to_contain_text("Patient")
+    page.get_by_role("button", name="Columns", exact=True).click()
+    with page.expect_response("**/api/preferences/study-list/"):
+        page.get_by_role("button", name="As at first").click()
+    expect(heads.nth(0)).to_contain_text("State")
+
+
+def test_a_session_that_ends_covers_the_list_and_a_dead_server_is_said(
+    browser: Browser, stack: Stack
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, stack)
+    expect(_rows(page).first).to_be_visible()
+    page.route("**/api/**", lambda route: route.abort())
+    expect(page.get_by_text("The server does not answer")).to_be_visible(timeout=8000)
+    expect(_rows(page).first).to_be_visible()  # what is known stays
+    page.unroute("**/api/**")
+    expect(page.get_by_text("The server does not answer")).to_have_count(0, timeout=10_000)
+    context.clear_cookies()
+    cover = page.get_by_role("alertdialog")
+    expect(cover).to_contain_text("Your session has ended", timeout=8000)
+    expect(_rows(page).first).to_be_hidden()
+    cover.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/login/?next=*")
+    context.close()
+
+
 def test_sorting_by_a_column_head(page: Page) -> None:
-    page.get_by_role("button", name="Patient").click()
+    page.get_by_role("button", name="Patient", exact=True).click()
     expect(page.get_by_role("columnheader", name="Patient")).to_have_attribute(
         "aria-sort", "ascending"
     )
@@ -162,6 +217,25 @@ def test_files_chosen_are_stored(page: Page, tmp_path: Path) -> None:
     expect(strip).to_contain_text("2 of 2 files sent, 1 stored", timeout=15_000)
     expect(strip).to_contain_text("1 refusals")
     expect(page.locator(f'.study-row[data-uid="{study}"]')).to_be_visible(timeout=8000)
+
+
+def test_a_study_is_marked_read_by_its_key(page: Page) -> None:
+    complete = page.locator(".study-row:has([data-state=complete])")
+    expect(complete.first).to_be_visible(timeout=60_000)
+    page.keyboard.press("n")
+    selected = page.locator(".study-row[aria-selected=true]")
+    expect(selected).to_contain_text("complete")
+    uid = selected.get_attribute("data-uid")
+    row = page.locator(f'.study-row[data-uid="{uid}"]')
+    page.keyboard.press("m")
+    expect(row).to_contain_text("read")
+    page.keyboard.press("n")
+    expect(page.locator(".study-row[aria-selected=true]")).not_to_have_attribute(
+        "data-uid", uid or ""
+    )
+    row.click()
+    page.keyboard.press("m")
+    expect(row).to_contain_text("complete")
 
 
 def test_an_empty_archive_says_how_to_send_and_loads_the_demo(

@@ -9,14 +9,17 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.access.models import ApiToken, User
-from apps.archive.models import Instance
+from apps.archive.models import Instance, Study
 from apps.console.archive import person_name
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.events.models import Event
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.models import QuarantinedInstance
+from apps.storage.stores import blob_store
 from tests.builders import ct_slice, part10
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,3 +129,67 @@ def test_a_token_is_shown_once(root: Client) -> None:
 def test_names_are_readable() -> None:
     assert person_name("DOE^JANE^M") == "DOE, JANE M"
     assert person_name("") == "—"
+
+
+# --- the same over REST --------------------------------------------------------------------------
+
+
+def test_quarantine_over_rest(root: Client, conflict: QuarantinedInstance) -> None:
+    [case] = root.get("/api/quarantine/?state=waiting").json()["cases"]
+    assert (case["id"], case["reason"], case["sender"]) == (conflict.pk, "other-bytes", "CT1")
+    assert case["conflicts_with_study"] == case["StudyInstanceUID"]
+    assert "content differs" in case["explanation"]
+    url = f"/api/quarantine/{conflict.pk}/"
+    assert root.get(url).json() == case
+    received = b"".join(root.get(url + "bytes/").streaming_content)
+    assert received == b"".join(blob_store().stream(conflict.blob_key))
+    study = Study.objects.get()
+    assert [each.text for each in study.alerts.all()] == [
+        "1 object of this study waits in quarantine for a decision."
+    ]
+    assert root.post(url + "keep/").json()["state"] == "kept"
+    assert not study.alerts.exists()
+    assert root.post(url + "replace/").json()["state"] == "replaced"
+    assert Instance.objects.get().dataset_sha256 == conflict.sha256
+    assert root.post(url + "discard/").status_code == 400  # decided already
+    assert root.post(url + "burn/").status_code == 404
+    assert root.get("/api/quarantine/999999/").status_code == 404
+    assert root.get("/api/quarantine/?before=x").status_code == 400
+    kinds = set(Event.objects.values_list("kind", flat=True))
+    assert {"QuarantinedInstanceRetrieved", "QuarantinedInstanceKept", "InstanceReplaced"} <= kinds
+
+
+def test_quarantine_over_rest_pages_and_needs_its_permission(
+    root: Client, conflict: QuarantinedInstance
+) -> None:
+    _send_broken(2)
+    first = root.get("/api/quarantine/?limit=2").json()
+    assert (len(first["cases"]), first["waiting"]) == (2, 3)
+    rest = root.get(f"/api/quarantine/?limit=2&before={first['next']}").json()
+    assert ([case["id"] for case in rest["cases"]], rest["next"]) == ([conflict.pk], None)
+    user = User.objects.create_user("clara", password="a long password")
+    user.groups.add(Group.objects.get(name="clinician"))
+    clara = _client(user)
+    for url in ("", f"{conflict.pk}/", f"{conflict.pk}/bytes/"):
+        assert clara.get(f"/api/quarantine/{url}").status_code == 403
+    assert clara.post(f"/api/quarantine/{conflict.pk}/discard/").status_code == 403
+
+
+def _send_broken(number: int) -> None:
+    for place in range(number):
+        inbox.receive_part10(Provenance("import"), b"no DICOM %d" % place, [])
+    drain_inbox(60)
+
+
+def test_a_study_that_comes_after_its_quarantined_object_shows_the_alert(
+    data_folders: Path,
+) -> None:
+    early, late = ct_slice(), ct_slice()
+    late.StudyInstanceUID, late.PatientID = early.StudyInstanceUID, early.PatientID
+    QuarantinedInstance.objects.create(
+        reason="failed", explanation="x", blob_key="q/1", size_bytes=1, sha256=b"1",
+        study_instance_uid=early.StudyInstanceUID, received_at=timezone.now(),
+    )  # fmt: skip
+    _send(late)
+    drain_inbox(60)
+    assert Study.objects.get().alerts.count() == 1

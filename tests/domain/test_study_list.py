@@ -96,9 +96,12 @@ def test_nothing_found_says_which_filter_excludes_how_many(mueller: Study) -> No
         make_study(PatientName="Mueller^Otto", StudyDate="20230101")
     page = show(q="hans", date_to="20231231", modality=("CT",))
     assert page.studies == ()
-    assert page.excluded_by == (("date_to", 1),)
+    assert page.excluded_by == (("date", 1),)
     page = show(q="mueller", modality=("CT",))
     assert page.excluded_by == (("modality", 2), ("q", 1))
+    assert page.found_by == ()
+    page = show(q="otto", modality=("CT",), description="nothing")
+    assert (page.excluded_by, page.found_by) == ((), (("modality", 1), ("q", 2)))
     assert not page.archive_is_empty
     assert show().excluded_by == ()
 

@@ -306,7 +306,9 @@ def _count(
         for row in (one_series, study):
             row.size_bytes += each.size_bytes
             row.last_received_at = max(row.last_received_at, each.received_at)
+        # What is new has not been read, whoever read the rest.
         study.state, study.completed_at = Study.State.RECEIVING, None
+        study.read_at, study.read_by = None, ""
         for column, keyword in LISTS:
             _add_to_list(study, column, each.attributes.get(keyword, ""))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
@@ -41,12 +41,13 @@ _UNSUPPORTED_SWITCHES: Final = ("fuzzymatching", "emptyvaluematching", "multiple
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A query and what the answer has to say about it."""
+    """A query and what the answer has to say about it; `said` are its keys as they were sent."""
 
     query: Query
     limit: int
     warnings: tuple[str, ...]
     asked_tags: frozenset[int]
+    said: Mapping[str, str]
 
 
 def search_from(
@@ -85,7 +86,8 @@ def search_from(
         offset=settings.offset,
     )
     everything = frozenset(BY_TAG) if settings.include_all else frozenset()
-    return Search(query, limit, settings.warnings, asked | everything)
+    said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
+    return Search(query, limit, settings.warnings, asked | everything, said)
 
 
 def split_parameters(query_string: str) -> list[tuple[str, str]]:

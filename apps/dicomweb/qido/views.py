@@ -10,6 +10,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.principals import Permission, Principal, permit
+from apps.access.searches import note_search
 from apps.archive.selectors import count, search
 from apps.dicom.attributes import BY_TAG
 from apps.dicom.query import Level
@@ -32,6 +33,7 @@ from apps.errors import InvalidRequest, OutOfResources
 _JSON: Final = Offer(DICOM_JSON)
 _XML: Final = Offer(DICOM_XML, multipart=True)
 _OFFERS: Final = (_JSON, _XML, Offer("application/json"))
+_RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 _WORTH_PACKING: Final = 1400
 
 
@@ -70,6 +72,8 @@ def _search(
         request.META.get("QUERY_STRING", ""), level, always_included(level), study, series
     )
     base = base_url(request)
+    if study is None:
+        note_search(principal, _RESOURCE[level], asked.said)
     try:
         page = search(asked.query, principal)
         found = [*page]

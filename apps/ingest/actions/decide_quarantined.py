@@ -17,6 +17,7 @@ from apps.access.principals import Permission, Principal, permit
 from apps.errors import InvalidRequest, NotFound
 from apps.events.log import NewEvent, record
 from apps.ingest import spool
+from apps.ingest.actions.alert_studies import alert_studies
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.spool import SpoolName
 from apps.storage.stores import blob_store
@@ -73,7 +74,8 @@ def deciding(
         row.decided_at = timezone.now()
         row.decided_by_id = principal.user_id
         row.save()
-        record([_event(principal, row)])
+        alerts = alert_studies([row.study_instance_uid], actor_of(principal))
+        record([_event(principal, row), *alerts])
 
 
 _EVENTS = {

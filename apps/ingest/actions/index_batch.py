@@ -23,6 +23,7 @@ from apps.archive.models import Instance, Series, Study
 from apps.errors import PacsError, Unavailable
 from apps.events.log import Actor, NewEvent, record
 from apps.ingest import spool
+from apps.ingest.actions.alert_studies import alert_new_studies
 from apps.ingest.actions.quarantine_instances import quarantine_instances
 from apps.ingest.arrivals import Arrival, arrive, failed, refuse, unread
 from apps.ingest.crash_points import crash_point
@@ -32,6 +33,7 @@ from apps.ingest.spool import SpoolFile, SpoolName
 from apps.ingest.verdicts import AlreadyStored, Known, Quarantine, StoredInstance, decide
 from apps.storage.stores import blob_store
 
+_INDEXER = Actor("system", "index")
 _ATTEMPTS = 5
 _HAD_AN_EARLIER_RUN = timedelta(minutes=10)
 _LIMIT_EXCEEDED = "54"  # SQLSTATE class: this row is too much for the database
@@ -211,6 +213,8 @@ def _record(plan: _Plan) -> None:
     if plan.store:
         added = add_instances([arrival.new for arrival in plan.store if arrival.new])
         events += _stored_events(plan.store, added)
+        if added.new_studies:
+            events += alert_new_studies(added.new_studies, _INDEXER)
     if plan.quarantine:
         events += quarantine_instances(plan.quarantine)
     record(events)

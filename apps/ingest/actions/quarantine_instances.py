@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from apps.archive.columns import column_text
 from apps.archive.models import Instance
 from apps.events.log import Actor, NewEvent
+from apps.ingest.actions.alert_studies import alert_studies
 from apps.ingest.arrivals import Arrival
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.verdicts import Quarantine
 
 State = QuarantinedInstance.State
+_INDEXER = Actor("system", "index")
 _CONFLICTS = (QuarantinedInstance.Reason.OTHER_BYTES, QuarantinedInstance.Reason.OTHER_SERIES)
 
 
@@ -45,8 +47,11 @@ def quarantine_instances(cases: Sequence[tuple[Arrival, Quarantine]]) -> list[Ne
     QuarantinedInstance.objects.bulk_update(
         again, ["state", "reason", "explanation", "stored_instance"]
     )
+    changed = [*new, *again]
+    alerts = alert_studies([row.study_instance_uid for row in changed], _INDEXER)
     return [
-        _event(row, actor_of[(bytes(row.sha256), row.sop_instance_uid)]) for row in [*new, *again]
+        *(_event(row, actor_of[(bytes(row.sha256), row.sop_instance_uid)]) for row in changed),
+        *alerts,
     ]
 
 

@@ -2,6 +2,7 @@
 
 import type { DataSet } from "./dicom-json";
 import { RequestQueue } from "./request-queue";
+import { sessionEnded } from "./session-end";
 
 export const DICOMWEB_ROOT = "/dicom-web";
 export const API_ROOT = "/api";
@@ -41,6 +42,7 @@ async function request(path: string, init: RequestInit): Promise<Response> {
 		if (init.signal?.aborted) throw error;
 		throw new RequestError(sentenceForStatus(0), 0);
 	}
+	if (response.status === 401) sessionEnded();
 	if (!response.ok) throw new RequestError(sentenceForStatus(response.status), response.status);
 	return response;
 }
@@ -178,25 +180,4 @@ export function thumbnail(
 		});
 		return URL.createObjectURL(await response.blob());
 	}, asked);
-}
-
-/** Who is signed in, and how a modality reaches this node. */
-export interface Session {
-	user: string;
-	full_name: string;
-	staff: boolean;
-	permissions: string[];
-	csrf_token: string;
-	ae_title: string;
-	dicom_host: string;
-	dicom_port: number;
-}
-
-export async function session(signal?: AbortSignal): Promise<Session | undefined> {
-	return json<Session>(`${API_ROOT}/session/`, "application/json", signal);
-}
-
-/** Ends the session; the caller then leaves for the sign-in page. */
-export async function signOut(csrfToken: string): Promise<void> {
-	await request("/logout/", { method: "POST", headers: { "X-CSRFToken": csrfToken } });
 }

@@ -1,5 +1,6 @@
 /** Series of a study by QIDO-RS, as much as a list or a strip needs. */
-import { RestError, signInAgain } from "./rest";
+import { RestError, reach } from "./rest";
+import { sessionEnded } from "./session-end";
 
 export interface SeriesSummary {
 	SeriesInstanceUID: string;
@@ -17,7 +18,7 @@ const text = (attribute: Attribute) => {
 };
 
 export async function fetchSeriesOf(study: string, signal?: AbortSignal): Promise<SeriesSummary[]> {
-	const response = await fetch(
+	const response = await reach(
 		`/dicom-web/studies/${study}/series?includefield=0008103E,00201209`,
 		{
 			headers: { Accept: "application/dicom+json" },
@@ -26,7 +27,7 @@ export async function fetchSeriesOf(study: string, signal?: AbortSignal): Promis
 		},
 	);
 	if (response.status === 204) return [];
-	if (response.status === 401) signInAgain();
+	if (response.status === 401) sessionEnded();
 	if (!response.ok) throw new RestError(response.status, "The series cannot be listed.");
 	const rows = (await response.json()) as Record<string, Attribute>[];
 	return rows

@@ -1,5 +1,6 @@
 /** STOW-RS from the browser: files go up in small requests, so that each can fail alone. */
-import { csrfHeaders, signInAgain } from "./rest";
+import { csrfHeaders } from "./rest";
+import { sessionEnded } from "./session-end";
 
 export interface StoreProgress {
 	files: number;
@@ -58,7 +59,7 @@ async function storeBatch(
 		body: new Blob(parts),
 		signal,
 	});
-	if (response.status === 401) signInAgain();
+	if (response.status === 401) sessionEnded();
 	if (![200, 202, 409].includes(response.status)) {
 		const text = response.headers.get("Content-Type")?.includes("html")
 			? ""

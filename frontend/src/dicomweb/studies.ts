@@ -1,5 +1,6 @@
 /** The study list's own resources: rows, changes, session, demo studies. */
-import { csrfHeaders, getJson, postJson, rememberCsrfToken, signInAgain } from "./rest";
+import { today } from "./calendar";
+import { csrfHeaders, getJson, postJson, reach, unsafeJson } from "./rest";
 
 export interface StudyRow {
 	StudyInstanceUID: string;
@@ -19,7 +20,11 @@ export interface StudyRow {
 	NumberOfStudyRelatedInstances: number;
 	body_parts: string[];
 	stations: string[];
-	state: "receiving" | "complete";
+	state: "receiving" | "complete" | "read";
+	read_by: string;
+	read_at: string | null;
+	/** Why somebody has to look at it, in sentences. */
+	alerts: string[];
 	sender: string;
 	door: string;
 	received_at: string;
@@ -29,6 +34,8 @@ export interface StudyRow {
 
 export interface StudyFilter {
 	q: string;
+	/** A span that moves with the calendar: today, yesterday, 7d, 30d; else the two ends below. */
+	date: string;
 	date_from: string;
 	date_to: string;
 	modality: string[];
@@ -47,6 +54,8 @@ export interface StudyPage {
 	total_is_exact: boolean;
 	/** Which single filter, once lifted, would bring most rows back; only on an empty answer. */
 	excluded_by: { filter: keyof StudyFilter; count: number }[];
+	/** Where lifting one filter is not enough: what each finds alone. */
+	found_by: { filter: keyof StudyFilter; count: number }[];
 	/** Nothing is stored at all. */
 	archive_is_empty: boolean;
 }
@@ -85,6 +94,7 @@ export function fetchStudies(
 	signal?: AbortSignal,
 ): Promise<StudyPage> {
 	const query = studyQuery(filter, sort);
+	if (filter.date) query.set("today", today());
 	if (cursor) query.set("cursor", cursor);
 	return getJson<StudyPage>(`/api/studies/?${query}`, signal);
 }
@@ -117,10 +127,8 @@ export function fetchChanges(after: number | null, signal?: AbortSignal): Promis
 	);
 }
 
-export async function fetchSession(signal?: AbortSignal): Promise<Session> {
-	const session = await getJson<Session>("/api/session/", signal);
-	rememberCsrfToken(session.csrf_token);
-	return session;
+export function fetchSession(signal?: AbortSignal): Promise<Session> {
+	return getJson<Session>("/api/session/", signal);
 }
 
 export function loadDemoStudies(): Promise<{ accepted: number }> {
@@ -128,6 +136,56 @@ export function loadDemoStudies(): Promise<{ accepted: number }> {
 }
 
 export async function signOut(): Promise<void> {
-	await fetch("/logout/", { method: "POST", headers: csrfHeaders(), credentials: "same-origin" });
-	signInAgain();
+	await reach("/logout/", { method: "POST", headers: csrfHeaders(), credentials: "same-origin" });
+	window.location.assign("/login/");
+}
+
+/** Marks a study as read, or takes the mark back; the row as it is then. */
+export function markRead(study: string, read: boolean): Promise<StudyRow> {
+	return unsafeJson(read ? "PUT" : "DELETE", `/api/studies/${encodeURIComponent(study)}/read/`);
+}
+
+export interface SavedFilter {
+	id: number;
+	name: string;
+	asked: Partial<StudyFilter>;
+	sort: string;
+	/** null: the filter asks for something that is no longer there. */
+	count: number | null;
+	count_is_exact: boolean;
+}
+
+export function fetchSavedFilters(signal?: AbortSignal): Promise<SavedFilter[]> {
+	return getJson(`/api/saved-filters/?today=${today()}`, signal);
+}
+
+export function keepFilter(
+	name: string,
+	asked: Partial<StudyFilter>,
+	sort: string,
+): Promise<SavedFilter> {
+	return postJson("/api/saved-filters/", { name, asked, sort });
+}
+
+export function forgetFilter(id: number): Promise<void> {
+	return unsafeJson("DELETE", `/api/saved-filters/${id}/`);
+}
+
+export function arrangeFilters(order: number[]): Promise<void> {
+	return unsafeJson("PATCH", "/api/saved-filters/", { order });
+}
+
+/** What this user chose for the list, kept on the server. */
+export interface ListPreferences {
+	columns?: string[];
+	/** The first tabs were made once; whoever removes them does not get them back. */
+	seeded?: boolean;
+}
+
+export function fetchPreferences(signal?: AbortSignal): Promise<ListPreferences> {
+	return getJson("/api/preferences/study-list/", signal);
+}
+
+export function keepPreferences(value: ListPreferences): Promise<ListPreferences> {
+	return unsafeJson("PUT", "/api/preferences/study-list/", value);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StudyPage, StudyRow } from "../dicomweb/studies";
-import { arrivals, patchRows } from "./studyList";
+import { arrivals, dropRows, patchRows } from "./studyList";
 
 const row = (uid: string, images = 1) =>
 	({ StudyInstanceUID: uid, NumberOfStudyRelatedInstances: images }) as StudyRow;
@@ -10,11 +10,18 @@ const uids = (data: { pages: StudyPage[] }) =>
 	data.pages.map((each) => each.studies.map((study) => study.StudyInstanceUID));
 
 describe("patchRows", () => {
-	it("changes a row in place and drops one that is gone", () => {
+	it("changes a row in place and moves none", () => {
 		const data = { pages: [page(["1", "2"]), page(["3"])], pageParams: [null, "x"] };
-		const after = patchRows(data, ["2", "3"], [row("2", 9)]);
-		expect(uids(after)).toEqual([["1", "2"], []]);
+		const after = patchRows(data, [row("2", 9)]);
+		expect(uids(after)).toEqual([["1", "2"], ["3"]]);
 		expect(after.pages[0]?.studies[1]?.NumberOfStudyRelatedInstances).toBe(9);
+	});
+});
+
+describe("dropRows", () => {
+	it("takes out what is gone", () => {
+		const data = { pages: [page(["1", "2"]), page(["3"])], pageParams: [null, "x"] };
+		expect(uids(dropRows(data, new Set(["2", "3"])))).toEqual([["1"], []]);
 	});
 });
 

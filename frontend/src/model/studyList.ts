@@ -6,16 +6,19 @@ interface Pages<P> {
 	pageParams: P[];
 }
 
-/** Rows that changed take their new values in place; rows that are gone disappear. */
-export function patchRows<P>(data: Pages<P>, asked: string[], fresh: StudyRow[]): Pages<P> {
+/** Rows that changed take their new values in place. */
+export function patchRows<P>(data: Pages<P>, fresh: StudyRow[]): Pages<P> {
 	const byUid = new Map(fresh.map((row) => [row.StudyInstanceUID, row]));
-	const gone = new Set(asked.filter((uid) => !byUid.has(uid)));
-	const pages = data.pages.map((page) => ({
-		...page,
-		studies: page.studies
-			.filter((row) => !gone.has(row.StudyInstanceUID))
-			.map((row) => byUid.get(row.StudyInstanceUID) ?? row),
-	}));
+	return withRows(data, (rows) => rows.map((row) => byUid.get(row.StudyInstanceUID) ?? row));
+}
+
+/** Rows whose study is gone disappear. */
+export function dropRows<P>(data: Pages<P>, gone: ReadonlySet<string>): Pages<P> {
+	return withRows(data, (rows) => rows.filter((row) => !gone.has(row.StudyInstanceUID)));
+}
+
+function withRows<P>(data: Pages<P>, change: (rows: StudyRow[]) => StudyRow[]): Pages<P> {
+	const pages = data.pages.map((page) => ({ ...page, studies: change(page.studies) }));
 	return { ...data, pages };
 }
 

@@ -1,4 +1,7 @@
 /** DICOM text as people read it: names, dates, ages, sizes. Never ambiguous, never guessed. */
+import { today } from "../dicomweb/calendar";
+
+export { today };
 
 /** `DOE^JANE^M^DR^` -> `DOE, JANE M`; ideographic group in front of the alphabetic where present. */
 export function personName(value: string): string {
@@ -54,13 +57,6 @@ export function ageText(birthDate: string, on: string): string {
 			86_400_000,
 	);
 	return `${days} d`;
-}
-
-/** Today's date as DA, in the user's time zone; `days` earlier when given. */
-export function today(days = 0, now = new Date()): string {
-	const then = new Date(now.getFullYear(), now.getMonth(), now.getDate() - days);
-	const two = (value: number) => String(value).padStart(2, "0");
-	return `${then.getFullYear()}${two(then.getMonth() + 1)}${two(then.getDate())}`;
 }
 
 /** `3 min ago`; the exact time belongs into the tooltip. */

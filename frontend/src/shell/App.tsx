@@ -3,6 +3,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
 import { BrowserRouter, Link, Route, Routes } from "react-router";
 import { Notice } from "./Notice";
+import { SessionGuard } from "./SessionGuard";
 
 // The viewer brings the imaging core with it, so it is loaded when it is first wanted.
 const StudyListPage = lazy(() => import("./list/StudyListPage"));
@@ -24,15 +25,17 @@ export function App() {
 	return (
 		<QueryClientProvider client={queryClient}>
 			<TooltipProvider delayDuration={400} skipDelayDuration={200}>
-				<BrowserRouter>
-					<Suspense fallback={null}>
-						<Routes>
-							<Route path="/" element={<StudyListPage />} />
-							<Route path="/viewer/:studyInstanceUID" element={<ViewerPage />} />
-							<Route path="*" element={<NotFound />} />
-						</Routes>
-					</Suspense>
-				</BrowserRouter>
+				<SessionGuard>
+					<BrowserRouter>
+						<Suspense fallback={null}>
+							<Routes>
+								<Route path="/" element={<StudyListPage />} />
+								<Route path="/viewer/:studyInstanceUID" element={<ViewerPage />} />
+								<Route path="*" element={<NotFound />} />
+							</Routes>
+						</Suspense>
+					</BrowserRouter>
+				</SessionGuard>
 			</TooltipProvider>
 		</QueryClientProvider>
 	);

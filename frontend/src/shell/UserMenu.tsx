@@ -2,19 +2,18 @@ import * as Menu from "@radix-ui/react-dropdown-menu";
 import { useQuery } from "@tanstack/react-query";
 import { CircleUser } from "lucide-react";
 import { useState } from "react";
-import { session, signOut } from "../dicomweb/client";
+import { fetchSession, signOut } from "../dicomweb/studies";
 import { currentTheme, setTheme } from "./theme";
 import { Tip } from "./Tip";
 
 /** Who is signed in; light or dark; the way out. */
 export function UserMenu() {
 	const [theme, choose] = useState(currentTheme);
-	const { data } = useQuery({ queryKey: ["session"], queryFn: ({ signal }) => session(signal) });
+	const { data } = useQuery({
+		queryKey: ["session"],
+		queryFn: ({ signal }) => fetchSession(signal),
+	});
 	const name = data?.full_name || data?.user || document.body.dataset.user || "";
-	const leave = async () => {
-		await signOut(data?.csrf_token ?? "");
-		window.location.assign("/login/");
-	};
 	const other = theme === "dark" ? "light" : "dark";
 	return (
 		<Menu.Root>
@@ -43,7 +42,7 @@ export function UserMenu() {
 						</Menu.Item>
 					)}
 					<Menu.Separator className="menu-line" />
-					<Menu.Item className="menu-item" onSelect={() => void leave()}>
+					<Menu.Item className="menu-item" onSelect={() => void signOut()}>
 						Sign out
 					</Menu.Item>
 				</Menu.Content>

@@ -7,7 +7,7 @@ import {
 	type StudyPage,
 } from "../../dicomweb/studies";
 import { Notice } from "../Notice";
-import { FILTER_NAMES, isFiltered, lifted } from "./filter";
+import { FILTER_NAMES, isFiltered, lifted, NO_FILTER, only, partText } from "./filter";
 
 function CopyValue({ name, value }: { name: string; value: string }) {
 	const [copied, setCopied] = useState(false);
@@ -100,16 +100,28 @@ export function NoMatch({
 		<Notice title="No study matches.">
 			{page.excluded_by.map(({ filter: part, count }) => (
 				<p key={part}>
-					Without the filter on {FILTER_NAMES[part]} there{" "}
-					{count === 1 ? "is 1 study" : `are ${count} studies`}.{" "}
+					Without the filter on {FILTER_NAMES[part]} ({partText(filter, part)}) there{" "}
+					{count === 1 ? "is 1 study" : `are ${count.toLocaleString()} studies`}.{" "}
 					<button type="button" className="button" onClick={() => onChange(lifted(filter, part))}>
 						Lift it
 					</button>
 				</p>
 			))}
 			{page.excluded_by.length === 0 && isFiltered(filter) && (
-				<p>No single filter is the reason; several exclude everything together.</p>
+				<p>Several filters exclude everything together.</p>
 			)}
+			{page.found_by.map(({ filter: part, count }) => (
+				<p key={part}>
+					Alone, {FILTER_NAMES[part]} ({partText(filter, part)}) finds{" "}
+					{count === 1 ? "1 study" : `${count.toLocaleString()} studies`}.{" "}
+					<button type="button" className="button" onClick={() => onChange(only(filter, part))}>
+						Keep only this
+					</button>
+				</p>
+			))}
+			<button type="button" className="button" onClick={() => onChange(NO_FILTER)}>
+				Lift all filters <kbd>Esc</kbd>
+			</button>
 		</Notice>
 	);
 }

@@ -1,8 +1,8 @@
 import * as Dialog from "@radix-ui/react-dialog";
-import * as Menu from "@radix-ui/react-dropdown-menu";
-import { Columns3, Keyboard, Moon, PanelRight, Settings, Sun, Upload, User } from "lucide-react";
-import { type Session, signOut } from "../../dicomweb/studies";
-import { COLUMNS } from "./columns";
+import { Keyboard, PanelRight, RefreshCw, Upload } from "lucide-react";
+import type { Session } from "../../dicomweb/studies";
+import { UserMenu } from "../UserMenu";
+import { ColumnMenu } from "./ColumnMenu";
 import { LIST_KEYS } from "./useListKeys";
 
 interface Props {
@@ -11,6 +11,7 @@ interface Props {
 	offline: boolean;
 	newStudies: number;
 	onShowNew: () => void;
+	onRefresh: () => void;
 	columns: string[];
 	onColumns: (columns: string[]) => void;
 	panelOpen: boolean;
@@ -18,8 +19,6 @@ interface Props {
 	onChooseFiles: () => void;
 	keysOpen: boolean;
 	onKeys: (open: boolean) => void;
-	theme: string;
-	onTheme: () => void;
 }
 
 /** The bar above the list: where we are, how many, and the few things to press. */
@@ -29,7 +28,7 @@ export function ListBar(props: Props) {
 	return (
 		<header className="list-bar">
 			<h1>Studies</h1>
-			<span className="muted" aria-live="polite">
+			<span className="muted list-count" aria-live="polite">
 				{props.count}
 			</span>
 			{props.newStudies > 0 && (
@@ -37,13 +36,24 @@ export function ListBar(props: Props) {
 					{props.newStudies} new
 				</button>
 			)}
-			{props.offline && <span className="danger">The server does not answer; trying again …</span>}
+			<span className="danger" role="alert">
+				{props.offline && "The server does not answer; trying again …"}
+			</span>
 			<span className="spread" />
 			{mayStore && (
 				<button type="button" className="button" onClick={props.onChooseFiles}>
 					<Upload size={14} aria-hidden="true" /> Add files
 				</button>
 			)}
+			<button
+				type="button"
+				className="icon-button"
+				aria-label="Refresh"
+				title="Refresh   r"
+				onClick={props.onRefresh}
+			>
+				<RefreshCw size={16} aria-hidden="true" />
+			</button>
 			<ColumnMenu columns={props.columns} onColumns={props.onColumns} />
 			<button
 				type="button"
@@ -64,82 +74,9 @@ export function ListBar(props: Props) {
 			>
 				<Keyboard size={16} aria-hidden="true" />
 			</button>
-			<button
-				type="button"
-				className="icon-button"
-				aria-label="Light or dark"
-				title="Light or dark"
-				onClick={props.onTheme}
-			>
-				{props.theme === "light" ? (
-					<Moon size={16} aria-hidden="true" />
-				) : (
-					<Sun size={16} aria-hidden="true" />
-				)}
-			</button>
-			<UserMenu session={session} />
+			<UserMenu />
 			<KeySheet open={props.keysOpen} onOpenChange={props.onKeys} />
 		</header>
-	);
-}
-
-function ColumnMenu({ columns, onColumns }: Pick<Props, "columns" | "onColumns">) {
-	const toggle = (id: string, on: boolean) =>
-		onColumns(
-			COLUMNS.map((column) => column.id).filter((each) =>
-				each === id ? on : columns.includes(each),
-			),
-		);
-	return (
-		<Menu.Root>
-			<Menu.Trigger className="icon-button" aria-label="Columns" title="Columns">
-				<Columns3 size={16} aria-hidden="true" />
-			</Menu.Trigger>
-			<Menu.Portal>
-				<Menu.Content className="menu" align="end" sideOffset={4}>
-					{COLUMNS.map((column) => (
-						<Menu.CheckboxItem
-							key={column.id}
-							className="menu-item"
-							checked={columns.includes(column.id)}
-							disabled={column.id === "patient"}
-							onSelect={(event) => event.preventDefault()}
-							onCheckedChange={(on) => toggle(column.id, on)}
-						>
-							<span className="check">{columns.includes(column.id) ? "✓" : ""}</span>
-							{column.title}
-						</Menu.CheckboxItem>
-					))}
-				</Menu.Content>
-			</Menu.Portal>
-		</Menu.Root>
-	);
-}
-
-function UserMenu({ session }: Pick<Props, "session">) {
-	return (
-		<Menu.Root>
-			<Menu.Trigger className="icon-button" aria-label="User" title={session?.user ?? "User"}>
-				<User size={16} aria-hidden="true" />
-			</Menu.Trigger>
-			<Menu.Portal>
-				<Menu.Content className="menu" align="end" sideOffset={4}>
-					<Menu.Label className="menu-label">
-						{session?.full_name || session?.user || "not signed in"}
-					</Menu.Label>
-					{session?.staff && (
-						<Menu.Item className="menu-item" asChild>
-							<a href="/admin/">
-								<Settings size={14} aria-hidden="true" /> Administration
-							</a>
-						</Menu.Item>
-					)}
-					<Menu.Item className="menu-item" onSelect={() => void signOut()}>
-						Sign out
-					</Menu.Item>
-				</Menu.Content>
-			</Menu.Portal>
-		</Menu.Root>
 	);
 }
 

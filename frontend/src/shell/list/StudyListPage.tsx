@@ -1,19 +1,29 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import { fetchSession, type StudyFilter, studyQuery } from "../../dicomweb/studies";
+import {
+	fetchSession,
+	markRead,
+	type SavedFilter,
+	type StudyFilter,
+	type StudyRow,
+	studyQuery,
+} from "../../dicomweb/studies";
 import { Notice } from "../Notice";
-import { COLUMNS, FIRST_SHOWN } from "./columns";
+import { columnsOf } from "./columns";
 import { EmptyArchive, NoMatch } from "./EmptyList";
 import { FilterRow } from "./FilterRow";
-import { filterFromSearch, isFiltered, NO_FILTER } from "./filter";
+import { asFilter, FilterTabs } from "./FilterTabs";
+import { filterFromSearch, isFiltered, NO_FILTER, sameFilter } from "./filter";
 import { ListBar } from "./ListBar";
-import { useKept } from "./useKept";
-import { useListKeys } from "./useListKeys";
-import { useStudies } from "./useStudies";
 import { StudyPanel } from "./StudyPanel";
 import { StudyTable } from "./StudyTable";
 import { UploadStrip, useUpload } from "./Upload";
+import { useKept } from "./useKept";
+import { useListKeys } from "./useListKeys";
+import { useListPreferences } from "./useListPreferences";
+import { useSavedFilters } from "./useSavedFilters";
+import { useStudies } from "./useStudies";
 import "./list.css";
 
 const SORT_AT_FIRST = "-received_at";
@@ -25,62 +35,67 @@ export default function StudyListPage() {
 		queryFn: ({ signal }) => fetchSession(signal),
 		staleTime: 300_000,
 	});
-	const [filter, setFilter] = useState<StudyFilter>(() => filterFromSearch(location.search));
-	const [sort, setSort] = useState(
-		() => new URLSearchParams(location.search).get("sort") ?? SORT_AT_FIRST,
-	);
-	const [columns, setColumns] = useKept<string[]>("list.columns", FIRST_SHOWN);
+	const { filter, setFilter, sort, setSort, asked } = useAsked();
+	const { columns: columnIds, setColumns, preferences, keep } = useListPreferences();
+	const columns = useMemo(() => columnsOf(columnIds), [columnIds]);
 	const [panelOpen, setPanelOpen] = useKept("list.panel", window.innerWidth >= 1600);
-	const [theme, setTheme] = useKept("theme", "dark");
-	const [opened, setOpened] = useKept<string[]>("list.opened", []);
 	const [selected, setSelected] = useState<string | null>(null);
 	const [keysOpen, setKeysOpen] = useState(false);
+	const [problem, setProblem] = useState("");
 	const [pointerInside, setPointerInside] = useState(false);
 	const searchField = useRef<HTMLInputElement>(null);
 	const fileField = useRef<HTMLInputElement>(null);
 
-	const asked = useDebounced(filter, 150);
 	const studies = useStudies(asked, sort, pointerInside);
 	const { rows, first, query } = studies;
+	const saved = useSavedFilters(studies.changes, preferences, keep);
 	const upload = useUpload(session?.permissions.includes("store_instances") ?? false);
-	const shown = useMemo(() => COLUMNS.filter((column) => columns.includes(column.id)), [columns]);
 	const selectedRow = rows.find((row) => row.StudyInstanceUID === selected);
-
-	useEffect(() => {
-		document.documentElement.dataset.theme = theme;
-		document.title = "Studies · pacsweb";
-	}, [theme]);
-	useEffect(() => {
-		const search = studyQuery(asked, sort);
-		if (sort === SORT_AT_FIRST) search.delete("sort");
-		const text = search.toString();
-		window.history.replaceState(window.history.state, "", text ? `/?${text}` : "/");
-	}, [asked, sort]);
+	const position = rows.findIndex((row) => row.StudyInstanceUID === selected);
 
 	const open = useCallback(
 		(uid: string, newWindow = false) => {
-			setOpened((known) => [uid, ...known.filter((each) => each !== uid)].slice(0, 2000));
 			if (newWindow) window.open(`/viewer/${uid}`, "_blank", "noopener");
 			else navigate(`/viewer/${uid}`);
 		},
-		[navigate, setOpened],
+		[navigate],
 	);
 	const select = (index: number) => {
 		const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
 		if (row) setSelected(row.StudyInstanceUID);
 	};
-	const position = rows.findIndex((row) => row.StudyInstanceUID === selected);
+	const mark = async (row: StudyRow) => {
+		try {
+			studies.patch([await markRead(row.StudyInstanceUID, row.state !== "read")]);
+			setProblem("");
+		} catch (error) {
+			setProblem(error instanceof Error ? error.message : String(error));
+		}
+	};
+	const choose = (tab: SavedFilter | null) => {
+		setFilter(tab ? asFilter(tab) : NO_FILTER);
+		if (tab?.sort) setSort(tab.sort);
+	};
+	const filters = (
+		<FilterRow columns={columns} filter={filter} onChange={setFilter} searchField={searchField} />
+	);
 	useListKeys({
 		move: (by) => select(position < 0 ? 0 : position + by),
 		ends: (end) => select(end === "first" ? 0 : rows.length - 1),
 		open: (newWindow) => selected && open(selected, newWindow),
-		preview: () => setPanelOpen((is) => !is),
+		preview: () => {
+			if (!selectedRow) select(0);
+			setPanelOpen((is) => !is || !selectedRow);
+		},
 		nextUnread: () => {
-			const unread = rows.findIndex(
-				(row, index) =>
-					index > position && row.state === "complete" && !opened.includes(row.StudyInstanceUID),
-			);
+			const unread = rows.findIndex((row, index) => index > position && row.state === "complete");
 			if (unread >= 0) select(unread);
+		},
+		mark: () => selectedRow && void mark(selectedRow),
+		tab: (by) => {
+			const tabs = [null, ...saved.filters];
+			const now = tabs.findIndex((tab) => sameFilter(tab ? asFilter(tab) : NO_FILTER, filter));
+			choose(tabs[(Math.max(now, 0) + by + tabs.length) % tabs.length] ?? null);
 		},
 		filters: () => document.querySelector<HTMLElement>(".filter-row .filter-field")?.focus(),
 		refresh: () => void query.refetch(),
@@ -94,6 +109,11 @@ export default function StudyListPage() {
 	const more = useCallback(() => {
 		if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage();
 	}, [query.hasNextPage, query.isFetchingNextPage, query.fetchNextPage]);
+	const { isError, refetch } = query;
+	const { offline } = studies;
+	useEffect(() => {
+		if (isError && !offline) void refetch();
+	}, [isError, offline, refetch]);
 
 	const empty = first !== undefined && rows.length === 0;
 	return (
@@ -101,18 +121,27 @@ export default function StudyListPage() {
 			<ListBar
 				session={session}
 				count={countText(first?.total, first?.total_is_exact)}
-				offline={studies.offline}
+				offline={offline}
 				newStudies={studies.newStudies}
 				onShowNew={studies.showNew}
-				columns={columns}
+				onRefresh={() => void query.refetch()}
+				columns={columns.map((column) => column.id)}
 				onColumns={setColumns}
 				panelOpen={panelOpen}
 				onPanel={() => setPanelOpen((is) => !is)}
 				onChooseFiles={() => fileField.current?.click()}
 				keysOpen={keysOpen}
 				onKeys={setKeysOpen}
-				theme={theme}
-				onTheme={() => setTheme(theme === "light" ? "dark" : "light")}
+			/>
+			<FilterTabs
+				filters={saved.filters}
+				filter={filter}
+				columns={columns}
+				onChange={setFilter}
+				onChoose={choose}
+				keep={(name) => saved.keep(name, filter, sort === SORT_AT_FIRST ? "" : sort)}
+				forget={saved.forget}
+				move={saved.move}
 			/>
 			<input
 				ref={fileField}
@@ -127,8 +156,10 @@ export default function StudyListPage() {
 			/>
 			<div className="list-main">
 				<StudyTable
-					columns={shown}
+					columns={columns}
+					onColumns={setColumns}
 					rows={rows}
+					gone={studies.gone}
 					sort={sort}
 					onSort={setSort}
 					selected={selected}
@@ -136,14 +167,7 @@ export default function StudyListPage() {
 					onOpen={open}
 					onEnd={more}
 					onPointerInside={setPointerInside}
-					filters={
-						<FilterRow
-							columns={shown.map((column) => column.id)}
-							filter={filter}
-							onChange={setFilter}
-							searchField={searchField}
-						/>
-					}
+					filters={filters}
 				>
 					{query.isError && rows.length === 0 && (
 						<Notice title="The studies cannot be listed.">
@@ -160,14 +184,47 @@ export default function StudyListPage() {
 						<NoMatch page={first} filter={filter} onChange={setFilter} />
 					)}
 				</StudyTable>
-				{panelOpen && selectedRow && <StudyPanel row={selectedRow} onOpen={open} />}
+				{panelOpen && (
+					<StudyPanel
+						row={selectedRow}
+						session={session}
+						onOpen={open}
+						onMark={(row) => void mark(row)}
+						onClose={() => setPanelOpen(false)}
+					/>
+				)}
 			</div>
+			{problem && (
+				<div className="problem-strip" role="alert">
+					<span className="danger">{problem}</span>
+					<button type="button" className="button" onClick={() => setProblem("")}>
+						Close
+					</button>
+				</div>
+			)}
 			{upload.dropping && <div className="drop-hint">Drop to store these files</div>}
 			{upload.running && (
 				<UploadStrip running={upload.running} onCancel={upload.cancel} onDismiss={upload.dismiss} />
 			)}
 		</div>
 	);
+}
+
+/** Filter and order: what the fields show, what the server is asked, and the address between. */
+function useAsked() {
+	const [filter, setFilter] = useState<StudyFilter>(() => filterFromSearch(location.search));
+	const [sort, setSort] = useState(
+		() => new URLSearchParams(location.search).get("sort") ?? SORT_AT_FIRST,
+	);
+	const asked = useDebounced(filter, 150);
+	useEffect(() => {
+		document.title = "Studies · pacsweb";
+		const search = studyQuery(asked, sort);
+		if (sort === SORT_AT_FIRST) search.delete("sort");
+		const text = search.toString();
+		window.history.replaceState(window.history.state, "", text ? `/?${text}` : "/");
+	}, [asked, sort]);
+	return { filter, setFilter, sort, setSort, asked };
 }
 
 function countText(total: number | undefined, exact: boolean | undefined): string {

@@ -1,35 +1,114 @@
 import { useQuery } from "@tanstack/react-query";
+import { TriangleAlert, X } from "lucide-react";
 import { useState } from "react";
 import { fetchSeriesOf, type SeriesSummary, thumbnailUrl } from "../../dicomweb/series";
-import { fetchStudiesOfPatient, type StudyRow } from "../../dicomweb/studies";
-import { dateText, patientLine, personName, sizeText, timeText } from "../../model/studyText";
+import { fetchStudiesOfPatient, type Session, type StudyRow } from "../../dicomweb/studies";
+import {
+	agoText,
+	dateText,
+	patientLine,
+	personName,
+	sizeText,
+	timeText,
+} from "../../model/studyText";
+
+interface Props {
+	row: StudyRow | undefined;
+	session: Session | undefined;
+	onOpen: (uid: string, newWindow?: boolean) => void;
+	onMark: (row: StudyRow) => void;
+	onClose: () => void;
+}
 
 /** What one wants to know of a study before opening it. */
-export function StudyPanel({ row, onOpen }: { row: StudyRow; onOpen: (uid: string) => void }) {
+export function StudyPanel({ row, session, onOpen, onMark, onClose }: Props) {
+	const close = (
+		<button
+			type="button"
+			className="icon-button panel-close"
+			aria-label="Close the side panel"
+			title="Close   Space"
+			onClick={onClose}
+		>
+			<X size={16} aria-hidden="true" />
+		</button>
+	);
+	if (!row) {
+		return (
+			<aside className="panel" aria-label="Selected study">
+				{close}
+				<p className="muted">Select a study to see its series and earlier studies.</p>
+			</aside>
+		);
+	}
+	const mayMark = session?.permissions.includes("mark_read") ?? false;
 	return (
 		<aside className="panel" aria-label="Selected study">
+			{close}
 			<header className="panel-patient">
 				<strong>{personName(row.PatientName) || "no name"}</strong>
 				<span className="muted">{patientLine(row)}</span>
 			</header>
+			<Alerts row={row} session={session} />
 			<section className="panel-study">
 				<p>{row.StudyDescription || "no description"}</p>
 				<p className="muted">
-					{dateText(row.StudyDate)} {timeText(row.StudyTime)} · {row.ModalitiesInStudy.join(", ")} ·{" "}
-					{sizeText(row.size_bytes)}
+					{[
+						`${dateText(row.StudyDate)} ${timeText(row.StudyTime)}`.trim() || "no date",
+						row.ModalitiesInStudy.join(", "),
+						sizeText(row.size_bytes),
+					]
+						.filter(Boolean)
+						.join(" · ")}
 				</p>
-				<button
-					type="button"
-					className="button"
-					data-kind="primary"
-					onClick={() => onOpen(row.StudyInstanceUID)}
-				>
-					Open <kbd>Enter</kbd>
-				</button>
+				{row.read_at && (
+					<p className="muted" title={new Date(row.read_at).toLocaleString()}>
+						read by {row.read_by}, {agoText(row.read_at)}
+					</p>
+				)}
+				<div className="panel-actions">
+					<button
+						type="button"
+						className="button"
+						data-kind="primary"
+						onClick={(event) => onOpen(row.StudyInstanceUID, event.shiftKey)}
+					>
+						Open <kbd>Enter</kbd>
+					</button>
+					{mayMark && row.state !== "receiving" && (
+						<button type="button" className="button" onClick={() => onMark(row)}>
+							{row.state === "read" ? "Mark as not read" : "Mark as read"} <kbd>m</kbd>
+						</button>
+					)}
+				</div>
 			</section>
 			<SeriesOf key={row.StudyInstanceUID} row={row} />
 			<OtherStudies key={`${row.PatientID} ${row.StudyInstanceUID}`} row={row} onOpen={onOpen} />
 		</aside>
+	);
+}
+
+function Alerts({ row, session }: Pick<Props, "session"> & { row: StudyRow }) {
+	if (row.alerts.length === 0) return null;
+	const mayDecide = session?.staff && session.permissions.includes("manage_quarantine");
+	return (
+		<section className="panel-alerts">
+			{row.alerts.map((alert) => (
+				<p key={alert}>
+					<TriangleAlert size={14} aria-hidden="true" />
+					<span>
+						{alert}{" "}
+						{mayDecide && (
+							<a
+								href={`/admin/ingest/quarantinedinstance/?q=${encodeURIComponent(row.StudyInstanceUID)}`}
+							>
+								Look at it
+							</a>
+						)}
+					</span>
+				</p>
+			))}
+		</section>
 	);
 }
 
@@ -39,26 +118,52 @@ function SeriesOf({ row }: { row: StudyRow }) {
 		queryFn: ({ signal }) => fetchSeriesOf(row.StudyInstanceUID, signal),
 		placeholderData: (previous) => previous,
 	});
+	const reports = data?.filter((series) => series.Modality === "SR") ?? [];
+	const series = data?.filter((each) => each.Modality !== "SR") ?? [];
+	const study = row.StudyInstanceUID;
 	return (
-		<section>
-			<h2 className="panel-title">Series</h2>
-			{error && <p className="muted">{error.message}</p>}
-			<ul className="panel-series">
-				{data?.map((series) => (
-					<li key={series.SeriesInstanceUID}>
-						<Thumbnail study={row.StudyInstanceUID} series={series} />
+		<>
+			{reports.length > 0 && (
+				<section>
+					<h2 className="panel-title">Reports</h2>
+					<SeriesLines study={study} series={reports} unit="report" />
+				</section>
+			)}
+			<section style={{ minHeight: data ? undefined : 24 + 72 * row.NumberOfStudyRelatedSeries }}>
+				<h2 className="panel-title">Series</h2>
+				{error && <p className="muted">{error.message}</p>}
+				<SeriesLines study={study} series={series} unit="instance" />
+			</section>
+		</>
+	);
+}
+
+function SeriesLines({
+	study,
+	series,
+	unit,
+}: {
+	study: string;
+	series: SeriesSummary[];
+	unit: string;
+}) {
+	return (
+		<ul className="panel-series">
+			{series.map((each) => (
+				<li key={each.SeriesInstanceUID}>
+					<Thumbnail study={study} series={each} />
+					<span>
 						<span>
-							{series.SeriesNumber && <b>{series.SeriesNumber}</b>}{" "}
-							{series.SeriesDescription || series.Modality}
-							<span className="muted">
-								{series.Modality} · {series.instances}{" "}
-								{series.instances === 1 ? "instance" : "instances"}
-							</span>
+							{each.SeriesNumber && <b>{each.SeriesNumber}</b>}{" "}
+							{each.SeriesDescription || each.Modality}
 						</span>
-					</li>
-				))}
-			</ul>
-		</section>
+						<span className="muted">
+							{each.Modality} · {each.instances} {each.instances === 1 ? unit : `${unit}s`}
+						</span>
+					</span>
+				</li>
+			))}
+		</ul>
 	);
 }
 
@@ -76,7 +181,7 @@ function Thumbnail({ study, series }: { study: string; series: SeriesSummary }) 
 	);
 }
 
-function OtherStudies({ row, onOpen }: { row: StudyRow; onOpen: (uid: string) => void }) {
+function OtherStudies({ row, onOpen }: { row: StudyRow; onOpen: Props["onOpen"] }) {
 	const { data } = useQuery({
 		queryKey: ["of-patient", row.PatientID, row.IssuerOfPatientID],
 		queryFn: ({ signal }) => fetchStudiesOfPatient(row, signal),
@@ -90,10 +195,17 @@ function OtherStudies({ row, onOpen }: { row: StudyRow; onOpen: (uid: string) =>
 			<ul className="panel-others">
 				{others.map((other) => (
 					<li key={other.StudyInstanceUID}>
-						<button type="button" onClick={() => onOpen(other.StudyInstanceUID)}>
+						<button
+							type="button"
+							onClick={(event) => onOpen(other.StudyInstanceUID, event.shiftKey)}
+						>
 							<span>{dateText(other.StudyDate) || "no date"}</span>
 							<span>{other.ModalitiesInStudy.join(", ")}</span>
-							<span className="muted">{other.StudyDescription}</span>
+							<span className="muted">
+								{/* The same identifier with another name is not silently the same person. */}
+								{other.PatientName === row.PatientName ? "" : `${personName(other.PatientName)} · `}
+								{other.StudyDescription}
+							</span>
 						</button>
 					</li>
 				))}

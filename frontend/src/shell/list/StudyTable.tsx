@@ -2,15 +2,21 @@
 // biome-ignore-all lint/a11y/useFocusableInteractive: the page moves the selection by keys, not the focus
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { type ReactNode, useEffect, useLayoutEffect, useRef } from "react";
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { StudyRow } from "../../dicomweb/studies";
-import type { Column } from "./columns";
+import { moved } from "./ColumnMenu";
+import { type Column, trackOf } from "./columns";
 
-const ROW_HEIGHT = 40;
+const touch = window.matchMedia("(pointer: coarse)").matches;
+const ROW_HEIGHT = touch ? 48 : 40;
+const SIDES = 16;
 
 interface Props {
 	columns: Column[];
+	onColumns: (ids: string[]) => void;
 	rows: StudyRow[];
+	/** Studies that were deleted while the pointer is over the list. */
+	gone: ReadonlySet<string>;
 	sort: string;
 	onSort: (sort: string) => void;
 	selected: string | null;
@@ -48,14 +54,19 @@ export function StudyTable(props: Props) {
 	useEffect(() => {
 		if (selected !== null) toSelected.current();
 	}, [selected]);
-	const template = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
+	const style = {
+		"--columns": columns.map(trackOf).join(" "),
+		"--least": `${columns.reduce((sum, column) => sum + column.min, SIDES)}px`,
+		"--row-height": `${ROW_HEIGHT}px`,
+	} as React.CSSProperties;
 	return (
 		<div
 			className="table"
 			role="grid"
 			aria-label="Studies"
 			aria-rowcount={rows.length}
-			style={{ "--columns": template.gridTemplateColumns } as React.CSSProperties}
+			aria-multiselectable="false"
+			style={style}
 		>
 			<div className="table-head">
 				<Head {...props} />
@@ -94,33 +105,66 @@ function useSteadyScroll(scroller: React.RefObject<HTMLDivElement | null>, rows:
 	}, [rows, scroller]);
 }
 
-function Head({ columns, sort, onSort }: Props) {
+/** Titles: a click sorts, dragging one onto another puts it there. */
+function Head({ columns, onColumns, sort, onSort }: Props) {
+	const [dragged, setDragged] = useState<string | null>(null);
+	const [over, setOver] = useState<string | null>(null);
 	const descending = sort.startsWith("-");
 	const key = sort.replace("-", "");
+	const ids = columns.map((column) => column.id);
+	const drop = (target: string) => {
+		if (dragged && dragged !== target) {
+			onColumns(moved(ids, ids.indexOf(dragged), ids.indexOf(target)));
+		}
+		setDragged(null);
+		setOver(null);
+	};
 	return (
 		<div className="table-row head-row" role="row">
 			{columns.map((column) => {
-				const active = column.sort !== undefined && column.sort === key;
+				const active = column.sort === key;
 				const order = active ? (descending ? "descending" : "ascending") : "none";
 				return (
-					<div key={column.id} className="cell" role="columnheader" aria-sort={order}>
-						{column.sort ? (
-							<button
-								type="button"
-								className="head-button"
-								onClick={() => onSort(active && !descending ? `-${key}` : `${column.sort}`)}
-							>
-								{column.title}
-								{active &&
-									(descending ? (
-										<ArrowDown size={12} aria-hidden="true" />
-									) : (
-										<ArrowUp size={12} aria-hidden="true" />
-									))}
-							</button>
-						) : (
-							column.title
-						)}
+					<div
+						key={column.id}
+						className="cell"
+						role="columnheader"
+						aria-sort={order}
+						data-over={over === column.id && dragged !== column.id}
+						draggable
+						onDragStart={(event) => {
+							event.dataTransfer.setData("text/plain", column.title);
+							event.dataTransfer.effectAllowed = "move";
+							setDragged(column.id);
+						}}
+						onDragOver={(event) => {
+							if (!dragged) return;
+							event.preventDefault();
+							setOver(column.id);
+						}}
+						onDragEnd={() => {
+							setDragged(null);
+							setOver(null);
+						}}
+						onDrop={(event) => {
+							event.preventDefault();
+							drop(column.id);
+						}}
+					>
+						<button
+							type="button"
+							className="head-button"
+							title={`Sort by ${column.title.toLowerCase()}; drag to move the column`}
+							onClick={() => onSort(active && !descending ? `-${key}` : column.sort)}
+						>
+							<span>{column.title}</span>
+							{active &&
+								(descending ? (
+									<ArrowDown size={12} aria-hidden="true" />
+								) : (
+									<ArrowUp size={12} aria-hidden="true" />
+								))}
+						</button>
 					</div>
 				);
 			})}
@@ -132,11 +176,13 @@ function Row({
 	row,
 	top,
 	columns,
+	gone,
 	selected,
 	onSelect,
 	onOpen,
 }: Props & { row: StudyRow; top: number }) {
 	const uid = row.StudyInstanceUID;
+	const deleted = gone.has(uid);
 	return (
 		// biome-ignore lint/a11y/useKeyWithClickEvents: keys are handled for the whole page
 		<div
@@ -144,10 +190,13 @@ function Row({
 			role="row"
 			tabIndex={-1}
 			aria-selected={selected === uid}
+			aria-disabled={deleted}
 			data-uid={uid}
+			data-state={row.state}
+			title={deleted ? "This study was deleted" : undefined}
 			style={{ transform: `translateY(${top}px)` }}
-			onClick={() => onSelect(uid)}
-			onDoubleClick={(event) => onOpen(uid, event.shiftKey)}
+			onClick={() => (touch && selected === uid && !deleted ? onOpen(uid, false) : onSelect(uid))}
+			onDoubleClick={(event) => !deleted && onOpen(uid, event.shiftKey)}
 		>
 			{columns.map((column) => (
 				<div key={column.id} className="cell" role="gridcell" data-column={column.id}>

@@ -1,91 +1,150 @@
+import { Check, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { StudyRow } from "../../dicomweb/studies";
-import { agoText, dateText, patientLine, personName, timeText } from "../../model/studyText";
+import {
+	agoText,
+	dateText,
+	patientLine,
+	personName,
+	sizeText,
+	timeText,
+} from "../../model/studyText";
+import type { FilterPart } from "./filter";
 
 export interface Column {
 	id: string;
 	title: string;
-	/** CSS grid track. */
-	width: string;
-	/** The key the server sorts by; none where sorting makes no sense. */
-	sort?: string;
+	/** Pixels: never less; and either a share of what is left or a bound. */
+	min: number;
+	grow?: number;
+	max?: number;
+	/** The key the server sorts by. */
+	sort: string;
+	/** The filter that stands in the head of this column. */
+	filter?: FilterPart;
 	cell: (row: StudyRow) => ReactNode;
 }
 
+/** One word and one shape: a colour alone says nothing. */
 function State({ row }: { row: StudyRow }) {
+	if (row.alerts.length > 0) {
+		return (
+			<span className="state" data-state="attention" title={row.alerts.join("\n")}>
+				<TriangleAlert size={12} aria-hidden="true" />
+				attention
+			</span>
+		);
+	}
 	if (row.state === "receiving") {
 		return (
 			<span className="state" data-state="receiving">
-				<span className="state-mark" aria-hidden="true" />
-				receiving
+				receiving {row.NumberOfStudyRelatedInstances}
+				<span className="state-bar" aria-hidden="true" />
+			</span>
+		);
+	}
+	if (row.state === "read") {
+		const when = row.read_at ? `, ${new Date(row.read_at).toLocaleString()}` : "";
+		return (
+			<span className="state" data-state="read" title={`Read by ${row.read_by}${when}`}>
+				<Check size={12} aria-hidden="true" />
+				read
 			</span>
 		);
 	}
 	return (
-		<span className="state" data-state="complete">
+		<span className="state" data-state="complete" title="Complete, not read yet">
 			<span className="state-mark" aria-hidden="true" />
 			complete
 		</span>
 	);
 }
 
+const text = (value: string) => <span title={value}>{value}</span>;
+
 /** TABLE: what the list can show; the order here is the order on the first visit. */
 export const COLUMNS: Column[] = [
-	{ id: "state", title: "State", width: "92px", sort: "state", cell: (row) => <State row={row} /> },
+	{
+		id: "state",
+		title: "State",
+		min: 102,
+		max: 102,
+		sort: "state",
+		filter: "state",
+		cell: (row) => <State row={row} />,
+	},
 	{
 		id: "patient",
 		title: "Patient",
-		width: "minmax(190px, 2fr)",
+		min: 240,
+		grow: 2.6,
 		sort: "patient_name",
-		cell: (row) => (
-			<span className="two-lines">
-				<span className="patient-name">{personName(row.PatientName) || "no name"}</span>
-				<span className="muted">{patientLine(row)}</span>
-			</span>
-		),
+		filter: "q",
+		cell: (row) => {
+			const name = personName(row.PatientName) || "no name";
+			return (
+				<span className="two-lines" title={`${name}\n${patientLine(row)}`}>
+					<span className="patient-name">{name}</span>
+					<span className="muted">{patientLine(row)}</span>
+				</span>
+			);
+		},
 	},
 	{
 		id: "date",
 		title: "Study date",
-		width: "134px",
+		min: 98,
+		max: 112,
 		sort: "study_date",
+		filter: "date",
 		cell: (row) => (
-			<>
-				{dateText(row.StudyDate) || "—"} <span className="muted">{timeText(row.StudyTime)}</span>
-			</>
+			<span className="two-lines">
+				<span>{dateText(row.StudyDate) || "—"}</span>
+				<span className="muted">{timeText(row.StudyTime)}</span>
+			</span>
 		),
 	},
 	{
 		id: "modality",
 		title: "Modality",
-		width: "78px",
+		min: 72,
+		max: 84,
 		sort: "modalities",
-		cell: (row) => row.ModalitiesInStudy.join(", "),
+		filter: "modality",
+		cell: (row) => text(row.ModalitiesInStudy.join(", ")),
 	},
 	{
 		id: "description",
 		title: "Description",
-		width: "minmax(110px, 2fr)",
+		min: 100,
+		grow: 2,
 		sort: "study_description",
-		cell: (row) => row.StudyDescription,
+		filter: "description",
+		cell: (row) => text(row.StudyDescription),
 	},
 	{
 		id: "body_part",
 		title: "Body part",
-		width: "minmax(70px, 100px)",
-		cell: (row) => row.body_parts.join(", "),
+		min: 60,
+		max: 100,
+		sort: "body_part",
+		filter: "body_part",
+		cell: (row) => text(row.body_parts.join(", ")),
 	},
 	{
 		id: "accession",
 		title: "Accession",
-		width: "minmax(80px, 120px)",
+		min: 72,
+		max: 124,
 		sort: "accession_number",
-		cell: (row) => row.AccessionNumber,
+		filter: "accession",
+		cell: (row) => text(row.AccessionNumber),
 	},
 	{
 		id: "images",
 		title: "Ser / img",
-		width: "78px",
+		min: 74,
+		max: 78,
 		sort: "instances",
 		cell: (row) => (
 			<span className="number">
@@ -96,27 +155,70 @@ export const COLUMNS: Column[] = [
 	{
 		id: "referring",
 		title: "Referring",
-		width: "minmax(70px, 140px)",
+		min: 64,
+		max: 140,
 		sort: "referring_physician",
-		cell: (row) => personName(row.ReferringPhysicianName),
+		filter: "referring",
+		cell: (row) => text(personName(row.ReferringPhysicianName)),
 	},
 	{
 		id: "station",
 		title: "Station",
-		width: "minmax(80px, 120px)",
-		cell: (row) => row.stations.join(", "),
+		min: 72,
+		max: 120,
+		sort: "station",
+		filter: "station",
+		cell: (row) => text(row.stations.join(", ")),
 	},
-	{ id: "source", title: "Source", width: "minmax(64px, 110px)", cell: (row) => row.sender },
+	{
+		id: "source",
+		title: "Source",
+		min: 60,
+		max: 110,
+		sort: "source",
+		cell: (row) => text(row.sender),
+	},
 	{
 		id: "arrived",
 		title: "Arrived",
-		width: "88px",
+		min: 86,
+		max: 92,
 		sort: "received_at",
 		cell: (row) => (
 			<span title={new Date(row.received_at).toLocaleString()}>{agoText(row.received_at)}</span>
 		),
 	},
+	{
+		id: "size",
+		title: "Size",
+		min: 66,
+		max: 76,
+		sort: "size",
+		cell: (row) => <span className="number">{sizeText(row.size_bytes)}</span>,
+	},
+	{
+		id: "read_by",
+		title: "Read by",
+		min: 72,
+		max: 120,
+		sort: "state",
+		cell: (row) => text(row.read_by),
+	},
 ];
+
+const BY_ID = new Map(COLUMNS.map((column) => [column.id, column]));
+
+/** The columns of these ids in this order; ids that no version knows are passed over. */
+export function columnsOf(ids: string[]): Column[] {
+	const found = [...new Set(ids)].flatMap((id) => BY_ID.get(id) ?? []);
+	// Whose images these are is on every screen that shows anything of a patient.
+	const patient = BY_ID.get("patient");
+	return found.some((column) => column.id === "patient") || !patient ? found : [patient, ...found];
+}
+
+export function trackOf(column: Column): string {
+	return `minmax(${column.min}px, ${column.grow ? `${column.grow}fr` : `${column.max}px`})`;
+}
 
 export const FIRST_SHOWN = [
 	"state",

@@ -6,6 +6,8 @@ export interface ListKeys {
 	open: (newWindow: boolean) => void;
 	preview: () => void;
 	nextUnread: () => void;
+	mark: () => void;
+	tab: (by: number) => void;
 	filters: () => void;
 	refresh: () => void;
 	search: (text: string) => void;
@@ -22,7 +24,9 @@ export const LIST_KEYS: [string, string][] = [
 	["Enter", "open"],
 	["Shift Enter", "open in a second window"],
 	["Space", "preview in the side panel"],
-	["n", "next study that is complete and not opened yet"],
+	["n", "next study that is complete and not read"],
+	["m", "mark as read, or as not read"],
+	["[ ]", "previous, next tab"],
 	["f", "filters"],
 	["r", "refresh"],
 	["Esc", "lift all filters"],
@@ -32,6 +36,7 @@ export const LIST_KEYS: [string, string][] = [
 
 const COMMANDS = new Map<string, (keys: ListKeys) => void>([
 	["n", (keys) => keys.nextUnread()],
+	["m", (keys) => keys.mark()],
 	["f", (keys) => keys.filters()],
 	["r", (keys) => keys.refresh()],
 ]);
@@ -46,6 +51,8 @@ const NAMED = new Map<string, (keys: ListKeys, event: KeyboardEvent) => void>([
 	["Enter", (keys, event) => keys.open(event.shiftKey)],
 	[" ", (keys) => keys.preview()],
 	["/", (keys) => keys.search("")],
+	["[", (keys) => keys.tab(-1)],
+	["]", (keys) => keys.tab(1)],
 	["?", (keys) => keys.help()],
 	["Escape", (keys) => keys.clear()],
 ]);
