@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from apps.errors import NotFound
-from apps.rendering.options import RenderOptions
+from apps.rendering.animation import animated, milliseconds_between
+from apps.rendering.options import PNG, RenderOptions
+from apps.rendering.presentation import PresentationState
+from apps.rendering.presented import render_presented
 from apps.rendering.render import RenderedImage, render_frame
 from apps.retrieve.bulkdata import bulk_value, path_from
 from apps.retrieve.frames import frame_table_of, stored_frame
@@ -70,6 +75,37 @@ def picture_of(location: Location, number: int, options: RenderOptions) -> Rende
     )
     _remembered.put(key, picture)
     return picture
+
+
+def presented_picture(
+    state: Location, location: Location, number: int, options: RenderOptions
+) -> RenderedImage:
+    """Frame `number` of `location` as the Presentation State at `state` shows it; see above."""
+    table = frame_table_of(location)
+    return render_presented(
+        stored_frame(location, table, number),
+        dicom_json_of(location.key),
+        location.transfer_syntax_uid,
+        options,
+        PresentationState(
+            dicom_json_of(state.key),
+            location.sop_instance_uid,
+            number,
+            lambda uri: _bulk_bytes(state, uri),
+        ),
+        bit_offset=table.bit_offset(number - 1),
+        bulk_data=lambda uri: _bulk_bytes(location, uri),
+    )
+
+
+def animation_of(
+    location: Location, numbers: Sequence[int], options: RenderOptions
+) -> RenderedImage:
+    """The frames as one GIF that moves. Raises as `picture_of`, and NotAcceptable."""
+    still = replace(options, media_type=PNG)
+    pictures = (picture_of(location, number, still) for number in numbers)
+    between = milliseconds_between(dicom_json_of(location.key))
+    return animated(pictures, len(numbers), between)
 
 
 def _bulk_bytes(location: Location, uri: str) -> bytes:

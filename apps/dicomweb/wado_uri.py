@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
 from apps.access.audit import view_event
 from apps.access.principals import Principal
+from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from apps.dicomweb.negotiation import DICOM, MediaRange, parse_accept
-from apps.dicomweb.pictures import picture_of
+from apps.dicomweb.pictures import picture_of, presented_picture
+from apps.dicomweb.rendering_parameters import warn_of_ignored
 from apps.dicomweb.wado_rs.instances import instance_response
 from apps.dicomweb.wado_rs.parts import boundary_of, if_none_match, not_modified, whole_response
+from apps.dicomweb.wado_rs.rendered_objects import report_response
 from apps.errors import InvalidRequest, NotAcceptable
+from apps.rendering.burned_in import parse_annotation
 from apps.rendering.options import JPEG, MEDIA_TYPES, uri_options
+from apps.rendering.report_pages import REPORT_TYPES
 from apps.retrieve.frames import check_frame_number, frame_table_of
 from apps.retrieve.locations import Location, location_of
 
@@ -30,8 +36,11 @@ _PICTURE_ONLY: Final = (
     "frameNumber",
     "imageQuality",
     "annotation",
+    "presentationSeriesUID",
     "presentationUID",
 )
+_PRESENTATION: Final = ("presentationSeriesUID", "presentationUID")
+_NOT_WITH_PRESENTATION: Final = ("region", "windowCenter", "windowWidth", "annotation")
 _UID: Final = re.compile(r"^[0-9A-Za-z.]{1,64}$")
 _NUMBER: Final = re.compile(r"^[0-9]{1,9}$")
 
@@ -45,7 +54,9 @@ def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseB
     view_event(principal, "StudyViewed", location.study_instance_uid)
     if media_type == DICOM:
         return _as_dicom(location, asked)
-    return _as_picture(request, location, asked, media_type)
+    if media_type in REPORT_TYPES:
+        return report_response(request, location, media_type)
+    return _as_picture(request, principal, location, asked, media_type)
 
 
 def _check(asked: Mapping[str, str]) -> None:
@@ -57,9 +68,23 @@ def _check(asked: Mapping[str, str]) -> None:
     bad = tuple(name for name in _REQUIRED[1:] if not _UID.match(asked[name]))
     if bad:
         raise InvalidRequest(f"{', '.join(bad)} must be UIDs.", offending=bad)
-    if "presentationUID" in asked:
+    _check_presentation(asked)
+
+
+def _check_presentation(asked: Mapping[str, str]) -> None:
+    """Both UIDs or none, and nothing that the state itself says (PS3.18 9.5)."""
+    named = [name for name in _PRESENTATION if name in asked]
+    if not named:
+        return
+    if len(named) < len(_PRESENTATION) or not all(_UID.match(asked[name]) for name in named):
         raise InvalidRequest(
-            "Presentation States are not applied here.", offending=("presentationUID",)
+            "presentationSeriesUID and presentationUID go together and are UIDs.",
+            offending=_PRESENTATION,
+        )
+    clashing = tuple(name for name in _NOT_WITH_PRESENTATION if name in asked)
+    if clashing:
+        raise InvalidRequest(
+            f"{', '.join(clashing)} cannot be given with a Presentation State.", offending=clashing
         )
 
 
@@ -68,7 +93,11 @@ def _media_type(content_type: str, location: Location) -> str:
 
     The transfer-syntax media parameter has no place here (PS3.18 8.7.3.5.2); it is ignored.
     """
-    can_make = (DICOM,) if location.packed_frames is None else (*MEDIA_TYPES, DICOM)
+    can_make: tuple[str, ...] = (DICOM,)
+    if location.packed_frames is not None:
+        can_make = (*MEDIA_TYPES, DICOM)
+    elif sop_class(location.sop_class_uid).kind in KINDS_WITH_CONTENT_TREE:
+        can_make = (*REPORT_TYPES, DICOM)
     entries = parse_accept(content_type.replace("; ", ";")) or [MediaRange("*/*")]
     for entry in entries:
         for media_type in can_make:
@@ -93,15 +122,39 @@ def _as_dicom(location: Location, asked: Mapping[str, str]) -> HttpResponseBase:
 
 
 def _as_picture(
-    request: HttpRequest, location: Location, asked: dict[str, str], media_type: str
+    request: HttpRequest,
+    principal: Principal,
+    location: Location,
+    asked: dict[str, str],
+    media_type: str,
 ) -> HttpResponseBase:
     number = asked.get("frameNumber", "1")
     if not _NUMBER.match(number):
         raise InvalidRequest("frameNumber must be a whole number.", offending=("frameNumber",))
     check_frame_number(frame_table_of(location), int(number))
+    annotation, _ = parse_annotation(asked.get("annotation", ""))
     options = uri_options(asked, media_type=media_type or JPEG)
-    etag = f'"{boundary_of(location.digest, repr(options), number)[8:]}"'
+    options = replace(options, annotation=annotation)
+    state = _presentation_state(principal, asked)
+    seed = (location.digest, repr(options), number, state.digest if state else "")
+    etag = f'"{boundary_of(*seed)[8:]}"'
+    response: HttpResponseBase
     if if_none_match(request, etag):
-        return not_modified(etag)
-    picture = picture_of(location, int(number), options)
-    return whole_response(request, (picture.body,), picture.media_type, etag)
+        response = not_modified(etag)
+    else:
+        if state is None:
+            picture = picture_of(location, int(number), options)
+        else:
+            picture = presented_picture(state, location, int(number), options)
+        response = whole_response(request, (picture.body,), picture.media_type, etag)
+    warn_of_ignored(request, response)
+    return response
+
+
+def _presentation_state(principal: Principal, asked: Mapping[str, str]) -> Location | None:
+    """The Presentation State to apply; it lies in the study of its images (PS3.3 C.11.11)."""
+    if "presentationUID" not in asked:
+        return None
+    return location_of(
+        principal, asked["studyUID"], asked["presentationSeriesUID"], asked["presentationUID"]
+    )

@@ -54,6 +54,16 @@ def palette_color(
     return _look_up(pixels, palette)
 
 
+def through_palette(grey: NDArray[np.uint8], attributes: FrameAttributes) -> NDArray[np.uint8]:
+    """Finished grey values as colours of the palette, its whole range used (PS3.4 N.2.4)."""
+    palette = read_palette(attributes, signed_input=False)
+    if not palette:
+        raise UnsupportedPixels("The Presentation State has no palette.")
+    last = len(palette[0].entries) - 1
+    index = (grey.astype(np.float64) * (last / _BYTE) + 0.5).astype(np.int64)
+    return _look_up(index + palette[0].first, palette)
+
+
 def supplemental_color(
     grey: NDArray[np.uint8],
     pixels: NDArray[Any],

@@ -18,7 +18,7 @@ _IMAGER_PIXEL_SPACING, _NOMINAL_SCANNED = "00181164", "00182010"
 _PAIR: Final = 2
 _MOST_DISTORTION: Final = 20.0
 _SQUARE_ENOUGH: Final = 0.001
-_LARGEST_OUTPUT: Final = 100_000_000
+LARGEST_OUTPUT: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def place(rows: int, columns: int, aspect: float, options: RenderOptions) -> Pla
         )
         width, height = width * scale, height * scale
     size = max(1, round(width)), max(1, round(height))
-    if size[0] * size[1] > _LARGEST_OUTPUT:
+    if size[0] * size[1] > LARGEST_OUTPUT:
         raise UnsupportedPixels("The rendered image would be too large; ask for a viewport.")
     return Placement(left, top, right, bottom, *size, mirrored, upside_down)
 

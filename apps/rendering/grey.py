@@ -39,7 +39,7 @@ _WINDOW_CENTER, _WINDOW_WIDTH, _VOI_FUNCTION = "00281050", "00281051", "00281056
 _PADDING_VALUE, _PADDING_RANGE_LIMIT = "00280120", "00280121"
 _FLOAT_PADDING, _DOUBLE_PADDING = "00280122", "00280123"
 _FLOAT_PADDING_LIMIT, _DOUBLE_PADDING_LIMIT = "00280124", "00280125"
-_PRESENTATION_LUT_SHAPE: Final = "20500020"
+_PRESENTATION_LUT_SEQUENCE, _PRESENTATION_LUT_SHAPE = "20500010", "20500020"
 _MOST_TABLE_BITS: Final = 16
 
 VoiAlternative = Window | LookupTable
@@ -56,6 +56,7 @@ class GreyPipeline:
     intercept: float = 0.0
     modality_table: LookupTable | None = None
     voi: VoiAlternative | None = None
+    presentation_table: LookupTable | None = None
     padding: tuple[float, float] | None = None
     inverted: bool = False
 
@@ -69,6 +70,8 @@ class GreyPipeline:
         """Display levels of stored values, polarity included; `default` serves where no VOI is."""
         values = self.modality_values(stored.astype(np.float64))
         shown = apply_voi(values, self.voi or default)
+        if self.presentation_table is not None:
+            shown = through_table(shown, self.presentation_table)
         if self.inverted:
             shown = 1.0 - shown
         if self.padding is not None:
@@ -89,6 +92,12 @@ def apply_voi(values: NDArray[Any], voi: VoiAlternative) -> Levels:
     if width == 0:
         return np.asarray(values > center, dtype=np.float64)
     return np.clip((values - center) / width + 0.5, 0.0, 1.0)
+
+
+def through_table(shown: Levels, table: LookupTable) -> Levels:
+    """Presentation LUT: the VOI's whole output range is its input (PS3.3 C.11.4)."""
+    last = len(table.entries) - 1
+    return np.asarray(table.apply(shown * last + table.first) / ((1 << table.bits) - 1))
 
 
 def grey_pipeline(
@@ -112,9 +121,16 @@ def grey_pipeline(
         intercept=number(transformation, _RESCALE_INTERCEPT) or 0.0,
         modality_table=table,
         voi=voi,
+        presentation_table=_presentation_table(attributes),
         padding=_padding(attributes.dataset, description),
         inverted=is_inverted(attributes.dataset, description),
     )
+
+
+def _presentation_table(attributes: FrameAttributes) -> LookupTable | None:
+    for item in items(attributes.dataset, _PRESENTATION_LUT_SEQUENCE)[:1]:
+        return read_table(attributes, item, signed_input=False)
+    return None
 
 
 def is_inverted(dataset: Item, description: PixelDescription) -> bool:

@@ -88,6 +88,7 @@ class RenderOptions:
 
     `voi_alternative` picks one of the object's own windows and VOI LUTs by its position;
     `overlays` draws the overlay planes (60xx); `quality` is 1 to 100 and counts for JPEG alone.
+    `annotation` names what is written into the picture, `icc_profile` what is embedded.
     """
 
     media_type: str = JPEG
@@ -97,6 +98,8 @@ class RenderOptions:
     region: Region | None = None
     voi_alternative: int = 0
     overlays: bool = False
+    annotation: tuple[str, ...] = ()
+    icc_profile: str = "no"
 
     def __post_init__(self) -> None:
         """Raises NotAcceptable for the media type, InvalidRequest for the quality."""

@@ -14,10 +14,12 @@ from PIL import Image
 from apps.dicom.pixels import DecodedFrame, PixelDescription, decode
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import InvalidRequest
+from apps.rendering.burned_in import annotated
 from apps.rendering.color import palette_color, supplemental_color, true_color
 from apps.rendering.frame_attributes import BulkData, FrameAttributes, text
 from apps.rendering.geometry import pixel_aspect, place, placed
 from apps.rendering.grey import grey_pipeline, render_grey, voi_alternatives
+from apps.rendering.icc_profiles import with_profile
 from apps.rendering.options import GIF, JPEG, PNG, Region, RenderOptions, Viewport
 from apps.rendering.overlays import draw_overlay, overlay_planes
 from apps.rendering.reduced import decode_reduced, halvings_for
@@ -28,6 +30,7 @@ THUMBNAIL: Final = Viewport(192, 192)
 LARGEST_THUMBNAIL: Final = 256
 _LOSSY_IMAGE_COMPRESSION: Final = "00282110"
 _PIXEL_PADDING_VALUE: Final = "00280120"
+_ICC_PROFILE: Final = "00282000"
 _GREY_AXES: Final = 2
 
 
@@ -79,7 +82,11 @@ def render_frame(
     if options.overlays:
         for plane in overlay_planes(attributes, description, frame_number):
             pixels = draw_overlay(pixels, plane)
-    return encoded(placed(pixels, placement), options, lossy=_was_lossy(attributes, description))
+    image = placed(pixels, placement)
+    if options.annotation:
+        image = annotated(image, dict(dicom_json), options.annotation)
+    own = b"" if options.icc_profile == "no" else attributes.bytes_of(dicom_json, _ICC_PROFILE)
+    return encoded(image, options, lossy=was_lossy(attributes, description), own_profile=own)
 
 
 def render_thumbnail(
@@ -138,24 +145,32 @@ def display_pixels(
     return supplemental_color(grey, pixels, attributes, description)
 
 
-def _was_lossy(attributes: FrameAttributes, description: PixelDescription) -> bool:
+def was_lossy(attributes: FrameAttributes, description: PixelDescription) -> bool:
     """Lossy Image Compression (0028,2110), or a Transfer Syntax that loses (PS3.3 C.7.6.1.1.5)."""
     stated = text(attributes.dataset, _LOSSY_IMAGE_COMPRESSION) == "01"
     return stated or transfer_syntax(description.transfer_syntax_uid).lossy
 
 
-def encoded(image: Image.Image, options: RenderOptions, *, lossy: bool) -> RenderedImage:
-    """The image in the media type of the request, at most 8 bits a channel."""
+def encoded(
+    image: Image.Image, options: RenderOptions, *, lossy: bool, own_profile: bytes = b""
+) -> RenderedImage:
+    """The image in the media type of the request, at most 8 bits a channel.
+
+    `own_profile` is the object's ICC profile, for requests that want one embedded.
+    """
     body = io.BytesIO()
+    embedded: dict[str, Any] = {}
+    if options.icc_profile != "no":
+        image, profile = with_profile(image, options.icc_profile, own_profile)
+        embedded = {"icc_profile": profile}
     if options.media_type == JPEG:
         quality = options.quality or DEFAULT_QUALITY
-        image.save(
-            body, "JPEG", quality=quality, subsampling=0 if quality >= DEFAULT_QUALITY else 2
-        )
+        subsampling = 0 if quality >= DEFAULT_QUALITY else 2
+        image.save(body, "JPEG", quality=quality, subsampling=subsampling, **embedded)
     elif options.media_type == GIF:
         image.save(body, "GIF")
     else:
-        image.save(body, "PNG", compress_level=3)
+        image.save(body, "PNG", compress_level=3, **embedded)
     return RenderedImage(
         options.media_type if options.media_type in (JPEG, GIF) else PNG,
         body.getvalue(),

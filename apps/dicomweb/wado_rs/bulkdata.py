@@ -42,7 +42,7 @@ def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
         return all_frames(request, location)
     media_type = OCTET_STREAM
     if path == (_ENCAPSULATED_DOCUMENT,):
-        media_type = _document_type(dicom_json_of(location.key)) or OCTET_STREAM
+        media_type = document_type(dicom_json_of(location.key)) or OCTET_STREAM
     types = dict.fromkeys((media_type, OCTET_STREAM))
     offers = [Offer(each, multipart=several) for several in (True, False) for each in types]
     offer, entry = choose(acceptable(request), offers)
@@ -53,10 +53,10 @@ def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
     uri = f"{base_url(request)}{location.path}/bulkdata/{element}"
     if offer.multipart and entry.media_type in {MULTIPART, "*/*"}:
         return _multipart(value, offer.media_type, uri, etag)
-    return _alone(request, value, offer.media_type, etag)
+    return alone(request, value, offer.media_type, etag)
 
 
-def _document_type(metadata: dict[str, dict[str, list[str]]]) -> str:
+def document_type(metadata: dict[str, dict[str, list[str]]]) -> str:
     """MIME Type of Encapsulated Document, where it is one that a header may carry."""
     values = metadata.get(_MIME_TYPE, {}).get("Value") or [""]
     kind = str(values[0]).strip().lower()
@@ -72,7 +72,7 @@ def _multipart(value: BulkValue, media_type: str, uri: str, etag: str) -> HttpRe
     return response
 
 
-def _alone(request: HttpRequest, value: BulkValue, media_type: str, etag: str) -> HttpResponseBase:
+def alone(request: HttpRequest, value: BulkValue, media_type: str, etag: str) -> HttpResponseBase:
     """One part, of which a range can be asked (RFC 9110 14)."""
     asked = byte_range(request, value.length, etag)
     start, end = asked or (0, value.length)

@@ -1,23 +1,26 @@
-"""`/rendered` and `/thumbnail` (PS3.18 10.4.1.1.3, 10.4.1.1.4): pictures for ordinary clients.
+"""`/rendered` and `/thumbnail` (PS3.18 10.4.1.1.3, 10.4.1.1.4) for ordinary clients.
 
 A series or study is answered with one picture that stands for it: the middle instance (of the
-first series that has images).
+first series that has images). Asked for a multipart body, it is answered with all its images.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission, Principal, permit
+from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import Offer, acceptable, choose
-from apps.dicomweb.pictures import picture_of
+from apps.dicomweb.pictures import animation_of, picture_of
+from apps.dicomweb.rendering_parameters import rendering_options, warn_of_ignored
 from apps.dicomweb.wado_rs.frames import frame_numbers
 from apps.dicomweb.wado_rs.parts import (
     Part,
@@ -29,23 +32,29 @@ from apps.dicomweb.wado_rs.parts import (
     streamed_response,
     whole_response,
 )
-from apps.errors import InvalidRequest, NotAcceptable
-from apps.rendering.options import (
-    MEDIA_TYPES,
-    RenderOptions,
-    Viewport,
-    parse_quality,
-    parse_viewport,
-    parse_window,
-)
+from apps.dicomweb.wado_rs.rendered_objects import rendered_object
+from apps.errors import NotFound, UnsupportedPixels
+from apps.rendering.options import GIF, MEDIA_TYPES, RenderOptions, Viewport
+from apps.rendering.pictograms import pictogram_of
 from apps.retrieve.frames import check_frame_number, frame_table_of
-from apps.retrieve.locations import Location, location_of, representative_of
+from apps.retrieve.locations import Location, location_of, locations_of, representative_of
+from apps.storage.blobs import BlobMissing
 
+_logger = logging.getLogger(__name__)
 THUMBNAIL: Final = Viewport(256, 256)
 _OFFERS: Final = tuple(
     Offer(media_type, multipart=several) for several in (False, True) for media_type in MEDIA_TYPES
 )
-_ICC_PROFILES: Final = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the URL names. Only instances and frames have a location from the start."""
+
+    study: str
+    series: str | None
+    location: Location | None
+    frames: tuple[int, ...]
 
 
 def retrieve_rendered(  # noqa: PLR0917  the URL's own order
@@ -56,10 +65,15 @@ def retrieve_rendered(  # noqa: PLR0917  the URL's own order
     instance: str | None = None,
     frames: str | None = None,
 ) -> HttpResponseBase:
-    """Frames as pictures in native size, or as the query parameters ask (PS3.18 8.3.5.1)."""
-    location, numbers = _target(principal, study, series, instance, frames)
-    options = _options(request, thumbnail=False)
-    return _answer(request, principal, location, numbers or [1], options)
+    """The resource as people look at it: pictures, a report's page, a document, a video."""
+    target = _target(principal, study, series, instance, frames)
+    location = target.location or _first_without_images(principal, target)
+    if location is not None and not _is_picture(location):
+        response = rendered_object(request, principal, location)
+    else:
+        response = _pictures(request, principal, target)
+    warn_of_ignored(request, response)
+    return response
 
 
 def retrieve_thumbnail(  # noqa: PLR0917  the URL's own order
@@ -70,103 +84,127 @@ def retrieve_thumbnail(  # noqa: PLR0917  the URL's own order
     instance: str | None = None,
     frames: str | None = None,
 ) -> HttpResponseBase:
-    """One small picture; of several frames the middle one."""
-    location, numbers = _target(principal, study, series, instance, frames)
-    if not numbers:
-        numbers = [(frame_table_of(location).count + 1) // 2]
-    options = _options(request, thumbnail=True)
-    return _answer(request, principal, location, numbers[:1], options)
+    """One small picture; of several frames the middle one, of what is no image a pictogram."""
+    target = _target(principal, study, series, instance, frames)
+    location = target.location or representative_of(principal, study, series)
+    offer, _ = choose(acceptable(request), _OFFERS)
+    options = rendering_options(request, offer.media_type, thumbnail=True)
+    options = replace(options, viewport=options.viewport or THUMBNAIL)
+    view_event(principal, "StudyViewed", study)
+    if location.packed_frames is None or transfer_syntax(location.transfer_syntax_uid).video:
+        return _pictogram(request, location)
+    numbers = target.frames or ((frame_table_of(location).count + 1) // 2,)
+    return _answer(request, location, numbers[:1], options, offer)
+
+
+def _pictogram(request: HttpRequest, location: Location) -> HttpResponseBase:
+    picture = pictogram_of(location.sop_class_uid)
+    etag = f'"pictogram-{location.sop_class_uid[:64]}"'
+    return whole_response(request, (picture.body,), picture.media_type, etag)
 
 
 def _target(
     principal: Principal, study: str, series: str | None, instance: str | None, frames: str | None
-) -> tuple[Location, list[int]]:
+) -> Target:
     permit(principal, Permission.VIEW_IMAGES)
-    numbers = frame_numbers(frames) if frames is not None else []
+    numbers = tuple(frame_numbers(frames)) if frames is not None else ()
+    location = None
     if series is not None and instance is not None:
         location = location_of(principal, study, series, instance)
-    else:
-        location = representative_of(principal, study, series)
-    if location.packed_frames is None:
-        raise NotAcceptable("This instance is no image and cannot be rendered as one.")
-    return location, numbers
+    return Target(study, series, location, numbers)
 
 
-def _options(request: HttpRequest, *, thumbnail: bool) -> RenderOptions:
-    """The query parameters. Raises InvalidRequest, naming the one at fault."""
-    asked = request.GET
-    profile = asked.get("iccprofile", "no")
-    if profile not in _ICC_PROFILES or profile != "no":
-        raise InvalidRequest("Pictures are made without an ICC profile.", offending=("iccprofile",))
-    options = RenderOptions()
-    if "viewport" in asked:
-        viewport = parse_viewport(asked["viewport"], size_only=thumbnail)
-        options = replace(options, viewport=viewport)
-    elif thumbnail:
-        options = replace(options, viewport=THUMBNAIL)
-    if "window" in asked:
-        options = replace(options, window=parse_window(asked["window"]))
-    if "quality" in asked:
-        options = replace(options, quality=parse_quality(asked["quality"]))
-    return options
+def _is_picture(location: Location) -> bool:
+    video = transfer_syntax(location.transfer_syntax_uid).video
+    return location.packed_frames is not None and not video
+
+
+def _first_without_images(principal: Principal, target: Target) -> Location | None:
+    """The first instance of a study or series that holds no image; None where it holds some."""
+    try:
+        representative_of(principal, target.study, target.series)
+    except NotFound:
+        first = next(locations_of(principal, target.study, target.series), None)
+        if first is None:
+            raise
+        return first
+    return None
+
+
+def _pictures(request: HttpRequest, principal: Principal, target: Target) -> HttpResponseBase:
+    offer, _ = choose(acceptable(request), _OFFERS)
+    options = rendering_options(request, offer.media_type)
+    view_event(principal, "StudyViewed", target.study)
+    if target.location is None and offer.multipart:
+        located = locations_of(principal, target.study, target.series)
+        pictured = ((each, None) for each in located if _is_picture(each))
+        boundary = boundary_of(target.study, target.series or "", repr(options))
+        return _several(request, pictured, options, boundary)
+    location = target.location or representative_of(principal, target.study, target.series)
+    numbers: Sequence[int] = target.frames
+    count = frame_table_of(location).count
+    if not numbers and target.location is not None and (offer.multipart or offer.media_type == GIF):
+        numbers = range(1, count + 1)
+    return _answer(request, location, numbers or (1,), options, offer)
 
 
 def _answer(
     request: HttpRequest,
-    principal: Principal,
     location: Location,
     numbers: Sequence[int],
     options: RenderOptions,
+    offer: Offer,
 ) -> HttpResponseBase:
-    offer, _ = choose(acceptable(request), _OFFERS)
-    options = replace(options, media_type=offer.media_type)
+    """Frames of one instance: one picture, an animation, or a part for each."""
     table = frame_table_of(location)
     for number in numbers:
         check_frame_number(table, number)
-    view_event(principal, "StudyViewed", location.study_instance_uid)
     boundary = boundary_of(location.digest, repr(options), ",".join(map(str, numbers)))
     etag = f'"{boundary[8:]}-{offer.multipart:d}"'
-    response: HttpResponseBase
     if if_none_match(request, etag):
-        response = not_modified(etag)
-    elif len(numbers) == 1 and not offer.multipart:
-        picture = picture_of(location, numbers[0], options)
-        response = whole_response(request, (picture.body,), picture.media_type, etag)
+        return not_modified(etag)
+    moving = len(numbers) > 1 and options.media_type == GIF
+    if offer.multipart or (len(numbers) > 1 and not moving):
+        return _several(request, [(location, numbers)], options, boundary)
+    if moving:
+        picture = animation_of(location, numbers, options)
     else:
-        response = _several(request, location, numbers, options, boundary)
-    _warn_of_ignored(request, response)
-    return response
+        picture = picture_of(location, numbers[0], options)
+    return whole_response(request, (picture.body,), picture.media_type, etag)
+
+
+_Pictured = tuple[Location, Sequence[int] | None]
 
 
 def _several(
-    request: HttpRequest,
-    location: Location,
-    numbers: Sequence[int],
-    options: RenderOptions,
-    boundary: str,
+    request: HttpRequest, pictured: Iterable[_Pictured], options: RenderOptions, boundary: str
 ) -> HttpResponseBase:
     """A part per frame; the first is made before the answer begins, to know that there is one."""
-    base = f"{base_url(request)}{location.path}/frames/"
-
-    def part(number: int) -> Part:
-        picture = picture_of(location, number, options)
-        uri = f"{base}{number}/rendered"
-        return Part(picture.media_type, uri, len(picture.body), (picture.body,))
-
-    first = part(numbers[0])
-    parts = (first if place == 0 else part(number) for place, number in enumerate(numbers))
-    return streamed_response(body(boundary, parts), content_type(boundary, options.media_type))
-
-
-def _warn_of_ignored(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Annotations are not burned in here; that is said, not hidden (PS3.18 8.3.5.1.1)."""
-    if request.GET.get("annotation"):
-        response["Warning"] = (
-            f'299 {base_url(request)}: "The following annotation values are not supported: '
-            f'{_plain(request.GET["annotation"])}"'
-        )
+    frames = (
+        (location, number)
+        for location, numbers in pictured
+        for number in (numbers or range(1, frame_table_of(location).count + 1))
+    )
+    parts = _parts(base_url(request), frames, options)
+    first = next(parts)
+    return streamed_response(
+        body(boundary, chain([first], parts)), content_type(boundary, options.media_type)
+    )
 
 
-def _plain(text: str) -> str:
-    """What a header may carry of it."""
-    return re.sub(r"[^A-Za-z0-9,]", "", text[:80])
+def _parts(
+    base: str, frames: Iterable[tuple[Location, int]], options: RenderOptions
+) -> Iterator[Part]:
+    """What cannot be shown behind the first part is left out, and logged."""
+    begun = False
+    for location, number in frames:
+        try:
+            picture = picture_of(location, number, options)
+        except (UnsupportedPixels, BlobMissing) as failure:
+            if not begun:
+                raise
+            _logger.warning("A frame was left out of a rendered answer: %s", failure)
+            continue
+        begun = True
+        uri = f"{base}{location.path}/frames/{number}/rendered"
+        yield Part(picture.media_type, uri, len(picture.body), (picture.body,))

@@ -1,0 +1,174 @@
+"""`/rendered` of what is no plain image: reports, documents, videos, Presentation States.
+
+Media types are those of PS3.18 table 8.7.4-1. Documents and videos pass through as they were
+stored; nothing of them may run in our origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
+
+from django.http import HttpRequest, HttpResponseBase
+
+from apps.access.audit import view_event
+from apps.access.principals import Principal
+from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
+from apps.dicom.transfer_syntaxes import transfer_syntax
+from apps.dicomweb.links import base_url
+from apps.dicomweb.negotiation import Offer, acceptable, choose
+from apps.dicomweb.pictures import presented_picture
+from apps.dicomweb.rendering_parameters import rendering_options
+from apps.dicomweb.wado_rs.bulkdata import alone, document_type
+from apps.dicomweb.wado_rs.parts import (
+    Part,
+    body,
+    boundary_of,
+    byte_range,
+    content_type,
+    if_none_match,
+    keep_private,
+    not_modified,
+    streamed_response,
+    whole_response,
+)
+from apps.errors import NotAcceptable, NotFound
+from apps.rendering.options import MEDIA_TYPES, RenderOptions
+from apps.rendering.presentation import RENDERED_STATES, referenced_images
+from apps.rendering.report_pages import REPORT_TYPES, report_page
+from apps.retrieve.bulkdata import bulk_value
+from apps.retrieve.frames import frame_table_of
+from apps.retrieve.locations import Location, location_of
+from apps.retrieve.metadata import dicom_json_of
+from apps.storage.stores import blob_store
+
+_ENCAPSULATED_DOCUMENT: Final = "00420011"
+_SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+_PICTURES: Final = tuple(
+    Offer(media_type, multipart=several) for several in (False, True) for media_type in MEDIA_TYPES
+)
+
+
+def rendered_object(
+    request: HttpRequest, principal: Principal, location: Location
+) -> HttpResponseBase:
+    """The object for people. Raises NotAcceptable where it cannot be shown as anything asked."""
+    kind = sop_class(location.sop_class_uid).kind
+    if transfer_syntax(location.transfer_syntax_uid).video:
+        response = _video(request, location)
+    elif kind in KINDS_WITH_CONTENT_TREE:
+        response = _report(request, location)
+    elif location.sop_class_uid in RENDERED_STATES:
+        response = _presented(request, principal, location)
+    elif _ENCAPSULATED_DOCUMENT in dicom_json_of(location.key):
+        response = _document(request, location)
+    else:
+        raise NotAcceptable("This instance is no image and cannot be rendered as one.")
+    view_event(principal, "StudyViewed", location.study_instance_uid)
+    return response
+
+
+def report_response(request: HttpRequest, location: Location, media_type: str) -> HttpResponseBase:
+    """The report's page; it loads nothing and runs nothing."""
+    etag = f'"{location.digest[:32]}-{media_type}"'
+    if if_none_match(request, etag):
+        return not_modified(etag)
+    page = report_page(dicom_json_of(location.key), media_type)
+    response = whole_response(request, (page,), f"{media_type}; charset=utf-8", etag)
+    response["Content-Security-Policy"] = _SANDBOX
+    return response
+
+
+def _report(request: HttpRequest, location: Location) -> HttpResponseBase:
+    offer, _ = choose(acceptable(request), [Offer(each) for each in REPORT_TYPES])
+    return report_response(request, location, offer.media_type)
+
+
+def _document(request: HttpRequest, location: Location) -> HttpResponseBase:
+    """The encapsulated file in its own media type, nothing else (PS3.3 C.24.2)."""
+    media_type = document_type(dicom_json_of(location.key)) or "application/octet-stream"
+    choose(acceptable(request), [Offer(media_type)])
+    value = bulk_value(location, (_ENCAPSULATED_DOCUMENT,))
+    return alone(request, value, media_type, f'"{location.digest[:32]}-document"')
+
+
+def _video(request: HttpRequest, location: Location) -> HttpResponseBase:
+    """The stored stream; a player may ask for ranges of it."""
+    media_type = transfer_syntax(location.transfer_syntax_uid).media_type
+    choose(acceptable(request), [Offer(media_type)])
+    pieces = frame_table_of(location).fragments(0)
+    etag = f'"{location.digest[:32]}-video"'
+    if if_none_match(request, etag):
+        return not_modified(etag)
+    length = sum(each for _, each in pieces)
+    asked = byte_range(request, length, etag)
+    start, end = asked or (0, length)
+    response = streamed_response(_ranges(location, pieces, start, end), media_type)
+    if asked is not None:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
+    response["Content-Length"] = str(end - start)
+    response["Accept-Ranges"] = "bytes"
+    keep_private(response, etag)
+    return response
+
+
+def _ranges(
+    location: Location, pieces: tuple[tuple[int, int], ...], start: int, end: int
+) -> Iterator[bytes]:
+    """Bytes `start` to `end` (exclusive) of the fragments joined."""
+    position = 0
+    for offset, length in pieces:
+        first, last = max(start - position, 0), min(end - position, length)
+        if first < last:
+            yield from blob_store().stream(location.blob_key, offset + first, last - first)
+        position += length
+
+
+def _presented(request: HttpRequest, principal: Principal, state: Location) -> HttpResponseBase:
+    """The images a Presentation State is for, as it shows them: the first one, or all as parts."""
+    offer, _ = choose(acceptable(request), _PICTURES)
+    options = rendering_options(request, offer.media_type, presentation_state=True)
+    frames = _frames_of(principal, state)
+    first = next(frames, None)
+    if first is None:
+        raise NotFound("None of the images of this Presentation State is stored here.")
+    seed = (state.digest, first[0].digest, str(first[1]), repr(options))
+    boundary = boundary_of(*seed)
+    if offer.multipart:
+        parts = _parts(base_url(request), state, chain([first], frames), options)
+        parts = chain([next(parts)], parts)
+        return streamed_response(body(boundary, parts), content_type(boundary, offer.media_type))
+    etag = f'"{boundary[8:]}"'
+    if if_none_match(request, etag):
+        return not_modified(etag)
+    picture = presented_picture(state, *first, options)
+    return whole_response(request, (picture.body,), picture.media_type, etag)
+
+
+def _parts(
+    base: str,
+    state: Location,
+    frames: Iterator[tuple[Location, int]],
+    options: RenderOptions,
+) -> Iterator[Part]:
+    for location, number in frames:
+        picture = presented_picture(state, location, number, options)
+        uri = f"{base}{state.path}/rendered"
+        yield Part(picture.media_type, uri, len(picture.body), (picture.body,))
+
+
+def _frames_of(principal: Principal, state: Location) -> Iterator[tuple[Location, int]]:
+    """Each frame the state is for that is stored here and may be seen; same study (C.11.11)."""
+    for each in referenced_images(dicom_json_of(state.key)):
+        try:
+            location = location_of(
+                principal, state.study_instance_uid, each.series_instance_uid, each.sop_instance_uid
+            )
+            count = frame_table_of(location).count
+        except NotFound:
+            continue
+        for number in each.frames or range(1, count + 1):
+            if 1 <= number <= count:
+                yield location, number

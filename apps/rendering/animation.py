@@ -1,0 +1,64 @@
+"""Several frames as one animated GIF (PS3.18 table 8.7.4-1, multi-frame images)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from PIL import Image
+
+from apps.errors import NotAcceptable
+from apps.rendering.frame_attributes import Item, number, numbers
+from apps.rendering.options import GIF
+from apps.rendering.render import RenderedImage
+
+MOST_PIXELS: Final = 150_000_000
+"""Pixels of all frames together; what is larger would take a browser down."""
+
+_FRAME_TIME, _FRAME_TIME_VECTOR = "00181063", "00181065"
+_RATES: Final = ("00082144", "00180040")
+_DEFAULT_MILLISECONDS: Final = 100.0
+_SHORTEST, _LONGEST = 20, 10_000
+
+
+def milliseconds_between(dataset: Item) -> int:
+    """How long each frame stands, by Frame Time or its vector, or the rate (PS3.3 C.7.6.5).
+
+    GIF counts in hundredths of a second, and browsers do not go below two of them.
+    """
+    vector = [each for each in numbers(dataset, _FRAME_TIME_VECTOR) if each > 0]
+    time = number(dataset, _FRAME_TIME) or (sum(vector) / len(vector) if vector else 0.0)
+    rate = next((each for tag in _RATES if (each := number(dataset, tag))), 0.0) or 0.0
+    if time <= 0:
+        time = 1000.0 / rate if rate > 0 else _DEFAULT_MILLISECONDS
+    return int(min(max(round(time, -1), _SHORTEST), _LONGEST))
+
+
+def animated(pictures: Iterable[RenderedImage], count: int, milliseconds: int) -> RenderedImage:
+    """The pictures, of one size each, in one GIF that repeats; one at a time is held.
+
+    Raises NotAcceptable where they are too many for an animation.
+    """
+    frames = iter(pictures)
+    first = next(frames)
+    if first.width * first.height * count > MOST_PIXELS:
+        raise NotAcceptable(
+            "That is too much for an animation; ask for fewer frames or a smaller viewport."
+        )
+    lossy = first.lossy
+
+    def rest() -> Iterator[Image.Image]:
+        for picture in frames:
+            yield _opened(picture)
+
+    body = io.BytesIO()
+    options: dict[str, Any] = {"append_images": rest(), "duration": milliseconds, "loop": 0}
+    _opened(first).save(body, "GIF", save_all=True, **options)
+    return RenderedImage(GIF, body.getvalue(), first.width, first.height, lossy)
+
+
+def _opened(picture: RenderedImage) -> Image.Image:
+    image = Image.open(io.BytesIO(picture.body))
+    image.load()
+    return image
