@@ -82,10 +82,21 @@ def render_frame(
     if options.overlays:
         for plane in overlay_planes(attributes, description, frame_number):
             pixels = draw_overlay(pixels, plane)
-    image = placed(pixels, placement)
+    return _finished(placed(pixels, placement), attributes, description, options)
+
+
+def _finished(
+    image: Image.Image,
+    attributes: FrameAttributes,
+    description: PixelDescription,
+    options: RenderOptions,
+) -> RenderedImage:
+    """What is asked for beside the pixels: words burned in last, and a colour profile."""
     if options.annotation:
-        image = annotated(image, dict(dicom_json), options.annotation)
-    own = b"" if options.icc_profile == "no" else attributes.bytes_of(dicom_json, _ICC_PROFILE)
+        image = annotated(image, dict(attributes.dataset), options.annotation)
+    own = b""
+    if options.icc_profile != "no":
+        own = attributes.bytes_of(attributes.dataset, _ICC_PROFILE)
     return encoded(image, options, lossy=was_lossy(attributes, description), own_profile=own)
 
 
