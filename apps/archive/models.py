@@ -122,6 +122,8 @@ class Study(Provenance):
     # Who marked it as read, and when; empty again as soon as another instance arrives.
     read_at = models.DateTimeField(null=True, blank=True)
     read_by = models.CharField(max_length=256, default="", blank=True)
+    # Instances whose bytes were found missing or altered; the receipts say which.
+    damaged_instances = models.BigIntegerField(default=0)
 
     class Meta:
         verbose_name_plural = "studies"
@@ -139,6 +141,11 @@ class Study(Provenance):
             models.Index(fields=["received_at", "id"]),
             models.Index(fields=["last_received_at", "id"]),
             models.Index(fields=["state", "last_received_at"]),
+            models.Index(
+                fields=["damaged_instances"],
+                condition=models.Q(damaged_instances__gt=0),
+                name="archive_study_damaged",
+            ),
             # The list is sorted by these; the first is also what a search by modality scans.
             models.Index(fields=["modalities_in_study", "id"]),
             models.Index(fields=["number_of_study_related_instances", "id"]),
@@ -298,6 +305,8 @@ class Instance(Provenance):
     size_bytes = models.BigIntegerField()
     dataset_offset = models.BigIntegerField()
     dataset_sha256 = models.BinaryField(max_length=32)
+    # Null for what was indexed before this was written down.
+    indexed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
@@ -307,6 +316,42 @@ class Instance(Provenance):
 
     def __str__(self) -> str:
         return f"instance {self.sop_instance_uid}"
+
+
+class Receipt(models.Model):
+    """What was proved of an instance's bytes since they were stored; no row: nothing yet.
+
+    That it was received and its hash were written down with the instance. `verified_at` is when
+    the blob was last read back and compared; `committed` that a peer was told so by storage
+    commitment, `copied` that a peer told us so of its copy. Titles are joined by a backslash.
+    """
+
+    class Verdict(models.TextChoices):
+        GOOD = "good", "as received"
+        MISSING = "missing", "missing"
+        ALTERED = "altered", "altered"
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, primary_key=True, related_name="receipt"
+    )
+    verdict = models.CharField(max_length=8, choices=Verdict, blank=True, default="")
+    verified_at = models.DateTimeField(null=True, blank=True)
+    committed_at = models.DateTimeField(null=True, blank=True)
+    committed_to = models.CharField(max_length=255, blank=True, default="")
+    copied_at = models.DateTimeField(null=True, blank=True)
+    copied_to = models.CharField(max_length=255, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["instance"],
+                condition=models.Q(verdict__in=["missing", "altered"]),
+                name="archive_receipt_damaged",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"receipt of instance {self.pk}"
 
 
 class Metadata(models.Model):

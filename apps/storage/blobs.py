@@ -73,6 +73,15 @@ class BlobStore(Protocol):
         """The bytes in chunks of at most 1 MiB; raises BlobMissing before the first."""
         ...
 
+    def read_back(self, key: str, *, keep_cached: bool) -> Iterator[bytes]:
+        """The bytes as the medium has them, in chunks of at most 1 MiB; raises BlobMissing.
+
+        What this machine remembers of them is forgotten first, where it can be: otherwise a
+        comparison would prove the memory and not the disk. Without `keep_cached` nothing is
+        remembered afterwards either, so that reading everything pushes nothing out.
+        """
+        ...
+
     def size(self, key: str) -> int:
         """Length in bytes; raises BlobMissing."""
         ...

@@ -40,6 +40,11 @@ class OpenFile:
                 parts.append(data)
             return b"".join(parts)
 
+    def forget_cached(self) -> None:
+        """Lets go of what the system remembers of the file, where the system can be asked to."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def close(self) -> None:
         """Releases the descriptor; closing twice is harmless."""
         if self._descriptor >= 0:
@@ -143,6 +148,13 @@ class FilesystemStore:
         """See BlobStore."""
         return _chunks(self.open(key), offset, length)
 
+    def read_back(self, key: str, *, keep_cached: bool) -> Iterator[bytes]:
+        """See BlobStore."""
+        blob = self.open(key)
+        assert isinstance(blob, OpenFile)
+        blob.forget_cached()
+        return _chunks(blob, 0, None, forget=not keep_cached)
+
     def size(self, key: str) -> int:
         """See BlobStore."""
         with as_pacs_error("looking at a blob"):
@@ -180,13 +192,17 @@ class FilesystemStore:
             return len(old)
 
 
-def _chunks(blob: RandomAccess, offset: int, length: int | None) -> Iterator[bytes]:
+def _chunks(
+    blob: RandomAccess, offset: int, length: int | None, *, forget: bool = False
+) -> Iterator[bytes]:
     end = blob.size if length is None else min(blob.size, offset + length)
     try:
         while offset < end:
             chunk = blob.read_at(offset, min(CHUNK, end - offset))
             offset += len(chunk)
             yield chunk
+        if forget and isinstance(blob, OpenFile):
+            blob.forget_cached()
     finally:
         blob.close()
 

@@ -150,6 +150,10 @@ class S3Store:
             body = self._get(key, offset, length)["Body"]
         return _body_chunks(key, body)
 
+    def read_back(self, key: str, *, keep_cached: bool) -> Iterator[bytes]:  # noqa: ARG002 - nothing is cached here
+        """See BlobStore."""
+        return self.stream(key)
+
     def size(self, key: str) -> int:
         """See BlobStore."""
         with _as_pacs_error(key):

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "apps.ingest",
     "apps.retrieve",
     "apps.rendering",
+    "apps.commitment",
     "apps.dimse",
     "apps.dicomweb",
     "apps.api",

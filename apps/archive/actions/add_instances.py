@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from django.db import models
+from django.utils import timezone
 
 from apps.archive.bulk import insert_rows
 from apps.archive.columns import column_number, column_text, fill_empty, values_for
@@ -221,6 +222,7 @@ def _instances(
     new: Sequence[NewInstance], studies: dict[str, Study], series: dict[str, Series]
 ) -> dict[str, int]:
     """Inserts the rows; their primary keys by SOP Instance UID."""
+    now = timezone.now()
     rows = [
         {
             **values_for(Instance, each.attributes),
@@ -231,6 +233,7 @@ def _instances(
             "size_bytes": each.size_bytes,
             "dataset_offset": each.dataset_offset,
             "dataset_sha256": each.dataset_sha256,
+            "indexed_at": now,
             **each.provenance,
         }
         for each in sorted(new, key=lambda each: each.sop_instance_uid)

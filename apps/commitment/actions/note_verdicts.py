@@ -1,0 +1,87 @@
+"""note_verdicts: the receipts learn what reading back showed; damaged studies are marked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from django.utils import timezone
+
+from apps.archive.models import Instance, Receipt, Study
+from apps.commitment.verification import StoredBlob, Verdict
+from apps.events.log import Actor, NewEvent
+
+_DAMAGED: Final = (Verdict.MISSING, Verdict.ALTERED)
+_NAMED: Final = 100
+
+
+def note_verdicts(
+    verdicts: Sequence[tuple[StoredBlob, Receipt.Verdict]], actor: Actor
+) -> list[NewEvent]:
+    """Writes what was found, in the caller's transaction; events for it to record at its end.
+
+    What was replaced or deleted while we read is left out. A constant number of statements, and
+    a few more for each study in which something was damaged or is whole again.
+    """
+    there = dict(
+        Instance.objects.filter(pk__in=[stored.pk for stored, _ in verdicts]).values_list(
+            "pk", "blob_key"
+        )
+    )
+    current = [each for each in verdicts if there.get(each[0].pk) == each[0].blob_key]
+    was_damaged = set(
+        Receipt.objects.filter(
+            pk__in=[stored.pk for stored, _ in current], verdict__in=_DAMAGED
+        ).values_list("pk", flat=True)
+    )
+    now = timezone.now()
+    Receipt.objects.bulk_create(
+        [
+            Receipt(instance_id=stored.pk, verdict=verdict, verified_at=now)
+            for stored, verdict in current
+        ],
+        update_conflicts=True,
+        unique_fields=["instance"],
+        update_fields=["verdict", "verified_at"],
+    )
+    broken = [each for each in current if _new_damage(each, was_damaged)]
+    healed = [each for each in current if each[1] is Verdict.GOOD and each[0].pk in was_damaged]
+    return _mark(broken, "InstancesDamaged", actor) + _mark(healed, "InstancesRestored", actor)
+
+
+def _new_damage(each: tuple[StoredBlob, Receipt.Verdict], was_damaged: set[int]) -> bool:
+    return each[1] is not Verdict.GOOD and each[0].pk not in was_damaged
+
+
+def _mark(
+    found: Sequence[tuple[StoredBlob, Receipt.Verdict]], kind: str, actor: Actor
+) -> list[NewEvent]:
+    """Counts again what is damaged in the studies concerned."""
+    events = []
+    by_study: dict[int, list[tuple[StoredBlob, Receipt.Verdict]]] = {}
+    for each in found:
+        by_study.setdefault(each[0].study_id, []).append(each)
+    studies = Study.objects.select_for_update().order_by("study_instance_uid")
+    for study in studies.filter(pk__in=list(by_study)):
+        members = by_study[study.pk]
+        study.damaged_instances = Receipt.objects.filter(
+            verdict__in=_DAMAGED, instance__study=study
+        ).count()
+        study.save(update_fields=["damaged_instances"])
+        events.append(
+            NewEvent(
+                kind,
+                actor,
+                study.study_instance_uid,
+                patient_key=study.patient_entity_id,
+                payload={
+                    "instances": len(members),
+                    "found": dict(Counter(str(verdict) for _, verdict in members)),
+                    "sop_instance_uids": [
+                        stored.sop_instance_uid for stored, _ in members[:_NAMED]
+                    ],
+                },
+            )
+        )
+    return events

@@ -1,0 +1,118 @@
+"""Reading a stored instance back and comparing it with what was received."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import QuerySet
+
+from apps.archive.models import Instance, Receipt
+from apps.dicom.part10 import HEAD_LENGTH, read_file_meta
+from apps.errors import Unavailable, UnreadableInstance
+from apps.storage.blobs import BlobMissing
+from apps.storage.stores import blob_store
+
+Verdict = Receipt.Verdict
+
+_COLUMNS: Final = (
+    "pk",
+    "study_id",
+    "sop_instance_uid",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "blob_key",
+    "size_bytes",
+    "dataset_offset",
+    "dataset_sha256",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """What the index says of an instance's bytes; sizes and offsets in bytes."""
+
+    pk: int
+    study_id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    blob_key: str
+    size_bytes: int
+    dataset_offset: int
+    dataset_sha256: bytes
+
+
+def stored_blobs(rows: QuerySet[Instance]) -> Iterator[StoredBlob]:
+    """The rows as the index has them, one query."""
+    for row in rows.only(*_COLUMNS):
+        yield StoredBlob(
+            row.pk,
+            row.study_id,
+            row.sop_instance_uid,
+            row.sop_class_uid,
+            row.transfer_syntax_uid,
+            row.blob_key,
+            row.size_bytes,
+            row.dataset_offset,
+            bytes(row.dataset_sha256),
+        )
+
+
+def read_back(
+    stored: StoredBlob, spend: Callable[[int], None], *, keep_cached: bool = False
+) -> Receipt.Verdict:
+    """Reads the whole blob and compares: length, File Meta against the index, SHA-256.
+
+    `spend` hears how many bytes were read. Raises Unavailable when the store does not answer;
+    a disk that cannot read these bytes any more has altered them.
+    """
+    try:
+        chunks = blob_store().read_back(stored.blob_key, keep_cached=keep_cached)
+        return _compared(stored, _told(chunks, spend))
+    except BlobMissing:
+        return Verdict.MISSING
+    except Unavailable as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno == errno.EIO:
+            return Verdict.ALTERED
+        raise
+
+
+def _told(chunks: Iterable[bytes], spend: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        spend(len(chunk))
+
+
+def _compared(stored: StoredBlob, chunks: Iterator[bytes]) -> Receipt.Verdict:
+    first = next(chunks, b"")
+    start = _dataset_start(stored, first)
+    if start is None:
+        return Verdict.ALTERED
+    digest = hashlib.sha256(memoryview(first)[start:])
+    size = len(first)
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+    as_received = size == stored.size_bytes and digest.digest() == stored.dataset_sha256
+    return Verdict.GOOD if as_received else Verdict.ALTERED
+
+
+def _dataset_start(stored: StoredBlob, first: bytes) -> int | None:
+    """Where the hashed bytes begin; None when the File Meta is not the instance's own any more.
+
+    Bytes that came without a File Meta of ours were hashed from their beginning.
+    """
+    try:
+        meta = read_file_meta(first[:HEAD_LENGTH])
+    except UnreadableInstance:
+        return None
+    if meta.provenance is None:
+        return 0
+    ours = (meta.sop_instance_uid, meta.transfer_syntax_uid, meta.dataset_offset)
+    theirs = (stored.sop_instance_uid, stored.transfer_syntax_uid, stored.dataset_offset)
+    return meta.dataset_offset if ours == theirs else None
