@@ -27,6 +27,10 @@ application.conf.beat_schedule = {
         "schedule": 3600.0,
     },
     "record-searches": {"task": "apps.access.tasks.record_searches", "schedule": 5.0},
+    "verify-requests": {"task": "apps.commitment.tasks.verify_requests", "schedule": 5.0},
+    "ask-peers": {"task": "apps.commitment.tasks.ask_peers", "schedule": 5.0},
+    "scrub-blobs": {"task": "apps.commitment.tasks.scrub_blobs", "schedule": 10.0},
+    "forget-commitments": {"task": "apps.commitment.tasks.forget_commitments", "schedule": 3600.0},
     "sweep-strays": {"task": "apps.ingest.tasks.sweep_strays", "schedule": 3600.0},
 }
 

@@ -11,6 +11,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from typing import Final
@@ -44,7 +45,9 @@ class Exchange:
         self._connection = connection
         self._over = over
         self._sending = threading.Lock()
-        self._replies: queue.Queue[Message] = queue.Queue()
+        # Responses to our own requests by Message ID; several threads may wait for theirs.
+        self._replies: dict[int, Message] = {}
+        self._replied = threading.Condition()
         # Message ids of requests that are waiting or being served, and of those cancelled.
         self._open: set[int] = set()
         self._cancelled: set[int] = set()
@@ -58,7 +61,7 @@ class Exchange:
         if message.context_id not in self.session.contexts:
             raise ProtocolError("a message in a presentation context that was not accepted")
         if message.command_field & command_set.RESPONSE:
-            self._replies.put(message)
+            self._take_reply(message)
             return
         try:
             if message.command_field == command_set.C_CANCEL_RQ:
@@ -76,6 +79,19 @@ class Exchange:
             raise ProtocolError("more requests than we answer at a time")
         self._open.add(number)
         self.requests.put((message.context_id, message))
+
+    def _take_reply(self, message: Message) -> None:
+        try:
+            answered = command_set.number(
+                message.elements, command_set.MESSAGE_ID_BEING_RESPONDED_TO
+            )
+        except CommandSetError as error:
+            raise ProtocolError(str(error)) from error
+        with self._replied:
+            if len(self._replies) >= _MOST_WAITING:
+                raise ProtocolError("responses to requests we did not make")
+            self._replies[answered] = message
+            self._replied.notify_all()
 
     # Called by the association's thread.
 
@@ -167,19 +183,18 @@ class Exchange:
             except OSError as error:
                 raise ConnectionLostError(str(error)) from error
 
-    def reply(self, message_id: int) -> Reply:
-        while not self._over():
-            try:
-                message = self._replies.get(timeout=_LOOK_SECONDS)
-            except queue.Empty:
-                continue
-            answered = command_set.number(
-                message.elements, command_set.MESSAGE_ID_BEING_RESPONDED_TO
-            )
-            if answered == message_id:
-                status = command_set.number(message.elements, command_set.STATUS)
-                return Reply(status, message.elements, message.data)
-        raise ConnectionLostError("the association is over")
+    def reply(self, message_id: int, timeout: float | None = None) -> Reply:
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._replied:
+            while message_id not in self._replies:
+                if self._over():
+                    raise ConnectionLostError("the association is over")
+                if until is not None and time.monotonic() >= until:
+                    raise ConnectionLostError("no response in time")
+                self._replied.wait(_LOOK_SECONDS)
+            message = self._replies.pop(message_id)
+        status = command_set.number(message.elements, command_set.STATUS)
+        return Reply(status, message.elements, message.data)
 
     def is_cancelled(self, message_id: int) -> bool:
         return message_id in self._cancelled or self._over()

@@ -12,11 +12,14 @@ from typing import Final
 from pydicom.uid import UID_dictionary
 
 from apps.dicom import sop_classes
-from apps.dicom.command_set import C_ECHO_RQ, C_FIND_RQ
+from apps.dicom.command_set import C_ECHO_RQ, C_FIND_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
+from apps.dicom.storage_commitment import PUSH_MODEL_CLASS
+from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from apps.dimse import query_models
+from apps.dimse.commitment import handle_n_action, handle_n_event_report
 from apps.dimse.echo import handle_c_echo
 from apps.dimse.find import handle_c_find
-from apps.dimse.service import Service
+from apps.dimse.service import Role, Service
 from apps.network.peers import Right
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -29,6 +32,15 @@ TABLE: Final[tuple[Service, ...]] = (
         Right.QUERY,
         {C_FIND_RQ: handle_c_find},
         extend=query_models.extension(query_models.FIND_OPTIONS),
+    ),
+    # A peer that asks is SCU; one that reports to us on an association of its own is SCP.
+    Service(
+        "Storage Commitment Push Model",
+        (PUSH_MODEL_CLASS,),
+        Right.COMMIT,
+        {N_ACTION_RQ: handle_n_action, N_EVENT_REPORT_RQ: handle_n_event_report},
+        role=Role(scu=True, scp=True),
+        transfer_syntaxes=frozenset({EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN}),
     ),
 )
 

@@ -78,8 +78,11 @@ class Peer(Protocol):
     def send(self, chunk: bytes | memoryview) -> None:
         """PDUs to the wire; waits while the peer does not read. Raises ConnectionLostError."""
 
-    def reply(self, message_id: int) -> Reply:
-        """Waits for the response to a request sent. Raises ConnectionLostError."""
+    def reply(self, message_id: int, timeout: float | None = None) -> Reply:
+        """Waits for the response to a request sent, `timeout` s at most; any thread may.
+
+        Raises ConnectionLostError.
+        """
 
     def is_cancelled(self, message_id: int) -> bool: ...
 

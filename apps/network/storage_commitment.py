@@ -5,6 +5,7 @@ Data sets go out and come in as bytes: one about 100,000 instances must not beco
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from apps.dicom import uids
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS, PUSH_MODEL_INSTANCE, REQUEST_ACTION
 from apps.errors import Unavailable
+
+# We say in one line who cannot be reached; the library would add a stack.
+logging.getLogger("pynetdicom.transport").setLevel(logging.CRITICAL)
 
 _CONNECT_SECONDS: Final = 10
 _RESPONSE_SECONDS: Final = 60
@@ -114,15 +118,16 @@ def _association(
     entity.add_requested_context(PUSH_MODEL_CLASS, syntaxes)
     # Without negotiation the requestor is SCU (PS3.7 D.3.3.4), so only the other role is proposed.
     roles = [build_role(PUSH_MODEL_CLASS, scu_role=scu, scp_role=scp)] if scp else []
+    connected = threading.Event()
     association = entity.associate(
         called.host,
         called.port,
         ae_title=called.title,
         ext_neg=roles,
-        evt_handlers=handlers or [],
+        evt_handlers=[(evt.EVT_CONN_OPEN, lambda _event: connected.set()), *(handlers or [])],
     )
     if not association.is_established:
-        raise Unavailable(_why_not(called, association))
+        raise Unavailable(_why_not(called, association, connected=connected.is_set()))
     try:
         yield association, _context(called, association, scp=scp)
     finally:
@@ -145,15 +150,15 @@ def _context(called: Called, association: Association, *, scp: bool) -> Any:
     return context
 
 
-def _why_not(called: Called, association: Association) -> str:
+def _why_not(called: Called, association: Association, *, connected: bool) -> str:
     where = f"{called.title} at {called.host}:{called.port}"
+    if not connected:
+        return f"{where} cannot be reached."
     if association.is_rejected:
         answer = association.acceptor.primitive
         reason = getattr(answer, "reason_str", "") if answer is not None else ""
         return f"{where} rejects the association: {reason or 'no reason given'}."
-    if association.is_aborted:
-        return f"{where} does not answer, or ends the association at once."
-    return f"{where} cannot be reached."
+    return f"{where} does not answer, or ends the association at once."
 
 
 def _implicit(context: Any) -> bool:

@@ -10,7 +10,6 @@ from typing import Final
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.access.principals import Principal
 from apps.commitment.models import CommitmentRequest, RequestedReferences
 from apps.commitment.references import chunks_without_repetition, pack_references
 from apps.dicom.element_shapes import Encoding
@@ -33,7 +32,6 @@ class TransactionInUse(IdentityConflict):
 class Asking:
     """Who asks, by which association; `association` is "" where it cannot carry the report."""
 
-    principal: Principal
     calling_ae_title: str
     called_ae_title: str
     address: str

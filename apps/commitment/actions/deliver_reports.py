@@ -137,14 +137,24 @@ def _event(request: CommitmentRequest, kind: str, payload: dict[str, object]) ->
 # --- on the association of the request ------------------------------------------------------------
 
 
-def keep_association(association: str) -> list[CommitmentRequest]:
-    """The association is open: renews its claim, and takes the reports that may go by it now."""
-    now = timezone.now()
+def keep_association(association: str) -> None:
+    """The association is open: its claim on the reports is renewed."""
     CommitmentRequest.objects.filter(
         association=association, state__in=(State.RECEIVED, State.VERIFIED)
-    ).update(association_until=now + ASSOCIATION_LEASE)
+    ).update(association_until=timezone.now() + ASSOCIATION_LEASE)
+
+
+def take_ready(association: str) -> list[CommitmentRequest]:
+    """The reports that may go by the association now, taken."""
     ready = CommitmentRequest.objects.filter(association=association, state=State.VERIFIED)
     return [each for each in ready.order_by("verified_at", "pk") if _take(each.pk, Q())]
+
+
+def release_report(request: CommitmentRequest, problem: str) -> None:
+    """The association did not deliver it: it goes by a new one."""
+    CommitmentRequest.objects.filter(pk=request.pk).update(
+        leased_until=None, association="", association_until=None, problem=problem
+    )
 
 
 def leave_association(association: str) -> None:
