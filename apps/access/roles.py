@@ -20,7 +20,16 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
 }
 
 # Administrators work in the admin site; these are the apps whose rows they may see and change.
-ADMINISTERED_APPS: Final = ("access", "archive", "events", "ingest", "network", "storage", "axes")
+ADMINISTERED_APPS: Final = (
+    "access",
+    "archive",
+    "axes",
+    "commitment",
+    "events",
+    "ingest",
+    "network",
+    "storage",
+)
 
 
 def ensure_roles(**_signal: Any) -> None:

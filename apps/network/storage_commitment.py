@@ -127,7 +127,7 @@ def _association(
         evt_handlers=[(evt.EVT_CONN_OPEN, lambda _event: connected.set()), *(handlers or [])],
     )
     if not association.is_established:
-        raise Unavailable(_why_not(called, association, connected=connected.is_set()))
+        raise Unavailable(_why_not(called, association, scp=scp, connected=connected.is_set()))
     try:
         yield association, _context(called, association, scp=scp)
     finally:
@@ -140,17 +140,15 @@ def _context(called: Called, association: Association, *, scp: bool) -> Any:
     context = next(iter(association.accepted_contexts), None)
     if context is None:
         association.release()
-        raise Unavailable(f"{called.title} does not accept storage commitment.")
+        raise Unavailable(_not_accepted(called, scp=scp))
     answered = association.acceptor.role_selection.get(UID(PUSH_MODEL_CLASS))
     if scp and answered is not None and not answered.scp_role:
         association.release()
-        raise Unavailable(
-            f"{called.title} refuses the SCP role, so it cannot take reports on a new association."
-        )
+        raise Unavailable(_not_accepted(called, scp=scp))
     return context
 
 
-def _why_not(called: Called, association: Association, *, connected: bool) -> str:
+def _why_not(called: Called, association: Association, *, scp: bool, connected: bool) -> str:
     where = f"{called.title} at {called.host}:{called.port}"
     if not connected:
         return f"{where} cannot be reached."
@@ -158,7 +156,18 @@ def _why_not(called: Called, association: Association, *, connected: bool) -> st
         answer = association.acceptor.primitive
         reason = getattr(answer, "reason_str", "") if answer is not None else ""
         return f"{where} rejects the association: {reason or 'no reason given'}."
+    if association.rejected_contexts:
+        return _not_accepted(called, scp=scp)
     return f"{where} does not answer, or ends the association at once."
+
+
+def _not_accepted(called: Called, *, scp: bool) -> str:
+    if scp:
+        return (
+            f"{called.title} does not accept storage commitment with us in the SCP role, so it "
+            "cannot take reports on a new association."
+        )
+    return f"{called.title} does not accept storage commitment."
 
 
 def _implicit(context: Any) -> bool:
