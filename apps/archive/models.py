@@ -122,8 +122,6 @@ class Study(Provenance):
     # Who marked it as read, and when; empty again as soon as another instance arrives.
     read_at = models.DateTimeField(null=True, blank=True)
     read_by = models.CharField(max_length=256, default="", blank=True)
-    # Instances whose bytes were found missing or altered; the receipts say which.
-    damaged_instances = models.BigIntegerField(default=0)
 
     class Meta:
         verbose_name_plural = "studies"
@@ -141,11 +139,6 @@ class Study(Provenance):
             models.Index(fields=["received_at", "id"]),
             models.Index(fields=["last_received_at", "id"]),
             models.Index(fields=["state", "last_received_at"]),
-            models.Index(
-                fields=["damaged_instances"],
-                condition=models.Q(damaged_instances__gt=0),
-                name="archive_study_damaged",
-            ),
             # The list is sorted by these; the first is also what a search by modality scans.
             models.Index(fields=["modalities_in_study", "id"]),
             models.Index(fields=["number_of_study_related_instances", "id"]),
@@ -185,6 +178,7 @@ class StudyAlert(models.Model):
 
     class Cause(models.TextChoices):
         QUARANTINE = "quarantine", "objects of this study are in quarantine"
+        DAMAGE = "damage", "stored bytes of this study are missing or altered"
 
     study = models.ForeignKey(
         Study, on_delete=models.CASCADE, related_name="alerts", db_index=False

@@ -6,6 +6,7 @@ Data sets go out and come in as bytes: one about 100,000 instances must not beco
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from apps.dicom import uids
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS, PUSH_MODEL_INSTANCE, REQUEST_ACTION
 from apps.errors import Unavailable
+from apps.network.models import ApplicationEntity
+from apps.network.tls import TlsNotReady, client_context
 
 # We say in one line who cannot be reached; the library would add a stack.
 logging.getLogger("pynetdicom.transport").setLevel(logging.CRITICAL)
@@ -41,6 +44,14 @@ class Called:
     title: str
     host: str
     port: int
+    use_tls: bool = False
+
+
+def called_as(own_title: str, peer: ApplicationEntity | None, title: str) -> Called:
+    """How to call a peer; raises Unavailable, in words, when nobody has said where it is."""
+    if peer is None or not peer.host or not peer.port:
+        raise Unavailable(f"{title} has no host and port under Network, so it cannot be called.")
+    return Called(own_title, peer.title, peer.host, peer.port, use_tls=peer.use_tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ def _association(
         called.port,
         ae_title=called.title,
         ext_neg=roles,
+        tls_args=_tls(called),
         evt_handlers=[(evt.EVT_CONN_OPEN, lambda _event: connected.set()), *(handlers or [])],
     )
     if not association.is_established:
@@ -133,6 +145,15 @@ def _association(
     finally:
         if association.is_established:
             association.release()
+
+
+def _tls(called: Called) -> tuple[ssl.SSLContext, str] | None:
+    if not called.use_tls:
+        return None
+    try:
+        return client_context(), called.host
+    except TlsNotReady as error:
+        raise Unavailable(str(error)) from error
 
 
 def _context(called: Called, association: Association, *, scp: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apps.archive.actions.add_instances import LISTS
-from apps.archive.models import Instance, Patient, Receipt, Series, Study
+from apps.archive.models import Instance, Patient, Series, Study
 
 
 def remove_instances(instances: Sequence[Instance]) -> None:
@@ -38,9 +38,6 @@ def remove_instances(instances: Sequence[Instance]) -> None:
     Instance.objects.filter(pk__in=[each.pk for each in instances]).delete()
     for study in studies.values():
         _list_again(study)
-        study.damaged_instances = Receipt.objects.filter(
-            instance__study=study, verdict__in=(Receipt.Verdict.MISSING, Receipt.Verdict.ALTERED)
-        ).count()
     for row in [*patients.values(), *studies.values(), *series.values()]:
         row.save()
 

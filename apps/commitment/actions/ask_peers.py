@@ -22,10 +22,10 @@ from apps.commitment.references import (
 from apps.commitment.selectors import commitment_policy
 from apps.dicom.storage_commitment import Reference, action_information
 from apps.dicom.uids import mint
-from apps.errors import InvalidRequest, PacsError, Unavailable
+from apps.errors import InvalidRequest, PacsError
 from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
-from apps.network.storage_commitment import Called, Report, ask
+from apps.network.storage_commitment import Report, ask, called_as
 
 logger = logging.getLogger(__name__)
 State = CommitmentInquiry.State
@@ -97,7 +97,7 @@ def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:
         return False
     try:
         ask(
-            _called(inquiry),
+            called_as(settings.PACSWEB.ae_title, inquiry.peer, inquiry.peer.title),
             lambda implicit: action_information(
                 inquiry.transaction_uid, _wanted(inquiry), implicit=implicit
             ),
@@ -114,13 +114,6 @@ def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:
     )
     CommitmentInquiry.objects.filter(pk=inquiry.pk).update(leased_until=None)
     return True
-
-
-def _called(inquiry: CommitmentInquiry) -> Called:
-    peer = inquiry.peer
-    if not peer.host or not peer.port:
-        raise Unavailable(f"{peer.title} has no host and port under Network.")
-    return Called(settings.PACSWEB.ae_title, peer.title, peer.host, peer.port)
 
 
 def _wanted(inquiry: CommitmentInquiry) -> Iterator[Reference]:

@@ -23,7 +23,7 @@ from apps.commitment.selectors import commitment_policy, event_type_of, informat
 from apps.errors import Unavailable
 from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
-from apps.network.storage_commitment import Called, send_report
+from apps.network.storage_commitment import Called, called_as, send_report
 
 logger = logging.getLogger(__name__)
 State = CommitmentRequest.State
@@ -78,11 +78,7 @@ def _deliver(request: CommitmentRequest) -> bool:
 def _called(request: CommitmentRequest) -> Called:
     title = request.calling_ae_title
     peer = ApplicationEntity.objects.filter(title=title).first()
-    if peer is None or not peer.host or not peer.port:
-        raise Unavailable(
-            f"{title} has no host and port under Network, so the report cannot be sent to it."
-        )
-    return Called(request.called_ae_title, title, peer.host, peer.port)
+    return called_as(request.called_ae_title, peer, title)
 
 
 def postpone_report(request: CommitmentRequest, problem: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from django.db.models import Count
 from django.utils import timezone
 
-from apps.archive.models import Instance, Receipt, Study
+from apps.archive.actions.raise_alerts import raise_alerts
+from apps.archive.models import Instance, Receipt, Study, StudyAlert
 from apps.commitment.verification import StoredBlob, Verdict
 from apps.events.log import Actor, NewEvent
 
@@ -47,41 +49,62 @@ def note_verdicts(
     )
     broken = [each for each in current if _new_damage(each, was_damaged)]
     healed = [each for each in current if each[1] is Verdict.GOOD and each[0].pk in was_damaged]
-    return _mark(broken, "InstancesDamaged", actor) + _mark(healed, "InstancesRestored", actor)
+    events = _told(broken, "InstancesDamaged", actor) + _told(healed, "InstancesRestored", actor)
+    changed = {each.study_instance_uid for each in events}
+    return events + alert_of_damage(changed, actor)
+
+
+def alert_of_damage(study_uids: Collection[str], actor: Actor) -> list[NewEvent]:
+    """Raises or settles the alert of each study by its receipts, in the caller's transaction."""
+    if not study_uids:
+        return []
+    counts: dict[str, dict[str, int]] = {uid: {} for uid in sorted(study_uids)}
+    damaged = Receipt.objects.filter(
+        verdict__in=_DAMAGED, instance__study__study_instance_uid__in=study_uids
+    )
+    for uid, verdict, count in damaged.values_list(
+        "instance__study__study_instance_uid", "verdict"
+    ).annotate(Count("pk")):
+        counts[uid][verdict] = count
+    texts = {uid: _sentence(found) for uid, found in counts.items()}
+    return raise_alerts(StudyAlert.Cause.DAMAGE, texts, actor)
+
+
+def _sentence(found: Mapping[str, int]) -> str:
+    if not found:
+        return ""
+    kinds = " and ".join(f"{count} {verdict}" for verdict, count in sorted(found.items()))
+    return (
+        f"Stored instances of this study are damaged: {kinds}. "
+        "Send the study again from its source, or restore it from a backup."
+    )
 
 
 def _new_damage(each: tuple[StoredBlob, Receipt.Verdict], was_damaged: set[int]) -> bool:
     return each[1] is not Verdict.GOOD and each[0].pk not in was_damaged
 
 
-def _mark(
+def _told(
     found: Sequence[tuple[StoredBlob, Receipt.Verdict]], kind: str, actor: Actor
 ) -> list[NewEvent]:
-    """Counts again what is damaged in the studies concerned."""
-    events = []
+    """One event for each study."""
     by_study: dict[int, list[tuple[StoredBlob, Receipt.Verdict]]] = {}
     for each in found:
         by_study.setdefault(each[0].study_id, []).append(each)
-    studies = Study.objects.select_for_update().order_by("study_instance_uid")
-    for study in studies.filter(pk__in=list(by_study)):
-        members = by_study[study.pk]
-        study.damaged_instances = Receipt.objects.filter(
-            verdict__in=_DAMAGED, instance__study=study
-        ).count()
-        study.save(update_fields=["damaged_instances"])
-        events.append(
-            NewEvent(
-                kind,
-                actor,
-                study.study_instance_uid,
-                patient_key=study.patient_entity_id,
-                payload={
-                    "instances": len(members),
-                    "found": dict(Counter(str(verdict) for _, verdict in members)),
-                    "sop_instance_uids": [
-                        stored.sop_instance_uid for stored, _ in members[:_NAMED]
-                    ],
-                },
-            )
+    studies = Study.objects.filter(pk__in=list(by_study)).order_by("study_instance_uid")
+    return [
+        NewEvent(
+            kind,
+            actor,
+            study.study_instance_uid,
+            patient_key=study.patient_entity_id,
+            payload={
+                "instances": len(by_study[study.pk]),
+                "found": dict(Counter(str(verdict) for _, verdict in by_study[study.pk])),
+                "sop_instance_uids": [
+                    stored.sop_instance_uid for stored, _ in by_study[study.pk][:_NAMED]
+                ],
+            },
         )
-    return events
+        for study in studies
+    ]
