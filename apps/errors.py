@@ -26,6 +26,26 @@ class InvalidRequest(PacsError):
         self.offending = offending
 
 
+class InvalidValue(InvalidRequest):
+    """An attribute has a value it may not have here."""
+
+
+class MissingAttribute(InvalidRequest):
+    """An attribute has to be there and is not."""
+
+
+class MissingValue(InvalidRequest):
+    """An attribute has to have a value and has none."""
+
+
+class AlreadyExists(PacsError):
+    """Something is kept under that UID or number already."""
+
+
+class WrongState(PacsError):
+    """What is asked for is not possible in the state the object is in."""
+
+
 class NotFound(PacsError):
     """Nothing here by that name, or nothing the principal may know of."""
 

@@ -31,6 +31,9 @@ application.conf.beat_schedule = {
     "ask-peers": {"task": "apps.commitment.tasks.ask_peers", "schedule": 5.0},
     "scrub-blobs": {"task": "apps.commitment.tasks.scrub_blobs", "schedule": 10.0},
     "forget-commitments": {"task": "apps.commitment.tasks.forget_commitments", "schedule": 3600.0},
+    "follow-events": {"task": "apps.worklist.tasks.follow_events", "schedule": 5.0},
+    "announce-images": {"task": "apps.worklist.tasks.announce_images", "schedule": 5.0},
+    "deliver-workflow": {"task": "apps.worklist.tasks.deliver", "schedule": 5.0},
     "sweep-strays": {"task": "apps.ingest.tasks.sweep_strays", "schedule": 3600.0},
 }
 

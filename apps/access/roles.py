@@ -11,12 +11,29 @@ from typing import Any, Final
 from apps.access.principals import Permission
 
 ROLES: Final[dict[str, frozenset[Permission]]] = {
-    "clinician": frozenset({Permission.VIEW_IMAGES, Permission.MARK_READ}),
+    "clinician": frozenset(
+        {Permission.VIEW_IMAGES, Permission.MARK_READ, Permission.VIEW_WORKLIST}
+    ),
     "technologist": frozenset(
-        {Permission.VIEW_IMAGES, Permission.STORE_INSTANCES, Permission.MANAGE_QUARANTINE}
+        {
+            Permission.VIEW_IMAGES,
+            Permission.STORE_INSTANCES,
+            Permission.MANAGE_QUARANTINE,
+            Permission.VIEW_WORKLIST,
+            Permission.MANAGE_WORKLIST,
+            Permission.PERFORM_STEPS,
+        }
     ),
     "administrator": frozenset(Permission),
-    "integration": frozenset({Permission.VIEW_IMAGES, Permission.STORE_INSTANCES}),
+    "integration": frozenset(
+        {
+            Permission.VIEW_IMAGES,
+            Permission.STORE_INSTANCES,
+            Permission.VIEW_WORKLIST,
+            Permission.MANAGE_WORKLIST,
+            Permission.PERFORM_STEPS,
+        }
+    ),
 }
 
 # Administrators work in the admin site; these are the apps whose rows they may see and change.
@@ -29,6 +46,7 @@ ADMINISTERED_APPS: Final = (
     "ingest",
     "network",
     "storage",
+    "worklist",
 )
 
 

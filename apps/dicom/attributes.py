@@ -16,12 +16,16 @@ from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, keyword
 
 
 class Entity(Enum):
-    """The information entities of the Query/Retrieve models (PS3.4 C.6), top down."""
+    """The entities of the Query/Retrieve models (PS3.4 C.6), top down; the worklist's (K.6)."""
 
     PATIENT = "PATIENT"
     STUDY = "STUDY"
     SERIES = "SERIES"
     INSTANCE = "IMAGE"
+
+    SERVICE_REQUEST = "IMAGING SERVICE REQUEST"
+    PROCEDURE = "REQUESTED PROCEDURE"
+    STEP = "SCHEDULED PROCEDURE STEP"
 
 
 class Matching(Enum):

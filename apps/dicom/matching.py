@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from apps.dicom.attributes import Attribute, Entity
 from apps.dicom.criteria import (
@@ -17,7 +18,6 @@ from apps.dicom.criteria import (
     Uids,
     Universal,
 )
-from apps.dicom.query import Plan
 from apps.dicom.values import (
     DELIMITER,
     fold_name,
@@ -43,7 +43,16 @@ class Record:
     children: Sequence[Record] = field(default_factory=tuple)
 
 
-def matches(plan: Plan, record: Record) -> bool:
+class Criteria(Protocol):
+    """A query that was read and checked: `Plan`, `WorklistPlan`."""
+
+    @property
+    def criteria(self) -> tuple[tuple[Attribute, Criterion], ...]:
+        """The attributes that narrow, and how."""
+        ...
+
+
+def matches(plan: Criteria, record: Record) -> bool:
     """True when the record answers the plan's criteria.
 
     Criteria on entities below ask for one row, of the lowest entity named, that meets them all.

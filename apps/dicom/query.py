@@ -129,7 +129,7 @@ class Plan:
 
 
 # They describe the request or the answer and are never matched (PS3.4 C.4.1.1.3, PS3.18 8.3.4).
-_NEVER_MATCHED = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080056, 0x00080201,
+NEVER_MATCHED = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054, 0x00080056, 0x00080201,
                             0x00081190, 0x00880130, 0x00880140})  # fmt: skip
 _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
@@ -144,7 +144,7 @@ def plan(query: Query) -> Plan:
     stored: list[Key] = []
     unsupported: list[Key] = []
     for key in query.keys:
-        if key.tag in _NEVER_MATCHED and len(key.path) == 1:
+        if key.tag in NEVER_MATCHED and len(key.path) == 1:
             continue
         attribute = BY_TAG.get(key.tag) if len(key.path) == 1 and not key.private_creator else None
         if attribute is not None:
@@ -160,8 +160,9 @@ def plan(query: Query) -> Plan:
         name: each for name, each in found.items() if not isinstance(each, Universal)
     }
     if query.combined_datetime or offset:
-        criteria = _moments(criteria, combined=query.combined_datetime, offset=offset)
-    _check_times(criteria)
+        combined = query.combined_datetime
+        criteria = merged_moments(criteria, _PAIRS, combined=combined, offset=offset)
+    check_times(criteria)
     return Plan(
         query.level,
         tuple((each, criteria[each]) for each in TABLE if each in criteria),
@@ -172,7 +173,7 @@ def plan(query: Query) -> Plan:
     )
 
 
-def _check_times(criteria: dict[Attribute, Criterion]) -> None:
+def check_times(criteria: dict[Attribute, Criterion]) -> None:
     """Only a combined range of dates and times may end at an earlier hour than it begins."""
     for attribute, criterion in criteria.items():
         if isinstance(criterion, Moment) and criterion.times is not None:
@@ -195,7 +196,7 @@ def is_stored(level: Level, key: Key) -> bool:
     attributes = [each for each in map(any_attribute, key.path) if each is not None]
     if key.private_creator or len(attributes) < len(key.path) or attributes[-1].vr in _BYTES:
         return False
-    if key.path[0] in _NEVER_MATCHED or any(each.vr != "SQ" for each in attributes[:-1]):
+    if key.path[0] in NEVER_MATCHED or any(each.vr != "SQ" for each in attributes[:-1]):
         return False
     first = attributes[0]
     if level is Level.INSTANCE:
@@ -204,12 +205,16 @@ def is_stored(level: Level, key: Key) -> bool:
     return owner is not None and (owner is level.entity or owner in level.above)
 
 
-def _moments(
-    criteria: dict[Attribute, Criterion], *, combined: bool, offset: str
+def merged_moments(
+    criteria: dict[Attribute, Criterion],
+    pairs: tuple[tuple[Attribute, Attribute], ...],
+    *,
+    combined: bool,
+    offset: str,
 ) -> dict[Attribute, Criterion]:
     """Dates and times that belong together made one criterion, kept under the date."""
     merged = dict(criteria)
-    for date, time in _PAIRS:
+    for date, time in pairs:
         dates, times = merged.get(date), merged.get(time)
         assert isinstance(dates, Between | None)
         assert isinstance(times, Between | None)

@@ -124,6 +124,13 @@ class InstanceReader:
         """The one pass. Raises UnreadableInstance."""
         return _Scan(self, self._fallback).run()
 
+    def data_set_json(self) -> tuple[str, str]:
+        """DICOM JSON of a data set that need be no instance, and its Specific Character Set.
+
+        Raises UnreadableInstance.
+        """
+        return _Scan(self, self._fallback).data_set()
+
 
 @dataclass(slots=True)
 class _Open:
@@ -169,6 +176,14 @@ class _Scan:
             frames=frames,
             warnings=tuple(dict.fromkeys(self._warnings)),
         )
+
+    def data_set(self) -> tuple[str, str]:
+        """Walks; nothing is asked of the identity, and long binary values have no address."""
+        walk = self._reader.walk()
+        self._consume(walk)
+        self._check_whole(walk)
+        json = _object(self._members, self._tags).replace(json_model.PIECE_BREAK, "")
+        return json, self._attributes.get("SpecificCharacterSet", "")
 
     def _consume(self, walk: ElementWalk) -> None:
         context = self._context

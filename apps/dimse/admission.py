@@ -91,9 +91,11 @@ def admit(caller: Caller, house: House) -> Admission | Rejection:
     return admission
 
 
-_PERMISSIONS = {
-    Right.STORE: Permission.STORE_INSTANCES,
-    Right.QUERY: Permission.VIEW_IMAGES,
+_PERMISSIONS: dict[Right, frozenset[Permission]] = {
+    Right.STORE: frozenset({Permission.STORE_INSTANCES}),
+    Right.QUERY: frozenset({Permission.VIEW_IMAGES}),
+    Right.WORKLIST: frozenset({Permission.VIEW_WORKLIST}),
+    Right.MPPS: frozenset({Permission.VIEW_WORKLIST, Permission.PERFORM_STEPS}),
 }
 
 
@@ -105,6 +107,9 @@ def principal_of(caller: Caller, admission: Admission) -> Principal:
         door="dimse",
         address=caller.address,
         permissions=frozenset(
-            permission for right, permission in _PERMISSIONS.items() if admission.may(right)
+            permission
+            for right, permissions in _PERMISSIONS.items()
+            if admission.may(right)
+            for permission in permissions
         ),
     )

@@ -12,10 +12,18 @@ from typing import Final
 from pydicom.uid import UID_dictionary
 
 from apps.dicom import sop_classes
-from apps.dicom.command_set import C_ECHO_RQ, C_FIND_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
+from apps.dicom.command_set import (
+    C_ECHO_RQ,
+    C_FIND_RQ,
+    N_ACTION_RQ,
+    N_CREATE_RQ,
+    N_EVENT_REPORT_RQ,
+    N_GET_RQ,
+    N_SET_RQ,
+)
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from apps.dimse import query_models
+from apps.dimse import mpps, query_models, worklist
 from apps.dimse.commitment import handle_n_action, handle_n_event_report
 from apps.dimse.echo import handle_c_echo
 from apps.dimse.find import handle_c_find
@@ -41,6 +49,21 @@ TABLE: Final[tuple[Service, ...]] = (
         {N_ACTION_RQ: handle_n_action, N_EVENT_REPORT_RQ: handle_n_event_report},
         role=Role(scu=True, scp=True),
         transfer_syntaxes=frozenset({EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN}),
+    ),
+    Service(
+        "Modality Worklist", (worklist.FIND,), Right.WORKLIST, {C_FIND_RQ: worklist.handle_c_find}
+    ),
+    Service(
+        "Modality Performed Procedure Step",
+        (mpps.PERFORMED_STEP,),
+        Right.MPPS,
+        {N_CREATE_RQ: mpps.handle_n_create, N_SET_RQ: mpps.handle_n_set},
+    ),
+    Service(
+        "Modality Performed Procedure Step Retrieve",
+        (mpps.RETRIEVE,),
+        Right.MPPS,
+        {N_GET_RQ: mpps.handle_n_get},
     ),
 )
 

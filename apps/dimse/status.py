@@ -11,8 +11,12 @@ from django.db import Error as DatabaseError
 
 from apps.dicom import command_set
 from apps.errors import (
+    AlreadyExists,
     IdentityConflict,
     InvalidRequest,
+    InvalidValue,
+    MissingAttribute,
+    MissingValue,
     NotAuthenticated,
     NotFound,
     NotPermitted,
@@ -27,6 +31,12 @@ PENDING = 0xFF00
 PENDING_WITHOUT_OPTIONAL_KEYS = 0xFF01
 CANCEL = 0xFE00
 UNRECOGNIZED_OPERATION = 0x0211
+NOT_ALL_ATTRIBUTES = 0x0001
+ATTRIBUTE_LIST_ERROR = 0x0107
+INVALID_ATTRIBUTE_VALUE = 0x0106
+DUPLICATE_SOP_INSTANCE = 0x0111
+MISSING_ATTRIBUTE = 0x0120
+MISSING_ATTRIBUTE_VALUE = 0x0121
 INVALID_ARGUMENT = 0x0115
 PROCESSING_FAILURE = 0x0110
 SOP_CLASS_NOT_SUPPORTED = 0x0122
@@ -50,7 +60,15 @@ TABLE: tuple[tuple[type[PacsError], int], ...] = (
 
 # What some requests say otherwise (PS3.4 tables C.4-1 to C.4-3; PS3.7 C for DIMSE-N).
 _QUERY = ((InvalidRequest, DATA_SET_DOES_NOT_MATCH), (NotFound, CANNOT_UNDERSTAND))
-_NORMALIZED = ((InvalidRequest, INVALID_ARGUMENT), (OutOfResources, 0x0213), (Unavailable, 0x0213))
+_NORMALIZED = (
+    (MissingAttribute, MISSING_ATTRIBUTE),
+    (MissingValue, MISSING_ATTRIBUTE_VALUE),
+    (InvalidValue, INVALID_ATTRIBUTE_VALUE),
+    (AlreadyExists, DUPLICATE_SOP_INSTANCE),
+    (InvalidRequest, INVALID_ARGUMENT),
+    (OutOfResources, 0x0213),
+    (Unavailable, 0x0213),
+)
 BY_REQUEST: dict[int, tuple[tuple[type[PacsError], int], ...]] = {
     command_set.C_FIND_RQ: _QUERY,
     command_set.C_GET_RQ: (*_QUERY, (OutOfResources, 0xA701), (Unavailable, 0xA701)),

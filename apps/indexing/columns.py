@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
+from apps.dicom import worklist
 from apps.dicom.attributes import BY_KEYWORD, Attribute
 
 Sql = tuple[str, tuple[str | int, ...]]
@@ -97,11 +98,16 @@ class AnyValue(Lookup):
         return sql, (*parameters, f"\\{self.rhs}\\")
 
 
+def attribute_named(keyword: str) -> Attribute:
+    """The row of the archive's table, else of the worklist's: VR and VM are PS3.6's in both."""
+    return BY_KEYWORD.get(keyword) or worklist.BY_KEYWORD[keyword]
+
+
 class AttributeColumn(ExactText):
     """A text attribute in DICOM form: normalised, multiple values joined by a backslash."""
 
     def __init__(self, keyword: str, **options: Any) -> None:
-        self.attribute: Attribute = BY_KEYWORD[keyword]
+        self.attribute = attribute_named(keyword)
         options.setdefault("default", "")
         options.setdefault("blank", True)
         super().__init__(**options)
@@ -116,7 +122,7 @@ class NumberColumn(models.BigIntegerField):  # type: ignore[type-arg]
     """An integer attribute (IS, US, UL, SS, SL); NULL where absent or not a whole number."""
 
     def __init__(self, keyword: str, **options: Any) -> None:
-        self.attribute: Attribute = BY_KEYWORD[keyword]
+        self.attribute = attribute_named(keyword)
         options.setdefault("null", True)
         options.setdefault("blank", True)
         super().__init__(**options)

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "apps.indexing",
     "apps.network",
     "apps.archive",
+    "apps.worklist",
     "apps.ingest",
     "apps.retrieve",
     "apps.rendering",

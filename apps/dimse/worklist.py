@@ -1,0 +1,31 @@
+"""Modality Worklist SCP (PS3.4 K): C-FIND over the entries of `apps.worklist`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from apps.dicom.identifiers import AnswerWriter, read_identifier
+from apps.dimse import status
+from apps.dimse.service import Request, Response
+from apps.worklist.selectors import search_worklist
+
+FIND: Final = "1.2.840.10008.5.1.4.31"
+
+
+def handle_c_find(request: Request) -> Iterator[Response]:
+    """A pending response for each entry, then success; nothing after a C-CANCEL but FE00.
+
+    Answers are in the character set of the query where that has every letter, else in Unicode.
+    """
+    identifier = read_identifier(request.data, request.context.transfer_syntax)
+    page = search_worklist(identifier.keys, request.session.principal)
+    pending = status.PENDING_WITHOUT_OPTIONAL_KEYS if page.unsupported else status.PENDING
+    # Keys we do not know come back empty: the peer asked for them.
+    empty = {key.tag: "" for key in page.unsupported if len(key.path) == 1}
+    writer = AnswerWriter(request.context.transfer_syntax, identifier.character_set)
+    for entry in page.entries:
+        if request.cancelled:
+            break
+        yield Response(pending, writer.write(empty, {int(tag, 16): entry[tag] for tag in entry}))
+    yield Response(status.CANCEL if request.cancelled else status.SUCCESS)

@@ -1,0 +1,34 @@
+"""Celery shells of the workflow. What they do stands in `actions/`."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from apps.worklist.actions.announce_images import announce_images as announce_images_action
+from apps.worklist.actions.deliver import deliver as deliver_action
+from apps.worklist.actions.follow_events import follow_events as follow_events_action
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="apps.worklist.tasks.follow_events", expires=5)
+def follow_events() -> None:
+    """Studies that are complete look for their orders."""
+    while follow_events_action():
+        pass
+
+
+@shared_task(name="apps.worklist.tasks.announce_images", expires=5)
+def announce_images() -> None:
+    """Steps whose images are all here are announced."""
+    announce_images_action()
+
+
+@shared_task(name="apps.worklist.tasks.deliver", expires=5)
+def deliver() -> None:
+    """What other systems are to be told is sent."""
+    arrived = deliver_action()
+    if arrived:
+        logger.info("%d workflow messages reached other systems", arrived)
