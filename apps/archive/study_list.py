@@ -43,7 +43,6 @@ SORTS: Final[dict[str, tuple[str, ...]]] = {
     "referring_physician": ("referring_physician_name_alphabetic",),
     "modalities": ("modalities_in_study",),
     "instances": ("number_of_study_related_instances",),
-    "series": ("number_of_study_related_series",),
     "body_part": ("body_parts_examined",),
     "station": ("station_names",),
     "source": ("source_ae_title", "source_door"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from pydicom.datadict import keyword_for_tag
+
+from apps.access.searches import note_search
 from apps.archive.selectors import Match, search
 from apps.dicom.attributes import BY_KEYWORD, BY_TAG, UNIQUE_KEYS
 from apps.dicom.identifiers import AnswerWriter, Identifier, read_identifier
@@ -15,9 +18,16 @@ from apps.dimse.service import Request, Response
 from apps.errors import InvalidRequest
 
 QUERY_RETRIEVE_LEVEL: Final = 0x00080052
+_CHARACTER_SET: Final = 0x00080005
 _RETRIEVE_AE_TITLE: Final = 0x00080054
 _INSTANCE_AVAILABILITY: Final = 0x00080056
 _TIMEZONE: Final = 0x00080201
+_RESOURCE: Final = {
+    Level.PATIENT: "patients",
+    Level.STUDY: "studies",
+    Level.SERIES: "series",
+    Level.INSTANCE: "instances",
+}
 _RELATIONAL, _DATE_TIME, _, _ZONE = range(4)
 
 
@@ -27,6 +37,7 @@ def handle_c_find(request: Request) -> Iterator[Response]:
     identifier = read_identifier(request.data, request.context.transfer_syntax)
     options = request.session.extended.get(request.context.abstract_syntax, b"")
     query = query_of(identifier, model, options)
+    note_search(request.session.principal, _RESOURCE[query.level], _said(query))
     page = search(query, request.session.principal, stopped=lambda: request.cancelled)
     partly = page.unsupported or _below(query)
     pending = status.PENDING_WITHOUT_OPTIONAL_KEYS if partly else status.PENDING
@@ -37,6 +48,15 @@ def handle_c_find(request: Request) -> Iterator[Response]:
             break
         yield Response(pending, writer.write(answer.values(match), match.items))
     yield Response(status.CANCEL if request.cancelled else status.SUCCESS)
+
+
+def _said(query: Query) -> dict[str, str]:
+    """The keys that ask for something, by keyword, as the audit trail keeps them."""
+    return {
+        ".".join(keyword_for_tag(tag) or f"{tag:08X}" for tag in key.path): "\\".join(key.values)
+        for key in query.keys
+        if key.tag not in {QUERY_RETRIEVE_LEVEL, _CHARACTER_SET}
+    }
 
 
 def level_of(identifier: Identifier, model: QueryModel) -> Level:

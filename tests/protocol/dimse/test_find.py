@@ -323,3 +323,21 @@ def test_what_is_no_identifier_is_refused_and_the_association_lives(archive: Dim
         peer.send(wire.p_data(wire.pdv(1, 3, other)))
         assert wire.status(peer.response()) == 0x0211
         peer.release()
+
+
+SEARCHED = """
+from apps.access.searches import waiting_searches
+from apps.events.models import Event
+try:
+    waiting = [(each.actor.name, each.resource, each.query) for each in waiting_searches()]
+except Exception:
+    waiting = []
+events = Event.objects.filter(kind="ArchiveSearched", door="dimse")
+print(waiting + [(e.actor_name, e.payload["resource"], e.payload["query"]) for e in events])
+"""
+
+
+def test_SEC_02_a_query_is_noted_with_its_keys(archive: DimseServer) -> None:
+    find(archive, query(PatientName="SMITH*", StudyDate=""))
+    said = archive.manage("shell", "-c", SEARCHED)
+    assert "'studies', {'PatientName': 'SMITH*'}" in said.stdout, said.stdout + said.stderr
