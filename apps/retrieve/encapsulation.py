@@ -6,10 +6,9 @@ answer begins, into a file that has no name and vanishes with the answer; memory
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from struct import pack
-from typing import IO, Final
+from typing import Final
 
 from apps.dicom import uids
 from apps.dicom.frames import FrameTable
@@ -20,10 +19,10 @@ from apps.retrieve.frames import stored_frame
 from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_of
 from apps.retrieve.transcoding import description_of
+from apps.storage.scratch import scratch_file
 
 _ITEM: Final = 0xE000
 _SEQUENCE_END: Final = 0xE0DD
-_IN_MEMORY: Final = 8 << 20
 _CHUNK: Final = 1 << 20
 _LONGEST_ITEM: Final = 0xFFFFFFFE
 _PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
@@ -47,7 +46,7 @@ class EncapsulatedFrames:
         if table.count != self._before.number_of_frames:
             raise UnsupportedPixels("There are not as many frames as the header says.")
         # Closed by `chunks`, or with this object where nobody asks for them.
-        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._spool = scratch_file()
         self._offsets: list[int] = []
         for number in range(1, table.count + 1):
             self._add(

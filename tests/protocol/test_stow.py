@@ -114,7 +114,8 @@ def test_STW_06_a_single_instance_as_the_whole_body(archive: Archive):
     [
         ("text/plain", 415),
         ("multipart/form-data; boundary=edge", 415),
-        ('multipart/related; type="application/dicom+json"; boundary=edge', 415),
+        ('multipart/related; type="application/dicom+json"; boundary=edge', 400),
+        ('multipart/related; type="text/csv"; boundary=edge', 415),
         ('multipart/related; type="application/dicom"', 400),
         ("multipart/related; type=application/dicom; boundary=other", 400),
         ("", 415),

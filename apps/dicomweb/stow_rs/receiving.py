@@ -15,9 +15,24 @@ from django.utils import timezone
 
 from apps.access.principals import Principal
 from apps.dicom.part10 import Provenance
-from apps.dicomweb.negotiation import DICOM, MULTIPART, OCTET_STREAM, parse_media_type
+from apps.dicomweb.negotiation import (
+    DICOM,
+    DICOM_JSON,
+    DICOM_XML,
+    MULTIPART,
+    OCTET_STREAM,
+    parse_media_type,
+)
 from apps.dicomweb.status import UnsupportedMediaType
+from apps.dicomweb.stow_rs.assembling import assembled
 from apps.dicomweb.stow_rs.multipart import CHUNK, ByteSource, MultipartReader, Part, PartCutOff
+from apps.dicomweb.stow_rs.outcome import (
+    CANNOT_UNDERSTAND,
+    MISMATCH,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    Handled,
+)
 from apps.dicomweb.stow_rs.peek import Uids, uids_in
 from apps.errors import InvalidRequest, OutOfResources, Unavailable
 from apps.ingest import inbox
@@ -30,42 +45,29 @@ SMALL_PART: Final = 8 << 20
 AT_ONCE: Final = 4
 """Parts of one request whose sync to disk is under way together: the disk does them in one go."""
 
+_ALONE: Final = frozenset({DICOM, DICOM_JSON, DICOM_XML})
+"""What a body may be without being multipart."""
+
 _pool = ThreadPoolExecutor(max_workers=2 * AT_ONCE, thread_name_prefix="stow")
 
-# Failure Reasons (PS3.18 Annex I.2.2, PS3.7 Annex C).
-OUT_OF_RESOURCES: Final = 0xA700
-MISMATCH: Final = 0xA900
-CANNOT_UNDERSTAND: Final = 0xC000
-PROCESSING_FAILURE: Final = 0x0110
-DUPLICATE_INSTANCE: Final = 0x0111
 
-
-@dataclass(frozen=True, slots=True)
-class Handled:
-    """One part: its UIDs, and its inbox name, or why it was not taken."""
-
-    uids: Uids
-    inbox_name: str = ""
-    failure_reason: int = 0
-    explanation: str = ""
-
-
-def parts_of(request: HttpRequest) -> Iterable[Part]:
-    """The instances in the body. Raises UnsupportedMediaType or InvalidRequest."""
+def parts_of(request: HttpRequest) -> tuple[str, Iterable[Part]]:
+    """The media type of the parts, and they. Raises UnsupportedMediaType or InvalidRequest."""
     media_type, parameters = parse_media_type(request.META.get("CONTENT_TYPE", ""))
     source: ByteSource = request.META["wsgi.input"]
-    if media_type == DICOM:
-        return [Part({"content-type": DICOM}, _whole_body(request, source))]
+    if media_type in _ALONE:
+        return media_type, [Part({"content-type": media_type}, _whole_body(request, source))]
     named = dict(parameters)
-    part_type = named.get("type", DICOM).lower()
-    if media_type != MULTIPART or part_type not in {DICOM, OCTET_STREAM}:
+    part_type = named.get("type", DICOM).split(";")[0].strip().lower()
+    if media_type != MULTIPART or part_type not in {*_ALONE, OCTET_STREAM}:
         raise UnsupportedMediaType(
-            'Send instances as multipart/related; type="application/dicom", '
-            "or a single one as application/dicom."
+            'Send instances as multipart/related; type="application/dicom", a single one as '
+            "application/dicom, or metadata with bulk data as multipart/related; "
+            'type="application/dicom+json" or "application/dicom+xml".'
         )
     if not named.get("boundary"):
         raise InvalidRequest("The Content-Type names no boundary.", offending=("Content-Type",))
-    return MultipartReader(source, named["boundary"])
+    return part_type, MultipartReader(source, named["boundary"])
 
 
 def _whole_body(request: HttpRequest, source: ByteSource) -> Iterator[bytes]:
@@ -88,8 +90,17 @@ def receive_parts(
     breaks, after everything that was complete.
     """
     provenance = Provenance(door="stow", source_address=principal.address, user=principal.name)
+    part_type, source = parts_of(request)
+    if part_type in {DICOM_JSON, DICOM_XML}:
+        yield from assembled(iter(source), provenance, study)
+    else:
+        yield from _receive_each(iter(source), provenance, study)
+
+
+def _receive_each(
+    parts: Iterator[Part], provenance: Provenance, study: str | None
+) -> Iterator[Handled]:
     pending: deque[Future[Handled]] = deque()
-    parts = iter(parts_of(request))
     while True:
         try:
             part = next(parts, None)

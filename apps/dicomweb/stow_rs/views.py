@@ -15,16 +15,17 @@ from apps.archive.models import Instance
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Offer, acceptable, choose
 from apps.dicomweb.stow_rs.multipart import PartCutOff
-from apps.dicomweb.stow_rs.peek import Uids
-from apps.dicomweb.stow_rs.receiving import (
+from apps.dicomweb.stow_rs.outcome import (
     CANNOT_UNDERSTAND,
+    COERCED,
     DUPLICATE_INSTANCE,
     MISMATCH,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
     Handled,
-    receive_parts,
 )
+from apps.dicomweb.stow_rs.peek import Uids
+from apps.dicomweb.stow_rs.receiving import receive_parts
 from apps.dicomweb.xml_model import native_dicom_model
 from apps.errors import InvalidRequest, NotAcceptable, OutOfResources
 from apps.events.log import NewEvent, record
@@ -84,6 +85,7 @@ class Stored:
 
     uids: Uids
     path: str
+    warning: str = ""
 
 
 class Report:
@@ -112,7 +114,10 @@ class Report:
             self.failed.append((each.uids, _REASONS.get(outcome.reason, PROCESSING_FAILURE)))
             self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
         else:
-            self.stored.append(Stored(each.uids, places.get(each.uids.sop_instance_uid, "")))
+            path = places.get(each.uids.sop_instance_uid, "")
+            self.stored.append(Stored(each.uids, path, each.warning))
+            if each.warning:
+                self.sentences.append(f"Part {number}: {each.warning}")
             self.waiting += outcome.fate is Fate.WAITING
 
     @property
@@ -120,7 +125,8 @@ class Report:
         """200 all stored, 202 some, 409 none (PS3.18 10.5.3.1)."""
         if not self.stored:
             return 409
-        return 202 if self.failed or self.waiting else 200
+        warned = any(each.warning for each in self.stored)
+        return 202 if self.failed or self.waiting or warned else 200
 
     @property
     def warnings(self) -> list[str]:
@@ -175,6 +181,8 @@ def _stored(base: str, each: Stored) -> dict[str, Any]:
     item = _reference(each.uids)
     if each.path:
         item["00081190"] = {"vr": "UR", "Value": [base + each.path]}
+    if each.warning:
+        item["00081196"] = {"vr": "US", "Value": [COERCED]}
     return item
 
 
