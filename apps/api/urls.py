@@ -9,6 +9,7 @@ from apps.api.associations import (
 from apps.api.changes import ChangesView
 from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
+from apps.api.measurements import MeasurementsView
 from apps.api.preferences import PreferenceView
 from apps.api.quarantine import (
     QuarantinedBytesView,
@@ -43,6 +44,7 @@ urlpatterns = [
         QuarantinedDecisionView.as_view(),
         name="quarantined-decision",
     ),
+    path("studies/<str:study>/measurements/", MeasurementsView.as_view(), name="measurements"),
     path("demo/", DemoView.as_view(), name="demo"),
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
     path(_INSTANCE + "report/", ReportView.as_view(), name="report"),

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "apps.network",
     "apps.archive",
     "apps.worklist",
+    "apps.measurements",
     "apps.ingest",
     "apps.retrieve",
     "apps.rendering",

@@ -338,6 +338,101 @@ def test_a_length_is_in_millimetres_and_can_be_taken_back(
     expect(page.get_by_text("Nothing is measured yet.")).to_be_visible()
 
 
+@pytest.fixture
+def measured(archive: Archive) -> Dataset:
+    """A study of its own, so that nobody else measures on it."""
+    ds = _image(new_uid(), 1, _quadrants(0))
+    assert archive.store(ds).status_code == 200
+    return ds
+
+
+def _draw(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.keyboard.press("l")
+    page.wait_for_timeout(100)
+    _drag(page, start, end)
+
+
+def _readings(page: Page) -> list[str]:
+    if page.locator(".side-panel").count() == 0:
+        page.keyboard.press("Alt+m")
+    expect(page.locator(".panel-list .measured").first).to_contain_text("mm")
+    return sorted(page.locator(".panel-list .measured").all_inner_texts())
+
+
+def test_measurements_are_there_again_after_a_reload(
+    page: Page, stack: Stack, measured: Dataset
+) -> None:
+    _open(page, stack, measured)
+    _draw(page, (0.4, 0.5), (0.6, 0.5))
+    saved = page.locator(".top-bar .draft")
+    expect(saved).to_have_text("Draft saved", timeout=3000)
+    page.wait_for_timeout(600)
+    expect(saved).to_have_text("Draft saved")
+    before = _readings(page)
+    page.reload()
+    _settled(page)
+    assert _readings(page) == before
+    # It is drawn, too, and can be taken: the label stands beside the line.
+    expect(page.locator(".image-canvas svg text").first).to_contain_text("mm")
+    page.get_by_role("button", name="Delete Length").click()
+    expect(page.get_by_text("Nothing is measured yet.")).to_be_visible()
+    page.locator(".deleted-note").get_by_role("button", name="Undo").click()
+    assert _readings(page) == before
+    expect(saved).to_have_text("Draft saved", timeout=3000)
+
+
+def test_two_windows_lose_nothing_of_each_other(
+    page: Page, browser: Browser, stack: Stack, measured: Dataset
+) -> None:
+    """Another computer of the same reader: the windows cannot talk to each other."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="en-GB")
+    other = context.new_page()
+    sign_in(other, stack)
+    for each in (page, other):
+        _open(each, stack, measured)
+    # Chromium logs every 409 as an error; the reader sees none.
+    _draw(other, (0.4, 0.4), (0.6, 0.4))
+    expect(other.locator(".top-bar .draft")).to_have_text("Draft saved", timeout=3000)
+    page.reload()
+    _settled(page)
+    assert len(_readings(page)) == 1
+    _draw(page, (0.45, 0.7), (0.55, 0.7))
+    expect(page.locator(".panel-list .measured")).to_have_count(2)
+    expect(page.locator(".top-bar .draft")).to_have_text("Draft saved", timeout=3000)
+    _draw(other, (0.4, 0.3), (0.5, 0.3))
+    other.keyboard.press("Alt+m")
+    expect(other.locator(".panel-list .measured")).to_have_count(3)
+    expect(other.locator(".top-bar .draft")).to_have_text("Draft saved", timeout=3000)
+    page.reload()
+    _settled(page)
+    page.keyboard.press("Alt+m")
+    expect(page.locator(".panel-list .measured")).to_have_count(3)
+    context.close()
+
+
+def test_a_draft_that_cannot_be_saved_says_so_and_is_tried_again(
+    browser: Browser, stack: Stack, measured: Dataset
+) -> None:
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="en-GB")
+    page = context.new_page()
+    sign_in(page, stack)
+    _open(page, stack, measured)
+    page.route(
+        "**/measurements/",
+        lambda route: route.abort() if route.request.method == "PUT" else route.continue_(),
+    )
+    _draw(page, (0.4, 0.5), (0.6, 0.5))
+    failed = page.get_by_role("button", name="Draft not saved")
+    expect(failed).to_be_visible(timeout=3000)
+    page.unroute("**/measurements/")
+    failed.click()
+    expect(page.locator(".top-bar .draft")).to_have_text("Draft saved", timeout=3000)
+    page.reload()
+    _settled(page)
+    assert len(_readings(page)) == 1
+    context.close()
+
+
 def test_PIX_09_no_spacing_no_millimetres(page: Page, stack: Stack, archive: Archive) -> None:
     ds = _image(new_uid(), 1, _quadrants(0), Modality="CR", WindowCenter=200, WindowWidth=500)
     del ds.PixelSpacing
@@ -348,7 +443,7 @@ def test_PIX_09_no_spacing_no_millimetres(page: Page, stack: Stack, archive: Arc
     words = _measure(page)
     assert "mm" not in words
     assert "px" in words
-    expect(page.locator(".panel-list li").first).to_contain_text("no spacing")
+    expect(page.locator(".panel-list li").first).to_contain_text("pixel spacing: none")
 
 
 def test_a_probe_reads_hounsfield_units(page: Page, stack: Stack, head: list[Dataset]) -> None:

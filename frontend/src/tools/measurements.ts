@@ -1,7 +1,7 @@
 /** Measurements as plain data, apart from how the engine draws them. */
 
 import { annotation, Enums } from "@cornerstonejs/tools";
-import { figure } from "../model/overlay";
+import type { Drawing } from "../model/drawing";
 import { frameOfImageId } from "../viewport/image-id";
 import { onEngineEvent } from "../viewport/engine-events";
 import { type Reading, readingsOf, spacingNote } from "./readings";
@@ -30,20 +30,29 @@ export interface Drawn {
 	data?: { text?: unknown; label?: unknown; cachedStats?: Record<string, unknown> } | undefined;
 }
 
+const remembered = new Map<string, Pick<Drawing, "readings" | "note">>();
+
+/** Numbers of a drawing that was kept, until its image has been on the screen. */
+export function rememberReadings({ id, readings, note }: Drawing): void {
+	remembered.set(id, { readings, note });
+}
+
 export function measurementOf(drawn: Drawn): Measurement | undefined {
 	const row = toolOfEngineName(drawn.metadata?.toolName ?? "");
 	const imageId = drawn.metadata?.referencedImageId ?? "";
 	const frame = frameOfImageId(imageId);
 	if (!row?.measures || !frame || !drawn.annotationUID) return undefined;
 	const stats = statsOf(row.id, Object.values(drawn.data?.cachedStats ?? {})[0], imageId);
-	const readings = readingsOf(row.id, stats, frame.attributes);
+	const computed = readingsOf(row.id, stats, frame.attributes);
+	const kept = computed.length > 0 ? undefined : remembered.get(drawn.annotationUID);
+	const readings = kept?.readings ?? computed;
 	return {
 		id: drawn.annotationUID,
 		tool: row.id,
 		label: row.label,
 		text: String(drawn.data?.text || drawn.data?.label || ""),
 		readings,
-		note: spacingNote(readings, frame.attributes),
+		note: kept?.note ?? spacingNote(readings, frame.attributes),
 		seriesInstanceUID: frame.seriesInstanceUID,
 		sopInstanceUID: frame.sopInstanceUID,
 		frameNumber: frame.frameNumber,
@@ -102,16 +111,6 @@ export function selectMeasurement(id: string): void {
 /** Forgets all; for leaving a study. */
 export function forgetMeasurements(): void {
 	annotation.state.removeAllAnnotations();
+	remembered.clear();
 	refresh();
-}
-
-/** `Length 12.3 mm`, for lists and the clipboard. */
-export function measurementText(measurement: Measurement): string {
-	const values = measurement.readings
-		.map(
-			({ name, value, unit }) => `${name} ${figure(value)}${unit === "\u00b0" ? unit : ` ${unit}`}`,
-		)
-		.join(", ");
-	const note = measurement.note && ` (${measurement.note})`;
-	return measurement.text || `${values || measurement.label}${note}`;
 }

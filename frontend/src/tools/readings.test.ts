@@ -21,13 +21,13 @@ describe("readings", () => {
 	it("says millimetres, and what they rest on where that matters", () => {
 		expect(readingLines("length", { length: 12.345, unit: "mm" }, ct)).toEqual(["12.3\u2009mm"]);
 		expect(readingLines("length", { length: 12.345, unit: "mm" }, dx)).toEqual([
-			"12.3\u2009mm (imager)",
+			"12.3\u2009mm (pixel spacing: imager)",
 		]);
 	});
 
 	it("PIX-09: refuses millimetres where there is no spacing", () => {
 		expect(readingLines("length", { length: 120, unit: "px" }, none)).toEqual([
-			"120\u2009px (no spacing)",
+			"120\u2009px (pixel spacing: none)",
 		]);
 	});
 

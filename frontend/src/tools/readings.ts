@@ -2,7 +2,7 @@
 
 import type { DataSet } from "../dicomweb/dicom-json";
 import { figure } from "../model/overlay";
-import { type SpacingSource, spacingOf } from "../model/spacing";
+import { SPACING_WORDS, spacingOf } from "../model/spacing";
 import { valueUnit } from "../model/windows";
 import type { ToolId } from "./tool-table";
 
@@ -28,15 +28,6 @@ export interface Stats {
 	/** Red, green and blue of a colour image. */
 	channels?: readonly number[] | undefined;
 }
-
-const SOURCE_NOTES: Readonly<Record<SpacingSource, string>> = {
-	patient: "",
-	calibrated: "calibrated",
-	imager: "imager",
-	scanned: "scanned film",
-	region: "US region",
-	none: "no spacing",
-};
 
 /** The engine says "mm", "px", or "cm US Region"; we say mm or px and keep the note apart. */
 function inMillimetres(value: number, engineUnit: string, power: 1 | 2): Omit<Reading, "name"> {
@@ -89,12 +80,14 @@ function isNumber(value: unknown): value is number {
 	return typeof value === "number" && Number.isFinite(value);
 }
 
-/** "calibrated", "imager", "no spacing", … for readings that depend on it; "" otherwise. */
+/** "pixel spacing: calibrated", … for readings that depend on it; "" where it goes without saying. */
 export function spacingNote(readings: readonly Reading[], attributes: DataSet): string {
 	const spatial = readings.some(({ unit }) => unit.startsWith("mm") || unit.startsWith("px"));
 	if (!spatial) return "";
 	const pixels = readings.some(({ unit }) => unit.startsWith("px"));
-	return pixels ? SOURCE_NOTES.none : SOURCE_NOTES[spacingOf(attributes).source];
+	const { source } = spacingOf(attributes);
+	if (pixels) return SPACING_WORDS.none;
+	return source === "patient" ? "" : SPACING_WORDS[source];
 }
 
 export function readingText({ value, unit }: Reading): string {

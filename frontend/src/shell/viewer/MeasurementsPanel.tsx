@@ -4,6 +4,7 @@ import type { Measurement } from "../../tools/measurements";
 import { readingText } from "../../tools/readings";
 import { Notice } from "../Notice";
 import { Tip } from "../Tip";
+import { DraftWords } from "./DraftWords";
 import { useSession, useViewer } from "./session-context";
 import { locate, type ViewerState } from "./viewer-state";
 
@@ -52,7 +53,7 @@ export function MeasurementsPanel() {
 	return (
 		<>
 			<div className="panel-bar">
-				<span className="draft">Draft: not stored</span>
+				<DraftWords long />
 				<Tip label="Copy all as text">
 					<button
 						type="button"

@@ -38,6 +38,7 @@ import { TOOLS, type ToolId } from "../../tools/tool-table";
 import { Tip } from "../Tip";
 import { UserMenu } from "../UserMenu";
 import { commandById, keyName } from "./commands";
+import { DraftWords } from "./DraftWords";
 import { LayoutPicker } from "./LayoutPicker";
 import { useSession, useView, useViewer } from "./session-context";
 import { WindowMenu } from "./WindowMenu";
@@ -220,6 +221,7 @@ export function TopBar() {
 				<div className="identity" />
 			)}
 			<div className="top-space" />
+			<DraftWords />
 			<ToolButtons />
 			<div className="tool-group">
 				<ImageMenu />

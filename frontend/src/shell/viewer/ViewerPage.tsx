@@ -5,6 +5,7 @@ import { Link, useParams } from "react-router";
 import { Notice } from "../Notice";
 import { commandOfKey, keyOf } from "./commands";
 import { CommandPalette } from "./CommandPalette";
+import { DeletedNote } from "./DraftWords";
 import { Grid } from "./Grid";
 import type * as Imaging from "./imaging";
 import { KeySheet } from "./KeySheet";
@@ -86,6 +87,7 @@ function Workspace() {
 					<Grid />
 				)}
 				{panel && study && <SidePanel panel={panel} />}
+				<DeletedNote />
 			</div>
 			{dialog === "keys" && <KeySheet />}
 			{dialog === "palette" && <CommandPalette />}

@@ -30,3 +30,4 @@ export {
 	selectMeasurement,
 	subscribeMeasurements,
 } from "../../tools/measurements";
+export { draw, drawings, erase } from "../../tools/drawings";

@@ -11,6 +11,7 @@ import { voiPresets } from "../../model/windows";
 import type { ToolId } from "../../tools/tool-table";
 import type { Prefetcher } from "../../viewport/prefetch";
 import type { StackView } from "../../viewport/stack-view";
+import { DraftKeeper } from "./draft-keeper";
 import type * as Imaging from "./imaging";
 import {
 	displaySetById,
@@ -25,6 +26,7 @@ import {
 } from "./viewer-state";
 
 const MOST_PANES = 25;
+const OFFER_UNDO = 8000;
 const PRIOR_FIELDS =
 	"StudyDescription,ModalitiesInStudy,PatientBirthDate,IssuerOfPatientID,NumberOfStudyRelatedInstances";
 
@@ -34,6 +36,8 @@ export class ViewerSession {
 	private readonly stopping = new AbortController();
 	private readonly startAt = new Map<number, number>();
 	private prefetcher: Prefetcher | undefined;
+	private keeper: DraftKeeper | undefined;
+	private deletedTimer: ReturnType<typeof setTimeout> | undefined;
 	imaging: typeof Imaging | undefined;
 	views: StackView[] = [];
 
@@ -67,12 +71,15 @@ export class ViewerSession {
 				busy: () => this.visible().some((view) => view.getState().status === "loading"),
 			});
 			this.set({});
+			this.keepDraft();
 		});
 		this.loadStudy().catch((error: unknown) => this.fail(error));
 	}
 
 	/** Leaves nothing of the patient behind. */
 	dispose(): void {
+		this.keeper?.stop();
+		clearTimeout(this.deletedTimer);
 		this.stopping.abort();
 		this.prefetcher?.stop();
 		for (const view of this.views) view.dispose();
@@ -113,6 +120,7 @@ export class ViewerSession {
 		);
 		const study = studyOf(row);
 		this.set({ study, series, loaded: true });
+		this.keepDraft();
 		document.title = `${study.patient.name} · ${study.patient.id}`;
 		for (const { series: each } of series) await this.loadSeries(each.seriesInstanceUID);
 		await this.loadPriors();
@@ -126,6 +134,7 @@ export class ViewerSession {
 			const instances = await seriesMetadata(this.studyInstanceUID, seriesInstanceUID, { signal });
 			const displaySets = displaySetsOf(instances);
 			this.updateSeries(seriesInstanceUID, { status: "ready", displaySets });
+			this.keeper?.seriesRead();
 			const first = displaySets[0];
 			if (first && this.state.panes.every((pane) => pane === undefined)) this.open(first.id, 0);
 		} catch (error) {
@@ -134,6 +143,25 @@ export class ViewerSession {
 			const failure = error instanceof Error ? error.message : String(error);
 			this.updateSeries(seriesInstanceUID, { status: "failed", failure });
 		}
+	}
+
+	/** Once the study and the engine are both there. */
+	private keepDraft(): void {
+		const { imaging } = this;
+		if (this.keeper || !imaging || !this.state.loaded) return;
+		this.keeper = new DraftKeeper(this.studyInstanceUID, imaging, {
+			imageIdOf: ({ sopInstanceUID, frameNumber }) => {
+				const found = locate(this.state, sopInstanceUID, frameNumber);
+				const frame = found?.displaySet.frames[found.index];
+				return frame && imaging.imageIdOf(frame);
+			},
+			redraw: () => this.redraw(),
+			changed: (draft) => this.set({ draft }),
+		});
+	}
+
+	retryDraft(): void {
+		this.keeper?.retry();
 	}
 
 	private async loadPriors(): Promise<void> {
@@ -273,18 +301,28 @@ export class ViewerSession {
 		for (const id of imaging?.selectedMeasurements() ?? []) this.deleteMeasurement(id);
 	}
 
+	/** Deletes it and offers, for a while, to bring it back. */
 	deleteMeasurement(id: string): void {
+		const gone = this.imaging?.measurements().find((each) => each.id === id);
 		this.imaging?.deleteMeasurement(id, this.activeView?.viewport?.element);
-		for (const view of this.visible()) view.viewport?.render();
+		this.redraw();
+		clearTimeout(this.deletedTimer);
+		this.set({ deleted: gone?.text || gone?.label });
+		this.deletedTimer = setTimeout(() => this.set({ deleted: undefined }), OFFER_UNDO);
 	}
 
 	undo(): void {
 		this.imaging?.undo();
-		for (const view of this.visible()) view.viewport?.render();
+		this.set({ deleted: undefined });
+		this.redraw();
 	}
 
 	redo(): void {
 		this.imaging?.redo();
+		this.redraw();
+	}
+
+	private redraw(): void {
 		for (const view of this.visible()) view.viewport?.render();
 	}
 
@@ -325,7 +363,7 @@ export class ViewerSession {
 	private applyReferenceLines(): void {
 		const source = this.state.referenceLines ? this.activeView?.id : undefined;
 		this.imaging?.showReferenceLines(source);
-		for (const view of this.visible()) view.viewport?.render();
+		this.redraw();
 	}
 
 	private updateSeries(seriesInstanceUID: string, change: Partial<SeriesEntry>): void {

@@ -2,6 +2,7 @@
 
 import type { DisplaySet } from "../../model/display-sets";
 import type { Series, Study } from "../../model/series";
+import type { DraftState } from "./draft-keeper";
 import type { ToolId } from "../../tools/tool-table";
 
 export interface SeriesEntry {
@@ -39,6 +40,10 @@ export interface ViewerState {
 	/** Pixels are interpolated; otherwise each is the square it is. */
 	readonly smooth: boolean;
 	readonly referenceLines: boolean;
+	/** Whether what was measured is safe. */
+	readonly draft: DraftState;
+	/** What was just deleted and can be brought back. */
+	readonly deleted: string | undefined;
 	readonly dialog: "keys" | "palette" | undefined;
 }
 
@@ -59,6 +64,8 @@ export const FIRST_STATE: ViewerState = {
 	synchronised: false,
 	smooth: true,
 	referenceLines: false,
+	draft: { kind: "loading" },
+	deleted: undefined,
 	dialog: undefined,
 };
 
