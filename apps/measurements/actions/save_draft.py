@@ -38,33 +38,21 @@ def save_draft(
     study_of(study_instance_uid, principal)
     given = checked(measurements)
     with transaction.atomic():
-        MeasurementDraft.objects.bulk_create(
-            [
-                MeasurementDraft(
-                    user_id=reader_of(principal),
-                    study_instance_uid=study_instance_uid,
-                    saved_at=timezone.now(),
-                )
-            ],
-            ignore_conflicts=True,
-        )
-        draft = MeasurementDraft.objects.select_for_update().get(
-            user_id=reader_of(principal), study_instance_uid=study_instance_uid
-        )
+        draft = _locked(reader_of(principal), study_instance_uid)
         if draft.version != based_on:
             return Saved(draft, conflict=True)
         draft.measurements, draft.version = given, draft.version + 1
         draft.saved_at = timezone.now()
         draft.save()
         payload = {"measurements": len(given), "version": draft.version}
-        record(
-            [
-                NewEvent(
-                    "MeasurementDraftSaved",
-                    actor_of(principal),
-                    study_instance_uid,
-                    payload=payload,
-                )
-            ]
-        )
+        actor = actor_of(principal)
+        record([NewEvent("MeasurementDraftSaved", actor, study_instance_uid, payload=payload)])
     return Saved(draft, conflict=False)
+
+
+def _locked(user_id: int, study_instance_uid: str) -> MeasurementDraft:
+    """The row, made where there is none; two windows that save first meet here."""
+    named = {"user_id": user_id, "study_instance_uid": study_instance_uid}
+    new = MeasurementDraft(saved_at=timezone.now(), **named)
+    MeasurementDraft.objects.bulk_create([new], ignore_conflicts=True)
+    return MeasurementDraft.objects.select_for_update().get(**named)

@@ -1,6 +1,6 @@
 /** A reader's draft of measurements on a study: read whole, saved whole. */
 
-import { csrfHeaders, RestError, signInAgain } from "./rest";
+import { csrfHeaders, failure, getJson, reach } from "./rest";
 
 export interface WireReading {
 	name: string;
@@ -35,30 +35,8 @@ export interface SavedDraft extends WireDraft {
 
 const address = (study: string) => `/api/studies/${encodeURIComponent(study)}/measurements/`;
 
-async function answer(response: Response): Promise<WireDraft> {
-	if (response.status === 401) signInAgain();
-	if (!response.ok && response.status !== 409) {
-		throw new RestError(response.status, `The server answered ${response.status}.`);
-	}
-	return (await response.json()) as WireDraft;
-}
-
-async function ask(path: string, init: RequestInit): Promise<Response> {
-	try {
-		return await fetch(path, { credentials: "same-origin", ...init });
-	} catch (error) {
-		if (init.signal?.aborted) throw error;
-		throw new RestError(0, "The server cannot be reached.");
-	}
-}
-
-export async function fetchDraft(study: string, signal?: AbortSignal): Promise<WireDraft> {
-	return answer(
-		await ask(address(study), {
-			headers: { Accept: "application/json" },
-			signal: signal ?? null,
-		}),
-	);
+export function fetchDraft(study: string, signal?: AbortSignal): Promise<WireDraft> {
+	return getJson<WireDraft>(address(study), signal);
 }
 
 /** Saves all measurements, based on the version they were made from. */
@@ -68,12 +46,14 @@ export async function saveDraft(
 	measurements: WireMeasurement[],
 	leaving = false,
 ): Promise<SavedDraft> {
-	const response = await ask(address(study), {
+	const response = await reach(address(study), {
 		method: "PUT",
 		headers: { Accept: "application/json", "Content-Type": "application/json", ...csrfHeaders() },
+		credentials: "same-origin",
 		body: JSON.stringify({ version, measurements }),
 		// The page may go before the answer comes.
 		keepalive: leaving,
 	});
-	return { ...(await answer(response)), conflict: response.status === 409 };
+	if (!response.ok && response.status !== 409) throw await failure(response);
+	return { ...((await response.json()) as WireDraft), conflict: response.status === 409 };
 }

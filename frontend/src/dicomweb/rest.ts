@@ -21,7 +21,8 @@ export function csrfHeaders(): Record<string, string> {
 	return found ? { "X-CSRFToken": decodeURIComponent(found.slice(CSRF_COOKIE.length)) } : {};
 }
 
-async function failure(response: Response): Promise<RestError> {
+/** What the server refused, in its own sentence; notices when the session has ended. */
+export async function failure(response: Response): Promise<RestError> {
 	if (response.status === 401) sessionEnded();
 	let message =
 		response.status === 401
