@@ -118,6 +118,18 @@ def search(
     return SearchPage(_with_stored(matches, tree) if tree else matches, asked.unsupported)
 
 
+def instances_matching(query: Query, principal: Principal) -> QuerySet[Instance]:
+    """The instances whose indexed attributes match, in series and instance order.
+
+    `query` is at instance level and holds no keys but indexed ones. Raises as `search` does.
+    """
+    asked = plan(query)
+    assert query.level is Level.INSTANCE
+    assert not asked.stored
+    rows: QuerySet[Instance] = _rows(asked, ENTITY_MAPS[query.level], principal)
+    return rows.order_by("study_id", "series__series_number", "series_id", "instance_number", "pk")
+
+
 def count(query: Query, principal: Principal) -> int:
     """How many match in all, without regard to `limit` and `offset`. Raises as `search` does."""
     asked = plan(query)

@@ -40,6 +40,7 @@ _NUMBERS: Final = {
     "FD": "d",
 }
 _UNDEFINED: Final = 0xFFFFFFFF
+_LONGEST_SHORT: Final = 0xFFFE
 _ITEM_TAG: Final = 0xFFFEE000
 _ITEM_END_TAG: Final = 0xFFFEE00D
 _SEQUENCE_END_TAG: Final = 0xFFFEE0DD
@@ -235,6 +236,8 @@ class AnswerWriter:
         return self._head(tag, vr, len(raw)) + raw
 
     def _head(self, tag: int, vr: str, length: int) -> bytes:
+        if length > _LONGEST_SHORT and vr not in _LONG_VRS:
+            vr = "UN"  # PS3.5 6.2.2: what does not fit into 16 bits of length
         start = self._heads.get((tag, vr))
         if start is None:
             start = self._tag.pack(tag >> 16, tag & 0xFFFF)

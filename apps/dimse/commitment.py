@@ -39,11 +39,11 @@ from apps.dicom.storage_commitment import (
     FailureReason,
 )
 from apps.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
-from apps.dimse.receive_buffer import ConnectionLostError
 from apps.dimse.service import AcceptedContext, Request, Response, Session
 from apps.dimse.status import INVALID_ARGUMENT, SUCCESS, Refused
 from apps.errors import NotFound
 from apps.network.p_data import message
+from apps.network.receive_buffer import ConnectionLostError
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from apps.dicom.command_set import (
     store_request,
     store_response,
 )
-from apps.dimse.receive_buffer import ReceiveBuffer
 from apps.dimse.status import Answer
 from apps.network.p_data import (
     IS_COMMAND,
@@ -31,6 +30,7 @@ from apps.network.p_data import (
     PDV_HEADER,
     message,
 )
+from apps.network.receive_buffer import ReceiveBuffer
 
 LARGEST_COMMAND = 64 * 1024
 # Identifiers of other services are small; what we announce is smaller still (PS3.8 D.1).

@@ -22,10 +22,10 @@ from apps.dicom import command_set
 from apps.dicom.command_set import CommandSetError
 from apps.dimse.data_transfer import Message, ProtocolError
 from apps.dimse.offered import BY_ABSTRACT_SYNTAX
-from apps.dimse.receive_buffer import ConnectionLostError
 from apps.dimse.service import Reply, Request, Response, Session, responses_of
 from apps.dimse.status import UNRECOGNIZED_OPERATION, Answer, answer_for
 from apps.network.p_data import message as p_data_message
+from apps.network.receive_buffer import ConnectionLostError
 from apps.network.tls_connection import Connection
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _MOST_WAITING: Final = 64
 _IS_N_SERVICE: Final = 0x0100
 _LOOK_SECONDS: Final = 1.0
+_ABORT: Final = bytes.fromhex("07000000000400000000")  # by the service user (PS3.8 9.3.8)
 
 
 class Exchange:
@@ -44,6 +45,7 @@ class Exchange:
         self.session: Session | None = None
         self._connection = connection
         self._over = over
+        self._patience = patience
         self._sending = threading.Lock()
         # Responses to our own requests by Message ID; several threads may wait for theirs.
         self._replies: dict[int, Message] = {}
@@ -195,6 +197,13 @@ class Exchange:
             message = self._replies.pop(message_id)
         status = command_set.number(message.elements, command_set.STATUS)
         return Reply(status, message.elements, message.data)
+
+    def abort(self) -> None:
+        try:
+            self.send(_ABORT)
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is over already
 
     def is_cancelled(self, message_id: int) -> bool:
         return message_id in self._cancelled or self._over()

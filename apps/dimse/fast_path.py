@@ -52,13 +52,13 @@ from apps.dimse.data_transfer import (
 from apps.dimse.exchange import Exchange
 from apps.dimse.negotiation import Proposal, Result, Verdict, judge
 from apps.dimse.offered import BY_ABSTRACT_SYNTAX
-from apps.dimse.receive_buffer import ConnectionLostError, ReceiveBuffer
 from apps.dimse.service import AcceptedContext, Role, Session
 from apps.dimse.store import Sender, StoreService
 from apps.dimse.user_identity import ConfirmedIdentity, confirm
 from apps.network.association_note import AssociationNote, Ending
 from apps.network.p_data import P_DATA_TF
 from apps.network.peers import Admission
+from apps.network.receive_buffer import ConnectionLostError, ReceiveBuffer
 from apps.network.tls import Secured
 from apps.network.tls_connection import Connection, TlsConnection
 

@@ -15,6 +15,7 @@ from apps.dicom import sop_classes
 from apps.dicom.command_set import (
     C_ECHO_RQ,
     C_FIND_RQ,
+    C_GET_RQ,
     N_ACTION_RQ,
     N_CREATE_RQ,
     N_EVENT_REPORT_RQ,
@@ -27,6 +28,7 @@ from apps.dimse import mpps, query_models, worklist
 from apps.dimse.commitment import handle_n_action, handle_n_event_report
 from apps.dimse.echo import handle_c_echo
 from apps.dimse.find import handle_c_find
+from apps.dimse.get import handle_c_get
 from apps.dimse.service import Role, Service
 from apps.network.peers import Right
 
@@ -40,6 +42,13 @@ TABLE: Final[tuple[Service, ...]] = (
         Right.QUERY,
         {C_FIND_RQ: handle_c_find},
         extend=query_models.extension(query_models.FIND_OPTIONS),
+    ),
+    Service(
+        "Retrieve (C-GET)",
+        tuple(model.get for model in query_models.TABLE),
+        Right.QUERY,
+        {C_GET_RQ: handle_c_get},
+        extend=query_models.extension(query_models.RETRIEVE_OPTIONS),
     ),
     # A peer that asks is SCU; one that reports to us on an association of its own is SCP.
     Service(

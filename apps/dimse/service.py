@@ -84,6 +84,9 @@ class Peer(Protocol):
         Raises ConnectionLostError.
         """
 
+    def abort(self) -> None:
+        """Ends the association: a message cannot be completed, so nothing may follow."""
+
     def is_cancelled(self, message_id: int) -> bool: ...
 
 

@@ -20,10 +20,13 @@ from apps.retrieve.encapsulation import EncapsulatedFrames, text_value
 from apps.retrieve.explicit import (
     LONGEST_VALUE,
     Changes,
+    Head,
     Pixels,
     PixelValue,
     Range,
     Segment,
+    header,
+    implicit_header,
     rewritten,
 )
 from apps.retrieve.frames import inflated_dataset, stored_frame
@@ -54,6 +57,17 @@ def converted(location: Location, target_uid: str = EXPLICIT_VR_LITTLE_ENDIAN) -
     return _assembled(location, head, EXPLICIT_VR_LITTLE_ENDIAN, _OutgoingFrames.of(location))
 
 
+def converted_dataset(location: Location, target_uid: str) -> tuple[int, Iterator[bytes]]:
+    """Length and chunks of the data set alone, in Explicit or Implicit VR Little Endian.
+
+    Raises UnsupportedPixels like `converted`.
+    """
+    frames = _OutgoingFrames.of(location)
+    head = implicit_header if transfer_syntax(target_uid).implicit else header
+    segments = _segments(location, frames, head)
+    return _length_of(segments), _chunks(location, segments, frames)
+
+
 def _encapsulated(location: Location, table: FrameTable, target_uid: str) -> OutgoingInstance:
     frames = EncapsulatedFrames(location, table, target_uid)
     head = _head(location, frames.sop_instance_uid, target_uid)
@@ -72,10 +86,13 @@ def _head(location: Location, sop_instance_uid: str, transfer_syntax_uid: str) -
 def _assembled(
     location: Location, head: bytes, transfer_syntax_uid: str, frames: _Frames | None
 ) -> OutgoingInstance:
-    segments = _segments(location, frames)
-    length = sum(len(each) if isinstance(each, bytes) else each.length for each in segments)
+    segments = _segments(location, frames, header)
     chunks = _chunks(location, segments, frames)
-    return _outgoing(head, length, chunks, transfer_syntax_uid)
+    return _outgoing(head, _length_of(segments), chunks, transfer_syntax_uid)
+
+
+def _length_of(segments: list[Segment]) -> int:
+    return sum(len(each) if isinstance(each, bytes) else each.length for each in segments)
 
 
 def _outgoing(
@@ -91,7 +108,7 @@ def _outgoing(
     return OutgoingInstance(transfer_syntax_uid, len(head) + length, chunks())
 
 
-def _segments(location: Location, frames: _Frames | None) -> list[Segment]:
+def _segments(location: Location, frames: _Frames | None, head: Head) -> list[Segment]:
     stored = transfer_syntax(location.transfer_syntax_uid)
     with closing(blob_store().open(location.blob_key)) as handle:
         inflated = InflatedSource(handle, location.dataset_offset) if stored.deflated else None
@@ -102,6 +119,7 @@ def _segments(location: Location, frames: _Frames | None) -> list[Segment]:
                 Encoding(implicit=stored.implicit, big_endian=stored.big_endian),
                 replaced=frames.replaced() if frames else {},
                 pixels=frames.value() if frames else None,
+                head=head,
             )
         )
 

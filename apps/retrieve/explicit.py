@@ -1,4 +1,4 @@
-"""A data set rewritten in Explicit VR Little Endian (PS3.5 A.2), values untouched.
+"""A data set rewritten in Explicit or Implicit VR Little Endian (PS3.5 A.1, A.2), values untouched.
 
 The walk over the stored elements becomes a list of segments: bytes we write, and ranges of the
 blob that go out as they are. So the length is known before the first byte leaves, and memory stays
@@ -8,7 +8,7 @@ flat. Group lengths are left out; sequences and items get undefined length.
 from __future__ import annotations
 
 import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import pack
 from typing import Final
@@ -88,6 +88,12 @@ def header(tag: int, vr: str, length: int) -> bytes:
     return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), length)
 
 
+def implicit_header(tag: int, _vr: str, length: int) -> bytes:
+    """The header of an element in Implicit VR Little Endian (PS3.5 7.1.3)."""
+    return pack("<HHI", tag >> 16, tag & 0xFFFF, length)
+
+
+Head = Callable[[int, str, int], bytes]
 Changes = dict[int, tuple[str, bytes] | None]
 """New VR and value, or None to leave the element out, by top-level tag."""
 
@@ -99,6 +105,7 @@ def rewritten(
     *,
     replaced: Changes,
     pixels: PixelValue | None,
+    head: Head = header,
 ) -> Iterator[Segment]:
     """The data set from `start` on, as segments in order.
 
@@ -115,29 +122,36 @@ def rewritten(
             yield _STRUCTURE[shape.role]
             continue
         while waiting and not depth and waiting[0] <= shape.tag:
-            yield from _changed(waiting.pop(0), replaced)
+            yield from _changed(waiting.pop(0), replaced, head)
         if not depth and shape.tag in replaced:
             continue
         if shape.vr == "SQ":
-            yield header(shape.tag, "SQ", _UNDEFINED)
+            yield head(shape.tag, "SQ", _UNDEFINED)
         elif shape.role == PIXELS and not depth and pixels is not None:
-            yield header(shape.tag, pixels.vr, pixels.stated_length)
+            yield head(shape.tag, pixels.vr, pixels.stated_length)
             yield Pixels(pixels.length)
         elif shape.tag & 0xFFFF:
-            yield from _value(source, walk, shape, Range(offset, length), raw)
+            place = Range(offset, length)
+            yield from _value(source, walk, shape, place, raw, head=head)
     if walk.truncated_in is not None:
         raise UnsupportedPixels("The object is cut off; it can be had as stored only.")
 
 
-def _changed(tag: int, replaced: Changes) -> Iterator[bytes]:
+def _changed(tag: int, replaced: Changes, head: Head) -> Iterator[bytes]:
     change = replaced[tag]
     if change is not None:
-        yield header(tag, change[0], len(change[1]))
+        yield head(tag, change[0], len(change[1]))
         yield change[1]
 
 
 def _value(
-    source: RandomAccess, walk: ElementWalk, shape: Shape, where: Range, raw: bytes | None
+    source: RandomAccess,
+    walk: ElementWalk,
+    shape: Shape,
+    where: Range,
+    raw: bytes | None,
+    *,
+    head: Head,
 ) -> Iterator[Segment]:
     if where.length < 0:
         raise UnsupportedPixels("An encapsulated value inside a sequence cannot be rewritten.")
@@ -147,7 +161,7 @@ def _value(
     length = where.length + where.length % 2
     if length > _LONGEST_SHORT and vr not in _LONG_VRS:
         vr = "UN"  # PS3.5 6.2.2: what does not fit into 16 bits of length
-    yield header(shape.tag, vr, length)
+    yield head(shape.tag, vr, length)
     yield where if raw is None else raw
     if where.length % 2:
         yield b"\0" if vr in _ZERO_PADDED else b" "

@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from apps.access.principals import Permission, Principal, permit
-from apps.archive.selectors import instances_of
+from apps.archive.models import Instance
+from apps.archive.selectors import instances_matching, instances_of
 from apps.dicom.frames import FrameTable
+from apps.dicom.query import Query
 from apps.dicom.transfer_syntaxes import transfer_syntax
-from apps.errors import NotFound
+from apps.errors import NotFound, OutOfResources
 from apps.storage.stores import blob_store
 
 # Long enough for the frames of one scroll, short enough for a deletion or a lost right to count.
 REMEMBERED_SECONDS = 10.0
 REMEMBERED = 4096
 READ_AHEAD = 1024
+_CHUNK = 500
 
 _Key = tuple[str, ...]
 
@@ -89,6 +92,27 @@ def locations_of(
     rows = instances_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid)
     for row in rows.values_list(*_FIELDS).iterator(chunk_size=500):
         yield _location(row)
+
+
+def keys_matching(query: Query, principal: Principal, most: int) -> list[int]:
+    """Primary keys of the matching instances, in order. Raises OutOfResources above `most`."""
+    rows = instances_matching(query, principal).values_list("pk", flat=True)
+    keys = list(rows[: most + 1])
+    if len(keys) > most:
+        raise OutOfResources(f"More than {most} instances match: ask for fewer at a time")
+    return keys
+
+
+def locations_by_key(keys: Sequence[int]) -> Iterator[Location]:
+    """The instances in the order of `keys`; those that are gone by now are left out.
+
+    The keys come from a selector that has asked who may know of them.
+    """
+    for start in range(0, len(keys), _CHUNK):
+        wanted = keys[start : start + _CHUNK]
+        rows = Instance.objects.filter(pk__in=wanted).values_list(*_FIELDS)
+        found = {row[0]: row for row in rows}
+        yield from (_location(found[key]) for key in wanted if key in found)
 
 
 def _location(row: tuple[object, ...]) -> Location:

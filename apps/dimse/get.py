@@ -1,0 +1,95 @@
+"""C-GET SCP (PS3.4 C.4.3): instances sent back on the association that asked for them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from apps.dicom.sub_operations import SubOperations
+from apps.dimse import status
+from apps.dimse.retrieval import final, pending, wanted_keys
+from apps.dimse.service import Request, Response, Session
+from apps.errors import NotAcceptable, PacsError
+from apps.network.receive_buffer import ConnectionLostError
+from apps.network.store_writer import SourceEndedError, StoreCommand, StoreWriter
+from apps.retrieve.datasets import outgoing, outgoing_syntax
+from apps.retrieve.locations import Location, locations_by_key
+from apps.storage.blobs import BlobMissing
+
+logger = logging.getLogger(__name__)
+
+# A client that hears nothing for longer may think we are gone (rule MOV-12).
+_TELL_SECONDS: Final = 1.0
+_REPLY_SECONDS: Final = 60.0
+
+
+def handle_c_get(request: Request) -> Iterator[Response]:
+    """One C-STORE at a time, pending responses in between, then how it went."""
+    keys = wanted_keys(request)
+    counts = SubOperations(len(keys))
+    sender = _Sender(request)
+    told = time.monotonic()
+    for location in locations_by_key(keys):
+        if request.cancelled:
+            break
+        counts.note(location.sop_instance_uid, sender.send(location))
+        if counts.remaining and time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            yield pending(counts)
+    cancelled = request.cancelled
+    if not cancelled and counts.remaining:
+        # Removed since they were counted: they cannot be named any more, but they did not come.
+        counts.failed += counts.remaining
+    yield final(request, counts, cancelled=cancelled)
+
+
+class _Sender:
+    """Sends instances to the peer that asked, in its contexts where it is SCP (rule MOV-10)."""
+
+    def __init__(self, request: Request) -> None:
+        self._peer = request.session.peer
+        self._note = request.session.note
+        self._writer = StoreWriter(self._peer.send, self._peer.maximum)
+        self._contexts = storage_contexts(request.session)
+
+    def send(self, location: Location) -> int:
+        """The C-STORE status; a failure of ours is one too, and the association lives."""
+        try:
+            return self._store(location)
+        except (BlobMissing, PacsError) as error:
+            logger.warning("An instance could not be sent by C-GET: %s", type(error).__name__)
+            return status.answer_for(error).status
+
+    def _store(self, location: Location) -> int:
+        contexts = self._contexts.get(location.sop_class_uid)
+        if contexts is None:
+            raise NotAcceptable("The peer takes no instances of this class")
+        syntax = outgoing_syntax(location, contexts.keys())
+        number = self._peer.new_message_id()
+        command = StoreCommand(number, location.sop_class_uid, location.sop_instance_uid)
+        with outgoing(location, syntax) as dataset:
+            try:
+                self._writer.write(contexts[syntax], command, dataset.source, dataset.length)
+            except SourceEndedError:
+                self._peer.abort()
+                raise
+            self._note.sent_bytes += dataset.length
+        try:
+            reply = self._peer.reply(number, _REPLY_SECONDS)
+        except ConnectionLostError:
+            self._peer.abort()
+            raise
+        self._note.count("C-STORE sent", reply.status)
+        return reply.status
+
+
+def storage_contexts(session: Session) -> dict[str, dict[str, int]]:
+    """Context ids by SOP Class and Transfer Syntax, where the requestor is SCP."""
+    found: dict[str, dict[str, int]] = {}
+    for each in session.contexts.values():
+        if each.role.scp:
+            by_syntax = found.setdefault(each.abstract_syntax, {})
+            by_syntax.setdefault(each.transfer_syntax, each.context_id)
+    return found
