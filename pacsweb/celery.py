@@ -34,6 +34,7 @@ application.conf.beat_schedule = {
     "follow-events": {"task": "apps.worklist.tasks.follow_events", "schedule": 5.0},
     "announce-images": {"task": "apps.worklist.tasks.announce_images", "schedule": 5.0},
     "deliver-workflow": {"task": "apps.worklist.tasks.deliver", "schedule": 5.0},
+    "sweep-transfers": {"task": "apps.transfers.tasks.sweep_transfers", "schedule": 5.0},
     "sweep-strays": {"task": "apps.ingest.tasks.sweep_strays", "schedule": 3600.0},
 }
 

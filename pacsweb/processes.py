@@ -23,6 +23,7 @@ _WORKER = (
     "--without-mingle",
     "--without-heartbeat",
 )
+_WAIT_FOR_REDIS = frozenset({"worker-index", "worker-transfer", "worker", "beat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,18 @@ def processes(environment: Environment) -> tuple[Process, ...]:
             (*_WORKER, "--queues", "index", "--pool", "solo", "--hostname", "index@%h"),
         ),
         Process(
+            "worker-transfer",
+            # Threads: a transfer waits for disk and network most of the time, and a slow peer must
+            # not keep the others waiting, nor those who wait for other work.
+            (
+                *(*_WORKER, "--queues", "transfer", "--pool", "threads"),
+                *("--concurrency", "8", "--hostname", "transfer@%h"),
+            ),
+        ),
+        Process(
             "worker",
             (
-                *(*_WORKER, "--queues", "default,transfer,render"),
+                *(*_WORKER, "--queues", "default,render"),
                 *("--concurrency", str(environment.worker_processes), "--hostname", "worker@%h"),
             ),
         ),
@@ -97,7 +107,7 @@ def supervisor_configuration(environment: Environment) -> str:
 def _program(row: Process, folder: Path, environment: Environment) -> str:
     launcher = [_PYTHON, "-I", "-S", str(PROJECT_ROOT / "pacsweb" / "launch.py")]
     launcher += [row.name, str(folder)]
-    if environment.embedded_redis and row.name in {"worker-index", "worker", "beat"}:
+    if environment.embedded_redis and row.name in _WAIT_FOR_REDIS:
         launcher += ["--wait-for", environment.redis_socket]
     command = _escape(shlex.join([*launcher, "--", *row.command]))
     log_file = _escape(str(folder / row.log_file)) if row.log_file else "/dev/fd/1"

@@ -211,7 +211,7 @@ class Stack:
         return self._process.pid
 
     def pid(self, name: str) -> int:
-        """The main process of that name (web, dimse, worker-index, worker, beat, redis)."""
+        """The main process of that name (web, dimse, worker, beat, redis, ...)."""
         return int((self.run_folder / f"{name}.pid").read_text())
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:

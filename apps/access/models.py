@@ -26,6 +26,7 @@ class AccessRule(models.Model):
             ("view_worklist", "See the worklist and what modalities performed"),
             ("manage_worklist", "Schedule, change and cancel orders; link studies to them"),
             ("perform_steps", "Report performed procedure steps"),
+            ("transfer_studies", "Send to other systems, and fetch from them"),
             ("delete_studies", "Delete studies"),
             ("administer", "Administer the system"),
             ("read_metrics", "Read metrics"),

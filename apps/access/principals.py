@@ -17,6 +17,7 @@ class Permission(Enum):
     VIEW_WORKLIST = "access.view_worklist"
     MANAGE_WORKLIST = "access.manage_worklist"
     PERFORM_STEPS = "access.perform_steps"
+    TRANSFER_STUDIES = "access.transfer_studies"
     DELETE_STUDIES = "access.delete_studies"
     ADMINISTER = "access.administer"
     READ_METRICS = "access.read_metrics"

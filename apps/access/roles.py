@@ -22,6 +22,7 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
             Permission.VIEW_WORKLIST,
             Permission.MANAGE_WORKLIST,
             Permission.PERFORM_STEPS,
+            Permission.TRANSFER_STUDIES,
         }
     ),
     "administrator": frozenset(Permission),
@@ -46,6 +47,7 @@ ADMINISTERED_APPS: Final = (
     "ingest",
     "network",
     "storage",
+    "transfers",
     "worklist",
 )
 

@@ -39,6 +39,7 @@ class ApplicationEntityAdmin(AnyModelAdmin):
                 )
             },
         ),
+        ("Transfers to and from it", {"fields": ("parallel_transfers", "send_limit_kib")}),
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
     readonly_fields = ("created_at", "last_seen_at")

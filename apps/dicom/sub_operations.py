@@ -13,6 +13,10 @@ PENDING: Final = 0xFF00
 CANCELLED: Final = 0xFE00
 SOME_FAILED: Final = 0xB000
 ALL_FAILED: Final = 0xA702
+# What is written down for an instance that got no response, in the range of failures (C000).
+OUR_FAILURE: Final = 0xC001
+CANNOT_SEND: Final = 0xC002
+PEER_ENDED: Final = 0xC003
 MOST: Final = 65535
 """The counters are US: more cannot be told (PS3.7 E.1)."""
 

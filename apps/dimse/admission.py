@@ -93,7 +93,7 @@ def admit(caller: Caller, house: House) -> Admission | Rejection:
 
 _PERMISSIONS: dict[Right, frozenset[Permission]] = {
     Right.STORE: frozenset({Permission.STORE_INSTANCES}),
-    Right.QUERY: frozenset({Permission.VIEW_IMAGES}),
+    Right.QUERY: frozenset({Permission.VIEW_IMAGES, Permission.TRANSFER_STUDIES}),
     Right.WORKLIST: frozenset({Permission.VIEW_WORKLIST}),
     Right.MPPS: frozenset({Permission.VIEW_WORKLIST, Permission.PERFORM_STEPS}),
 }

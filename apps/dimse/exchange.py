@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import queue
+import socket
 import threading
 import time
 import traceback
@@ -45,7 +46,6 @@ class Exchange:
         self.session: Session | None = None
         self._connection = connection
         self._over = over
-        self._patience = patience
         self._sending = threading.Lock()
         # Responses to our own requests by Message ID; several threads may wait for theirs.
         self._replies: dict[int, Message] = {}

@@ -16,6 +16,7 @@ from apps.dicom.command_set import (
     C_ECHO_RQ,
     C_FIND_RQ,
     C_GET_RQ,
+    C_MOVE_RQ,
     N_ACTION_RQ,
     N_CREATE_RQ,
     N_EVENT_REPORT_RQ,
@@ -29,6 +30,7 @@ from apps.dimse.commitment import handle_n_action, handle_n_event_report
 from apps.dimse.echo import handle_c_echo
 from apps.dimse.find import handle_c_find
 from apps.dimse.get import handle_c_get
+from apps.dimse.move import handle_c_move
 from apps.dimse.service import Role, Service
 from apps.network.peers import Right
 
@@ -48,6 +50,13 @@ TABLE: Final[tuple[Service, ...]] = (
         tuple(model.get for model in query_models.TABLE),
         Right.QUERY,
         {C_GET_RQ: handle_c_get},
+        extend=query_models.extension(query_models.RETRIEVE_OPTIONS),
+    ),
+    Service(
+        "Retrieve (C-MOVE)",
+        tuple(model.move for model in query_models.TABLE),
+        Right.QUERY,
+        {C_MOVE_RQ: handle_c_move},
         extend=query_models.extension(query_models.RETRIEVE_OPTIONS),
     ),
     # A peer that asks is SCU; one that reports to us on an association of its own is SCP.

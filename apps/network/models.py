@@ -91,6 +91,19 @@ class ApplicationEntity(models.Model):
         validators=[rule_lists.validate_forbidden_transfer_syntaxes],
         help_text="Never accepted from it; one a line, by UID or name.",
     )
+    parallel_transfers = models.PositiveSmallIntegerField(
+        "transfers at a time",
+        default=2,
+        db_default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(16)],
+        help_text="How many transfers to it, or from it, may run at once; others wait.",
+    )
+    send_limit_kib = models.PositiveIntegerField(
+        "bandwidth limit",
+        default=0,
+        db_default=0,
+        help_text="KiB per second for each transfer to it; 0 for no limit.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import select
 import socket
 import struct
 
@@ -23,12 +24,9 @@ class ReceiveBuffer:
     """Bytes of one connection in order. Used by one thread. `patience` in s bounds each read."""
 
     def __init__(self, connection: Connection, *, patience: float, first: bytes = b"") -> None:
-        # The kernel's own time-outs: Python's cost a poll() for each read and write.
         connection.setblocking(True)
-        interval = struct.pack("@ll", int(patience), int(patience % 1 * 1e6))
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            connection.setsockopt(socket.SOL_SOCKET, option, interval)
         self._connection = connection
+        self.be_patient(patience)
         # Anonymous memory costs nothing until it is touched, so an idle association stays small.
         self._memory = mmap.mmap(
             -1, max(BUFFER_BYTES, len(first)), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -36,6 +34,23 @@ class ReceiveBuffer:
         self._view = memoryview(self._memory)
         self._view[: len(first)] = first
         self._start, self._end = 0, len(first)
+
+    def be_patient(self, seconds: float) -> None:
+        """Bounds each read and write from now on.
+
+        By the kernel's own time-outs: Python's cost a poll() for each read and write.
+        """
+        interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._connection.setsockopt(socket.SOL_SOCKET, option, interval)
+
+    def ready(self, seconds: float) -> bool:
+        """True when there are bytes within `seconds`, or the peer has closed."""
+        if self.hidden:
+            return True
+        waiting = select.poll()
+        waiting.register(self._connection, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
 
     @property
     def available(self) -> int:

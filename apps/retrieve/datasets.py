@@ -59,7 +59,7 @@ def outgoing(location: Location, transfer_syntax_uid: str) -> Iterator[OutgoingD
     """
     if transfer_syntax_uid != location.transfer_syntax_uid:
         _, chunks = converted_dataset(location, transfer_syntax_uid)
-        with tempfile.TemporaryFile(dir=settings.PACSWEB.data_dir) as spooled:
+        with tempfile.TemporaryFile(dir=settings.PACSWEB.inbox) as spooled:
             for chunk in chunks:
                 spooled.write(chunk)
             spooled.flush()

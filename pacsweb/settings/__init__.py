@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "apps.measurements",
     "apps.ingest",
     "apps.retrieve",
+    "apps.transfers",
     "apps.rendering",
     "apps.commitment",
     "apps.dimse",
@@ -226,7 +227,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600}
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"apps.ingest.tasks.index_inbox": {"queue": "index"}}
+CELERY_TASK_ROUTES = {
+    "apps.ingest.tasks.index_inbox": {"queue": "index"},
+    "apps.transfers.tasks.run_transfers": {"queue": "transfer"},
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 

@@ -13,7 +13,7 @@ from django.core.management import get_commands
 from pacsweb.processes import processes
 from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
 
-PRODUCT = {"prepare", "web", "dimse", "worker-index", "worker", "beat"}
+PRODUCT = {"prepare", "web", "dimse", "worker-index", "worker-transfer", "worker", "beat"}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_its_command_exists(compose: dict[str, Any], name: str) -> None:
             assert command[:3] == ["celery", "--app", "pacsweb"]
 
 
-@pytest.mark.parametrize("name", ["worker-index", "worker", "beat"])
+@pytest.mark.parametrize("name", ["worker-index", "worker-transfer", "worker", "beat"])
 def test_workers_run_as_under_serve(compose: dict[str, Any], name: str) -> None:
     row = next(row for row in processes(ENVIRONMENT) if row.name == name)
     command = compose["services"][name]["command"]

@@ -17,7 +17,7 @@ from pacsweb.settings.environment import PROJECT_ROOT
 from tests.servers import free_port
 from tests.stack import Stack
 
-CHILDREN = ("redis", "web", "dimse", "worker-index", "worker", "beat")
+CHILDREN = ("redis", "web", "dimse", "worker-index", "worker-transfer", "worker", "beat")
 
 
 def _lives(pid: int) -> bool:

@@ -1,0 +1,185 @@
+"""Services we ask of peers: C-ECHO, C-FIND and C-MOVE as SCU (PS3.4 A, C.4.1, C.4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from apps.dicom import command_set
+from apps.dicom.command_set import CommandSetError
+from apps.dicom.identifiers import AnswerWriter, Identifier, read_identifier
+from apps.dicom.sub_operations import PENDING, SOME_FAILED, SUCCESS
+from apps.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from apps.errors import PacsError
+from apps.network.associate_items import ProposedContext, Remote
+from apps.network.association import OutgoingAssociation, PeerUnreachable, Received, Timeouts
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+PLAIN: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_QUERY_RETRIEVE_LEVEL: Final = 0x00080052
+_PENDING_STATUSES: Final = frozenset({0xFF00, 0xFF01})
+# A peer that fetches from tape, or sends slowly, may say nothing for this long.
+_SILENCE_SECONDS: Final = 900.0
+_LOOK_SECONDS: Final = 1.0
+
+
+class PeerRefused(PacsError):
+    """The peer answered a request with a failure; `status` is its own."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counters of a C-MOVE response; None where the peer left one out."""
+
+    status: int
+    remaining: int | None
+    completed: int | None
+    failed: int | None
+    warning: int | None
+    comment: str
+
+
+def echo(remote: Remote) -> int:
+    """Status of a C-ECHO. Raises PeerUnreachable, AssociationRejected."""
+    with OutgoingAssociation.open(remote, [ProposedContext(VERIFICATION, PLAIN)]) as association:
+        context = association.context_for(VERIFICATION)
+        association.request(
+            context,
+            {
+                command_set.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+                command_set.COMMAND_FIELD: command_set.C_ECHO_RQ,
+                command_set.MESSAGE_ID: association.new_message_id(),
+            },
+            None,
+        )
+        return _status(association.receive())
+
+
+def find(remote: Remote, level: str, keys: Mapping[int, str], most: int) -> Iterator[Identifier]:
+    """Up to `most` answers of a Study Root C-FIND; the peer is told to stop after that.
+
+    `keys` are by tag, `""` to have it returned. Text goes out as UTF-8 where it has to. Raises
+    PeerUnreachable, AssociationRejected, PeerRefused.
+    """
+    proposed = [ProposedContext(STUDY_ROOT_FIND, PLAIN)]
+    with OutgoingAssociation.open(remote, proposed) as association:
+        context = association.context_for(STUDY_ROOT_FIND)
+        writer = AnswerWriter(context.transfer_syntax, ())
+        identifier = writer.write({**keys, _QUERY_RETRIEVE_LEVEL: level}, {})
+        number = association.new_message_id()
+        association.request(
+            context,
+            {
+                command_set.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_FIND,
+                command_set.COMMAND_FIELD: command_set.C_FIND_RQ,
+                command_set.MESSAGE_ID: number,
+                command_set.PRIORITY: 0,
+            },
+            identifier,
+        )
+        given = 0
+        while (status := _status(answer := association.receive())) in _PENDING_STATUSES:
+            if given < most:
+                yield read_identifier(answer.data, context.transfer_syntax)
+            elif given == most:
+                association.cancel(context, number)
+            given += 1
+        if status != SUCCESS and given <= most:
+            raise _refused(remote, answer)
+
+
+def move(
+    remote: Remote,
+    destination: str,
+    level: str,
+    keys: Mapping[int, str],
+    told: Callable[[Progress | None], bool],
+) -> Progress:
+    """A Study Root C-MOVE to its end; the last response.
+
+    `told` hears of every response, and of nothing (None) every second; it returns True to cancel.
+    Raises PeerUnreachable, AssociationRejected, PeerRefused.
+    """
+    proposed = [ProposedContext(STUDY_ROOT_MOVE, PLAIN)]
+    timeouts = Timeouts(message=_SILENCE_SECONDS)
+    with OutgoingAssociation.open(remote, proposed, timeouts=timeouts) as association:
+        context = association.context_for(STUDY_ROOT_MOVE)
+        writer = AnswerWriter(context.transfer_syntax, ())
+        number = association.new_message_id()
+        association.request(
+            context,
+            {
+                command_set.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_MOVE,
+                command_set.COMMAND_FIELD: command_set.C_MOVE_RQ,
+                command_set.MESSAGE_ID: number,
+                command_set.PRIORITY: 0,
+                command_set.MOVE_DESTINATION: destination,
+            },
+            writer.write({**keys, _QUERY_RETRIEVE_LEVEL: level}, {}),
+        )
+        cancelled = False
+        for answer in _answers(association):
+            progress = None if answer is None else _progress(answer)
+            if told(progress) and not cancelled:
+                cancelled = True
+                association.cancel(context, number)
+            if progress is not None and answer is not None and progress.status != PENDING:
+                return _ended(remote, progress, answer)
+    raise PeerUnreachable(f"{remote.words} said nothing for too long.")
+
+
+def _answers(association: OutgoingAssociation) -> Iterator[Received | None]:
+    """Responses as they come; None for each second without one, up to the time limit."""
+    silent = 0.0
+    while silent < _SILENCE_SECONDS:
+        if association.waits(_LOOK_SECONDS):
+            silent = 0.0
+            yield association.receive()
+        else:
+            silent += _LOOK_SECONDS
+            yield None
+
+
+def _ended(remote: Remote, progress: Progress, answer: Received) -> Progress:
+    if progress.status in {SUCCESS, SOME_FAILED, 0xFE00} or progress.completed:
+        return progress
+    raise _refused(remote, answer)
+
+
+def _progress(answer: Received) -> Progress:
+    def number(element: int) -> int | None:
+        try:
+            return command_set.number(answer.elements, element)
+        except CommandSetError:
+            return None
+
+    return Progress(
+        _status(answer),
+        number(command_set.NUMBER_OF_REMAINING),
+        number(command_set.NUMBER_OF_COMPLETED),
+        number(command_set.NUMBER_OF_FAILED),
+        number(command_set.NUMBER_OF_WARNING),
+        answer.comment,
+    )
+
+
+def _status(answer: Received) -> int:
+    try:
+        return answer.status
+    except CommandSetError as error:
+        raise PeerUnreachable("The peer's response has no status.") from error
+
+
+def _refused(remote: Remote, answer: Received) -> PeerRefused:
+    words = f" ({answer.comment})" if answer.comment else ""
+    return PeerRefused(f"{remote.title} answered {answer.status:04X}{words}.", answer.status)

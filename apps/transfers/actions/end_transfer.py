@@ -1,0 +1,86 @@
+"""End a transfer's run: done, given up, cancelled, or to be tried again later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.dicom.sub_operations import OUR_FAILURE
+from apps.events.log import Actor, NewEvent, record
+from apps.transfers.actions.note_progress import LeaseLost
+from apps.transfers.models import Transfer, TransferInstance
+
+# How long to wait before the second, third, ... attempt.
+_PAUSES: Final = tuple(timedelta(seconds=each) for each in (15, 60, 300, 1800, 7200))
+_ENDED: Final = {
+    Transfer.State.SUCCEEDED: "TransferCompleted",
+    Transfer.State.PARTLY: "TransferCompleted",
+    Transfer.State.FAILED: "TransferFailed",
+    Transfer.State.CANCELLED: "TransferCancelled",
+}
+
+
+def end_transfer(transfer: int, holder: str, *, problem: str = "", retryable: bool = True) -> None:
+    """After a run. `problem` says why it could not go on, `""` where all was done.
+
+    With a problem that may pass and attempts left it waits for its next one; else what has not
+    been sent has failed. Raises LeaseLost.
+    """
+    with transaction.atomic():
+        row = (
+            Transfer.objects.select_for_update()
+            .filter(pk=transfer, state=Transfer.State.RUNNING, lease_holder=holder)
+            .first()
+        )
+        if row is None:
+            raise LeaseLost
+        row.lease_until, row.lease_holder, row.message = None, "", problem[:300]
+        again = problem and retryable and row.attempts < row.most_attempts
+        if again and not row.cancel_requested:
+            row.state = Transfer.State.WAITING
+            row.not_before = timezone.now() + _PAUSES[min(row.attempts, len(_PAUSES)) - 1]
+            row.save()
+            return
+        _settle_rest(row, problem)
+        conclude(row, _state(row, problem))
+
+
+def conclude(row: Transfer, state: Transfer.State) -> None:
+    """Makes the state final, with its event. Call it in a transaction that holds the row."""
+    row.state, row.ended_at = state, timezone.now()
+    row.save()
+    actor = Actor(row.asked_by_kind, row.asked_by_name, row.asked_by_address, row.asked_by_door)
+    payload = {
+        "transfer": row.pk,
+        "kind": row.kind,
+        "peer": row.peer_title,
+        "instances": row.total,
+        "completed": row.completed,
+        "warning": row.warning,
+        "failed": row.failed,
+        "bytes": row.sent_bytes,
+    }
+    record([NewEvent(_ENDED[state], actor, payload=payload)])
+
+
+def _settle_rest(row: Transfer, problem: str) -> None:
+    """What was not sent has failed, unless somebody cancelled: then it stays listed as waiting."""
+    if row.kind != Transfer.Kind.SEND or row.cancel_requested:
+        return
+    row.failed += row.instances.filter(state=TransferInstance.State.WAITING).update(
+        state=TransferInstance.State.FAILED, status=OUR_FAILURE, message=problem[:200]
+    )
+
+
+def _state(row: Transfer, problem: str) -> Transfer.State:
+    settled = row.completed + row.warning + row.failed
+    if row.cancel_requested and (settled < row.total or problem):
+        return Transfer.State.CANCELLED
+    if row.failed == row.total and (row.total or problem):
+        return Transfer.State.FAILED
+    if row.failed or row.warning or problem:
+        return Transfer.State.PARTLY
+    return Transfer.State.SUCCEEDED

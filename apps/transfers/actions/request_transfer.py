@@ -1,0 +1,131 @@
+"""Ask for a transfer: it waits, with every instance listed, until a worker takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.models import Instance
+from apps.errors import InvalidRequest, NotFound
+from apps.events.log import Actor, NewEvent, record
+from apps.network.models import ApplicationEntity
+from apps.transfers.models import Transfer, TransferInstance
+
+MOST_ATTEMPTS: Final = 6
+METHODS: Final = ("move", "get")
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOrigin:
+    """The C-MOVE a transfer serves: who sent it, and under which Message ID."""
+
+    ae_title: str
+    message_id: int
+
+
+def send_instances(
+    principal: Principal,
+    *,
+    peer: ApplicationEntity,
+    keys: Sequence[int],
+    origin: MoveOrigin | None = None,
+) -> Transfer:
+    """A transfer of the instances with these primary keys to `peer`, in that order.
+
+    One that serves a C-MOVE is tried once, because its requester waits and will ask again; others
+    are tried again with growing pauses. Raises NotPermitted, InvalidRequest, NotFound.
+    """
+    _check(principal, peer)
+    if not keys:
+        raise NotFound("There is nothing to send.")
+    with transaction.atomic():
+        transfer = _new(principal, Transfer.Kind.SEND, peer)
+        if origin is not None:
+            transfer.move_originator = origin.ae_title
+            transfer.move_message_id = origin.message_id
+            transfer.most_attempts = 1
+        transfer.save()
+        rows = list(_rows(transfer, keys))
+        TransferInstance.objects.bulk_create(rows, batch_size=_CHUNK)
+        transfer.total = len(rows)
+        transfer.save(update_fields=["total"])
+        _record(principal, transfer)
+    return transfer
+
+
+def fetch_instances(
+    principal: Principal,
+    *,
+    peer: ApplicationEntity,
+    level: str,
+    keys: Mapping[str, str],
+    method: str = "move",
+) -> Transfer:
+    """A transfer of what a peer has: `keys` are the unique keys, by keyword, down to `level`.
+
+    Raises NotPermitted, InvalidRequest.
+    """
+    _check(principal, peer)
+    if method not in METHODS:
+        raise InvalidRequest("The method is move or get.", offending=("method",))
+    with transaction.atomic():
+        transfer = _new(principal, Transfer.Kind.PULL, peer)
+        transfer.level, transfer.keys, transfer.method = level, dict(keys), method
+        transfer.save()
+        _record(principal, transfer)
+    return transfer
+
+
+def _check(principal: Principal, peer: ApplicationEntity) -> None:
+    permit(principal, Permission.TRANSFER_STUDIES)
+    if not peer.enabled:
+        raise InvalidRequest(f"{peer.title} is switched off.", offending=("peer",))
+    if not peer.host or not peer.port:
+        raise InvalidRequest(f"It is not known where {peer.title} listens.", offending=("peer",))
+
+
+def _new(principal: Principal, kind: Transfer.Kind, peer: ApplicationEntity) -> Transfer:
+    return Transfer(
+        kind=kind,
+        peer=peer,
+        peer_title=peer.title,
+        asked_by_kind=principal.kind.value,
+        asked_by_name=principal.name[:256],
+        asked_by_address=principal.address[:64],
+        asked_by_door=principal.door[:16],
+        most_attempts=MOST_ATTEMPTS,
+        not_before=timezone.now(),
+    )
+
+
+def _rows(transfer: Transfer, keys: Sequence[int]) -> Iterable[TransferInstance]:
+    position = 0
+    for start in range(0, len(keys), _CHUNK):
+        wanted = keys[start : start + _CHUNK]
+        uids = dict(Instance.objects.filter(pk__in=wanted).values_list("pk", "sop_instance_uid"))
+        for key in wanted:
+            if key in uids:
+                yield TransferInstance(
+                    transfer=transfer,
+                    position=position,
+                    instance_key=key,
+                    sop_instance_uid=uids[key],
+                )
+                position += 1
+
+
+def _record(principal: Principal, transfer: Transfer) -> None:
+    actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
+    payload = {
+        "transfer": transfer.pk,
+        "kind": transfer.kind,
+        "peer": transfer.peer_title,
+        "instances": transfer.total,
+    }
+    record([NewEvent("TransferRequested", actor, payload=payload)])

@@ -1,0 +1,34 @@
+"""Try a transfer again: what has not arrived is sent once more, the rest stays settled."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.access.principals import Permission, Principal, permit
+from apps.errors import InvalidRequest, NotFound
+from apps.events.log import Actor, NewEvent, record
+from apps.transfers.actions.request_transfer import MOST_ATTEMPTS
+from apps.transfers.models import ENDED, Transfer, TransferInstance
+
+
+def retry_transfer(principal: Principal, key: int) -> Transfer:
+    """The transfer, waiting again. Raises NotPermitted, NotFound, InvalidRequest."""
+    permit(principal, Permission.TRANSFER_STUDIES)
+    with transaction.atomic():
+        row = Transfer.objects.select_for_update().filter(pk=key).first()
+        if row is None:
+            raise NotFound("There is no such transfer.")
+        if row.state not in ENDED:
+            raise InvalidRequest("The transfer has not ended yet.")
+        row.instances.filter(state=TransferInstance.State.FAILED).update(
+            state=TransferInstance.State.WAITING, status=None, message=""
+        )
+        row.state, row.cancel_requested = Transfer.State.WAITING, False
+        row.failed = 0
+        row.attempts, row.most_attempts, row.message = 0, MOST_ATTEMPTS, ""
+        row.ended_at, row.not_before = None, timezone.now()
+        row.save()
+        actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
+        record([NewEvent("TransferRetried", actor, payload={"transfer": row.pk})])
+    return row

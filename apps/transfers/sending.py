@@ -1,0 +1,247 @@
+"""Sends the instances of a transfer: one association for many, each with its own outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from django.conf import settings
+
+from apps.archive.models import Instance
+from apps.dicom.sub_operations import CANNOT_SEND, OUR_FAILURE, PEER_ENDED
+from apps.errors import NotAcceptable, PacsError
+from apps.network.associate_items import ProposedContext, Remote
+from apps.network.association import MOST_CONTEXTS, OutgoingAssociation, PeerUnreachable
+from apps.network.models import ApplicationEntity
+from apps.network.store_writer import SourceEndedError, StoreCommand, StoreWriter
+from apps.retrieve.datasets import REWRITTEN_TO, outgoing, outgoing_syntax
+from apps.retrieve.locations import Location, locations_by_key
+from apps.storage.blobs import BlobMissing
+from apps.transfers.actions.note_progress import Outcome, note_outcomes
+from apps.transfers.models import Transfer, TransferInstance
+
+logger = logging.getLogger(__name__)
+
+_WRITE_SECONDS: Final = 0.5
+_WRITE_OUTCOMES: Final = 200
+_KIB: Final = 1024
+_LONGEST_NAP: Final = 0.5
+
+
+class Cancelled(Exception):
+    """Somebody cancelled the transfer."""
+
+
+def remote_of(transfer: Transfer) -> Remote:
+    """Where the peer of a transfer listens now."""
+    peer = transfer.peer
+    if peer is None:
+        raise NotAcceptable(f"It is not known any more where {transfer.peer_title} listens.")
+    return remote_for(peer)
+
+
+def remote_for(peer: ApplicationEntity) -> Remote:
+    """The application entity as associations call it. Raises NotAcceptable."""
+    if not peer.enabled or not peer.host or not peer.port:
+        raise NotAcceptable(f"It is not known where {peer.title} listens, or it is switched off.")
+    return Remote(peer.title, peer.host, peer.port, settings.PACSWEB.ae_title, peer.use_tls)
+
+
+def send(transfer: Transfer, holder: str) -> None:
+    """All that waits. Raises PeerUnreachable, AssociationRejected, Cancelled, LeaseLost.
+
+    What has been sent is written down twice a second, whatever ends the run.
+    """
+    ledger = _Ledger(transfer, holder)
+    try:
+        for contexts, rows in _batches(transfer):
+            _Batch(transfer, ledger, contexts).send(rows)
+    finally:
+        ledger.write()
+
+
+Row = tuple[int, int, str]  # primary key of the row and of the instance, SOP Instance UID
+
+
+class _Ledger:
+    """Outcomes not written yet, and the pace of what is sent."""
+
+    def __init__(self, transfer: Transfer, holder: str) -> None:
+        self._transfer = transfer.pk
+        self._holder = holder
+        self._outcomes: list[Outcome] = []
+        self._bytes = 0
+        self._written = time.monotonic()
+        limit = transfer.peer.send_limit_kib if transfer.peer else 0
+        self._bytes_per_second = limit * _KIB
+        self._free_at = time.monotonic()
+
+    def note(self, outcome: Outcome) -> None:
+        """One instance is settled. Raises Cancelled, LeaseLost."""
+        self._outcomes.append(outcome)
+        self.look()
+
+    def look(self) -> None:
+        """Writes when it is time, also inside a long instance: the lease has to be kept."""
+        late = time.monotonic() - self._written >= _WRITE_SECONDS
+        if late or len(self._outcomes) >= _WRITE_OUTCOMES:
+            self.write()
+
+    def write(self) -> None:
+        """Writes now."""
+        outcomes, self._outcomes = self._outcomes, []
+        sent, self._bytes = self._bytes, 0
+        self._written = time.monotonic()
+        if note_outcomes(self._transfer, self._holder, outcomes, sent):
+            raise Cancelled
+
+    def passed(self, length: int) -> None:
+        """So many bytes have gone out; waits where the peer may get only so many a second."""
+        self._bytes += length
+        if self._bytes_per_second:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + length / self._bytes_per_second
+            while (left := self._free_at - time.monotonic()) > 0:
+                time.sleep(min(left, _LONGEST_NAP))
+                self.look()
+        self.look()
+
+
+class _Batch:
+    """Instances whose presentation contexts fit into one association."""
+
+    def __init__(
+        self, transfer: Transfer, ledger: _Ledger, contexts: Sequence[ProposedContext]
+    ) -> None:
+        self._transfer = transfer
+        self._ledger = ledger
+        self._contexts = contexts
+        self._association: OutgoingAssociation | None = None
+        self._writer: StoreWriter | None = None
+        self._lost_at = 0
+
+    def send(self, rows: Iterable[Row]) -> None:
+        """Each row once, a row at which the association was lost once more."""
+        try:
+            for row, location in _located(rows):
+                self._ledger.note(self._outcome(row, location))
+        except BaseException:
+            if self._association is not None:
+                self._association.abort()
+            raise
+        if self._association is not None:
+            self._association.release()
+
+    def _outcome(self, row: Row, location: Location | None) -> Outcome:
+        if location is None:
+            return Outcome(row[0], OUR_FAILURE, "The instance is not in the archive any more.")
+        try:
+            return Outcome(row[0], *self._store(location))
+        except (BlobMissing, PacsError) as error:
+            if isinstance(error, PeerUnreachable):
+                return self._after_loss(row, location, error)
+            if self._association is None:
+                raise
+            words = error.message if isinstance(error, PacsError) else "Its bytes are missing."
+            return Outcome(row[0], CANNOT_SEND, words)
+
+    def _after_loss(self, row: Row, location: Location, error: PeerUnreachable) -> Outcome:
+        """A second loss at the same instance is that instance's fault; the others go on."""
+        if self._association is None:
+            raise error
+        self._association = None
+        if self._lost_at == row[0]:
+            return Outcome(row[0], PEER_ENDED, error.message)
+        self._lost_at = row[0]
+        return self._outcome(row, location)
+
+    def _store(self, location: Location) -> tuple[int, str]:
+        association = self._opened()
+        assert self._writer is not None
+        ids = {
+            each.transfer_syntax: each.context_id
+            for each in association.contexts
+            if each.abstract_syntax == location.sop_class_uid
+        }
+        if not ids:
+            raise NotAcceptable("The peer takes no instances of this class.")
+        syntax = outgoing_syntax(location, ids.keys())
+        number = association.new_message_id()
+        command = StoreCommand(
+            number,
+            location.sop_class_uid,
+            location.sop_instance_uid,
+            self._transfer.move_originator,
+            self._transfer.move_message_id,
+        )
+        with outgoing(location, syntax) as dataset:
+            try:
+                self._writer.write(ids[syntax], command, dataset.source, dataset.length)
+            except SourceEndedError as error:
+                association.abort()
+                raise PeerUnreachable("The stored object is cut off.") from error
+        reply = association.receive()
+        return reply.status, reply.comment
+
+    def _opened(self) -> OutgoingAssociation:
+        if self._association is None:
+            opened = OutgoingAssociation.open(remote_of(self._transfer), self._contexts)
+
+            def paced(chunk: memoryview) -> None:
+                opened.send(chunk)
+                self._ledger.passed(len(chunk))
+
+            self._association = opened
+            self._writer = opened.writer(paced)
+        return self._association
+
+
+def _located(rows: Iterable[Row]) -> Iterator[tuple[Row, Location | None]]:
+    """Rows with where their instance lies; None where it is gone. In chunks, in order."""
+    waiting: list[Row] = []
+    for row in rows:
+        waiting.append(row)
+        if len(waiting) == _WRITE_OUTCOMES:
+            yield from _with_locations(waiting)
+            waiting = []
+    yield from _with_locations(waiting)
+
+
+def _with_locations(rows: list[Row]) -> Iterator[tuple[Row, Location | None]]:
+    found = {each.key: each for each in locations_by_key([row[1] for row in rows])}
+    yield from ((row, found.get(row[1])) for row in rows)
+
+
+def _batches(transfer: Transfer) -> Iterator[tuple[list[ProposedContext], Iterable[Row]]]:
+    """The waiting instances by associations: as many SOP Classes in each as have room."""
+    waiting = transfer.instances.filter(state=TransferInstance.State.WAITING)
+    kinds = Instance.objects.filter(pk__in=waiting.values("instance_key")).values_list(
+        "sop_class_uid", "transfer_syntax_uid"
+    )
+    by_class: dict[str, set[str]] = {}
+    for sop_class, syntax in kinds.distinct():
+        by_class.setdefault(sop_class, set()).add(syntax)
+    groups: list[tuple[list[str], list[ProposedContext]]] = [([], [])]
+    for sop_class in sorted(by_class):
+        contexts = _contexts(sop_class, by_class[sop_class])
+        if len(groups[-1][1]) + len(contexts) > MOST_CONTEXTS:
+            groups.append(([], []))
+        groups[-1][0].append(sop_class)
+        groups[-1][1].extend(contexts)
+    for classes, contexts in groups:
+        rows = waiting
+        if len(groups) > 1:
+            of_classes = Instance.objects.filter(sop_class_uid__in=classes).values("pk")
+            rows = waiting.filter(instance_key__in=of_classes)
+        yield (
+            contexts,
+            list(rows.order_by("position").values_list("pk", "instance_key", "sop_instance_uid")),
+        )
+
+
+def _contexts(sop_class: str, stored: set[str]) -> list[ProposedContext]:
+    """One context for each syntax, so that the peer can accept several: what is stored first."""
+    syntaxes = [*sorted(stored), *(uid for uid in REWRITTEN_TO if uid not in stored)]
+    return [ProposedContext(sop_class, (uid,)) for uid in syntaxes]
