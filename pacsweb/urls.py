@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("apps.access.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("apps.api.urls")),
+    path("conformance/", include("apps.conformance.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
     path("wado", resource(GET=retrieve_by_uri), name="wado"),
     path("", include("apps.viewer.urls")),

@@ -134,6 +134,11 @@ _SINGLE_BYTE: Final = {
     "ISO_IR 6": "ascii",
     "": "ascii",
 }
+DEFINED_TERMS: Final = tuple(
+    filter(None, dict.fromkeys((*_SINGLE_BYTE, *_EXTENSIONS, *_STAND_ALONE)))
+)
+"""Every defined term of Specific Character Set that is read (PS3.3 C.12.1.1.2)."""
+
 # Spellings from the field, by what they must mean.
 _MISSPELT: Final = {
     "ISO_IR6": "ISO_IR 6",

@@ -115,6 +115,7 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
         allow_origin(request, response)
         return response
 
+    answer.methods = methods  # type: ignore[attr-defined]  # the conformance statement reads it
     return csrf_exempt(answer)  # type: ignore[return-value]  # P is kept by wraps
 
 

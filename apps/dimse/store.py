@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from django.utils import timezone
 
@@ -27,6 +28,20 @@ from apps.ingest import inbox
 from apps.network.association_note import AssociationNote
 
 logger = logging.getLogger(__name__)
+
+# TABLE: what a C-STORE can be answered with, and when; part of the conformance statement.
+STATUSES: Final = (
+    (status.SUCCESS, "The instance is on disk."),
+    (
+        status.OUT_OF_RESOURCES,
+        "The disk is below its watermark, or there was no room to write.",
+    ),
+    (status.DATA_SET_DOES_NOT_MATCH, "SOP Class or Instance UID differ between command and data."),
+    (status.CANNOT_UNDERSTAND, "The command lacks what is mandatory, or the data set is empty."),
+    (status.SOP_CLASS_NOT_SUPPORTED, "Not a storage SOP Class, or not a context for storage."),
+    (status.NOT_AUTHORIZED, "The caller may not store here."),
+    (status.PROCESSING_FAILURE, "A fault of ours; the log has the details."),
+)
 
 
 @dataclass(slots=True)

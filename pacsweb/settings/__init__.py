@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "apps.dicomweb",
     "apps.api",
     "apps.viewer",
+    "apps.conformance",
 ]
 
 MIDDLEWARE = [

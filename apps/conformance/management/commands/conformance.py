@@ -1,0 +1,58 @@
+"""`manage.py conformance`: write the statement, or test it against the running receiver."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.access.principals import system_principal
+from apps.conformance.actions.record_self_test import record_self_test
+from apps.conformance.actions.record_statement import record_statement
+from apps.conformance.self_test import run, untested
+from apps.conformance.statement import conformance_statement
+from apps.errors import PacsError
+from apps.network.probe import own_target
+
+
+class Command(BaseCommand):
+    help = "Writes the conformance statement, or tests each of its claims against ourselves."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs.add_parser("show", help="print the statement as JSON")
+        test = verbs.add_parser("test", help="associate with ourselves and try every claim")
+        test.add_argument(
+            "--calling",
+            default="CONFORMANCE",
+            help="AE title to call by; it must be one that may do everything (default %(default)s)",
+        )
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
+        try:
+            {"show": self._show, "test": self._test}[options["verb"]](options)
+        except PacsError as error:
+            raise CommandError(error.message, returncode=2) from error
+
+    def _show(self, _options: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(conformance_statement().as_json(), indent=2))
+
+    def _test(self, options: dict[str, Any]) -> None:
+        principal = system_principal("manage.py conformance")
+        statement = conformance_statement()
+        version = record_statement(principal, statement)
+        target = own_target(options["calling"])
+        outcomes = list(run(statement, target))
+        failed = record_self_test(principal, outcomes)
+        for each in outcomes:
+            if not each.passed:
+                self.stdout.write(f"failed: {each.claim.text} {each.detail}")
+        left = len(statement.claims()) - len(outcomes)
+        self.stdout.write(
+            f"Version {version.pk}: {len(outcomes)} claims tested, {failed} failed, {left} not "
+            f"tested{' (no instance is stored yet)' if left and not untested(statement) else ''}."
+        )
+        if failed:
+            raise CommandError("The statement and the code differ.", returncode=1)

@@ -1,0 +1,341 @@
+"""Section 4 of the statement, Networking (PS3.2 A.4), from the tables of the network code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.conf import settings
+
+from apps.conformance import claims
+from apps.conformance.document import Row, Section, Table
+from apps.dicom import command_set, uids
+from apps.dicom.attributes import UNIQUE_KEYS, Entity
+from apps.dimse import admission, offered, status
+from apps.dimse.receiver import MAXIMUM_PDU_BYTES, Limits
+from apps.dimse.service import Service
+from apps.dimse.store import STATUSES as STORE_STATUSES
+from apps.network.explanation import words_of
+from apps.network.peers import Right
+from apps.network.selectors import network_policy
+
+_STORAGE: Final = "Storage"
+_REJECTIONS: Final = (
+    admission.UNKNOWN_CALLING,
+    admission.WRONG_ADDRESS,
+    admission.UNKNOWN_CALLED,
+    admission.WRONG_CERTIFICATE,
+    admission.TLS_REQUIRED,
+    admission.WRONG_APPLICATION_CONTEXT,
+    admission.BAD_IDENTITY,
+    admission.NOT_READY,
+    admission.TOO_MANY,
+    admission.NO_ROOM,
+)
+
+
+def networking() -> Section:
+    """All of section 4."""
+    return Section(
+        "4",
+        "Networking",
+        parts=(
+            Section("4.1", "Implementation model", parts=_model()),
+            Section("4.2", "AE specification", parts=_specification()),
+            _interfaces(),
+            _configuration(),
+        ),
+    )
+
+
+def service_names() -> list[str]:
+    """Storage, then the services of the table."""
+    return [_STORAGE, *(service.name for service in offered.TABLE)]
+
+
+def overview() -> Table:
+    """Which network services there are, and in which role (PS3.2 A.1)."""
+    rows = [Row((_STORAGE, "no", "yes"))]
+    for service in offered.TABLE:
+        # The row's role is the caller's; ours is the other one.
+        user, provider = service.role.scp, service.role.scu
+        rows.append(Row((service.name, _yes(user), _yes(provider))))
+    return Table(
+        "Network services on associations others open", ("service", "SCU", "SCP"), tuple(rows)
+    )
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
+def _model() -> tuple[Section, ...]:
+    title = settings.PACSWEB.ae_title
+    return (
+        Section(
+            "4.1.1",
+            "Application data flow",
+            (
+                (
+                    f"One Application Entity, {title}, answers all callers. A received instance "
+                    "is written to a durable inbox and synchronised to disk before it is "
+                    "acknowledged; a worker indexes it from there, usually within a second. "
+                    "Queries read the index, retrieval reads the stored instances."
+                ),
+            ),
+        ),
+        Section(
+            "4.1.2",
+            "Functional definition of AEs",
+            (
+                (
+                    f"{title} waits for associations on the configured ports, in several "
+                    f"processes, and offers: {', '.join(service_names())}."
+                ),
+            ),
+        ),
+        Section(
+            "4.1.3",
+            "Sequencing of real-world activities",
+            ("Instances may arrive in any order; orders and procedure steps before or after.",),
+        ),
+    )
+
+
+def _specification() -> tuple[Section, ...]:
+    return (
+        Section(
+            "4.2.1",
+            settings.PACSWEB.ae_title,
+            parts=(
+                Section("4.2.1.1", "SOP Classes", tables=tuple(_sop_classes())),
+                _association_policies(),
+                _acceptance(),
+                _presentation_contexts(),
+                *_behaviours(),
+            ),
+        ),
+    )
+
+
+def _sop_classes() -> Iterator[Table]:
+    rows = tuple(
+        Row((claim.text.split(" (")[0], str(claim.facts["abstract_syntax"]), "no", "yes"), claim)
+        for claim in claims.storage()
+    )
+    head = ("SOP Class", "UID", "SCU", "SCP")
+    yield Table("Storage", head, rows)
+    other = [
+        Row(
+            (
+                uids.name_of(str(claim.facts["abstract_syntax"])),
+                str(claim.facts["abstract_syntax"]),
+                _yes(service.role.scp),
+                _yes(service.role.scu),
+            ),
+            claim,
+        )
+        for service, claim in claims.services()
+    ]
+    yield Table("Other services", head, tuple(other))
+    yield Table(
+        "What is not offered",
+        ("rule",),
+        (Row((claims.nothing_else().text,), claims.nothing_else()),),
+    )
+
+
+def _association_policies() -> Section:
+    policy = network_policy()
+    limits = Limits()
+    return Section(
+        "4.2.1.2",
+        "Association policies",
+        tables=(
+            Table(
+                "Association policies",
+                ("property", "value"),
+                (
+                    Row(("Application Context Name", admission.APPLICATION_CONTEXT)),
+                    Row(("Associations accepted at a time", str(policy.max_associations))),
+                    Row(("Asynchronous operations window", "1, not negotiated")),
+                    Row(("Implementation Class UID", uids.IMPLEMENTATION_CLASS_UID)),
+                    Row(("Implementation Version Name", uids.IMPLEMENTATION_VERSION_NAME)),
+                    Row(("Maximum PDU length announced", f"{MAXIMUM_PDU_BYTES} bytes")),
+                    Row(("Maximum PDU length sent", "as the peer announces; 0 is unlimited")),
+                    Row(("ARTIM time-out", f"{limits.artim:g} s")),
+                    Row(("Idle association", f"aborted after {limits.idle:g} s")),
+                    Row(("No byte inside a message", f"aborted after {limits.stall:g} s")),
+                    Row(("User identity", "user name, and user name with passcode")),
+                ),
+            ),
+        ),
+    )
+
+
+def _acceptance() -> Section:
+    policy = network_policy()
+    checks = "is checked" if policy.check_called_title else "is not checked"
+    return Section(
+        "4.2.1.3",
+        "Association acceptance policy",
+        (
+            (
+                f"The called AE title {checks}. Unknown calling AE titles are accepted: "
+                f"{policy.get_unknown_callers_display()}. For each known AE its addresses, "
+                "certificates, services, SOP Classes and Transfer Syntaxes can be limited. "
+                f"TLS is {'required' if policy.require_tls else 'not required'} of every caller."
+            ),
+        ),
+        (
+            Table(
+                "Association rejection reasons",
+                ("result", "source", "reason", "explanation"),
+                tuple(
+                    Row((str(each.result), str(each.source), str(each.reason), each.words))
+                    for each in _REJECTIONS
+                ),
+            ),
+        ),
+    )
+
+
+def _presentation_contexts() -> Section:
+    return Section(
+        "4.2.1.4",
+        "Presentation contexts accepted",
+        (
+            (
+                "Each presentation context is answered on its own. The caller's first known "
+                "Transfer Syntax is taken, unless the rules for that AE prefer or forbid some. "
+                "For storage a Transfer Syntax we do not know is taken where no known one is "
+                "offered; private storage SOP Classes are accepted likewise. The retired "
+                "Transfer Syntaxes are accepted for storage."
+            ),
+        ),
+        (
+            Table(
+                "Transfer Syntaxes for storage",
+                ("name", "UID"),
+                tuple(Row((uids.name_of(uid), uid)) for uid in claims.ALL_TRANSFER_SYNTAXES),
+            ),
+            Table(
+                "Other presentation contexts",
+                ("abstract syntax", "Transfer Syntaxes", "caller's role", "right needed"),
+                tuple(
+                    Row(
+                        (
+                            uids.name_of(str(claim.facts["abstract_syntax"])),
+                            ", ".join(map(uids.name_of, claim.facts["transfer_syntaxes"])),
+                            claims.roles(service),
+                            _right(service.right),
+                        )
+                    )
+                    for service, claim in claims.services()
+                ),
+            ),
+        ),
+    )
+
+
+def _right(right: Right | None) -> str:
+    return "none" if right is None else right.value.replace("_", " ")
+
+
+def _behaviours() -> Iterator[Section]:
+    number = 5
+    yield Section(
+        f"4.2.1.{number}",
+        "SOP-specific behaviour: Storage as SCP",
+        (
+            (
+                "Level 2 (Full) storage: every attribute, private ones too, is kept as received. "
+                "Success means that the instance is on disk. The same instance sent again is a "
+                "success; another one under the same SOP Instance UID is kept in quarantine and "
+                "the first stays. UIDs in command and data set must agree."
+            ),
+        ),
+        (
+            Table(
+                "C-STORE response status",
+                ("status", "meaning", "when"),
+                tuple(
+                    Row((f"{code:04X}", words_of(f"{code:04X}"), when))
+                    for code, when in STORE_STATUSES
+                ),
+            ),
+        ),
+    )
+    for service in offered.TABLE:
+        number += 1
+        yield Section(
+            f"4.2.1.{number}",
+            f"SOP-specific behaviour: {service.name}",
+            tables=tuple(_service_tables(service)),
+        )
+
+
+def _service_tables(service: Service) -> Iterator[Table]:
+    for field in sorted(service.handlers):
+        name = command_set.COMMAND_NAMES.get(field, f"{field:04X}")
+        yield Table(
+            f"{name}: status of a failure",
+            ("status", "meaning", "cause"),
+            tuple(Row(cells) for cells in _statuses(field)),
+        )
+    if command_set.C_FIND_RQ in service.handlers and service.right is Right.QUERY:
+        yield from _keys()
+
+
+def _statuses(field: int) -> Iterator[tuple[str, str, str]]:
+    """The first row that fits wins, as in `answer_for`."""
+    seen = set()
+    for kind, code in (*status.BY_REQUEST.get(field, ()), *status.TABLE):
+        if kind not in seen:
+            seen.add(kind)
+            cause = " ".join((kind.__doc__ or kind.__name__).split())
+            yield f"{code:04X}", words_of(f"{code:04X}"), cause
+
+
+def _keys() -> Iterator[Table]:
+    by_level: dict[Entity, list[Row]] = {entity: [] for entity in Entity}
+    for row, claim in claims.query_keys():
+        unique = " (unique)" if UNIQUE_KEYS[row.entity] == row.keyword else ""
+        tag = f"({row.tag_hex[:4]},{row.tag_hex[4:]})"
+        cells = (row.keyword + unique, tag, row.vr, row.ps3_4 or "O", row.matching.value)
+        by_level[row.entity].append(Row(cells, claim))
+    for entity, rows in by_level.items():
+        yield Table(
+            f"Matching and return keys at level {entity.value}",
+            ("attribute", "tag", "VR", "type", "matching"),
+            tuple(rows),
+        )
+
+
+def _interfaces() -> Section:
+    return Section(
+        "4.3",
+        "Network interfaces",
+        ("TCP/IP over IPv4 and IPv6 from the operating system; no other stack.",),
+    )
+
+
+def _configuration() -> Section:
+    environment = settings.PACSWEB
+    tls = str(environment.dicom_tls_port) if environment.dicom_tls_port else "none"
+    return Section(
+        "4.4",
+        "Configuration",
+        ("AE titles, hosts and ports of peers are set in the administration pages.",),
+        (
+            Table(
+                "Local configuration",
+                ("property", "value"),
+                (
+                    Row(("AE title", environment.ae_title)),
+                    Row(("Port", str(environment.dicom_port))),
+                    Row(("Port for TLS", tls)),
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,11 @@
+"""The pages of `/conformance/`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.conformance.views import statement
+
+app_name = "conformance"
+
+urlpatterns = [path("", statement, name="statement")]

@@ -1,0 +1,123 @@
+"""The conformance statement as a page to read and print, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from apps.access.authentication import challenge_for, principal_of
+from apps.access.principals import Permission, Principal, permit
+from apps.conformance.actions.record_statement import record_statement
+from apps.conformance.changes import changes
+from apps.conformance.document import Statement
+from apps.conformance.models import ClaimResult, StatementVersion
+from apps.conformance.statement import conformance_statement
+from apps.errors import NotAuthenticated, NotPermitted
+
+View = Callable[[HttpRequest, Principal], HttpResponseBase]
+
+
+def for_administrators(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Strangers sign in, by the page or by a header; others need the permission."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponseBase:
+        try:
+            principal = principal_of(request, "conformance")
+            permit(principal, Permission.ADMINISTER)
+        except NotAuthenticated as error:
+            if request.headers.get("Authorization"):
+                answer = HttpResponse(error.message, status=HTTPStatus.UNAUTHORIZED)
+                answer["WWW-Authenticate"] = challenge_for(request)
+                return answer
+            return redirect_to_login(request.get_full_path())
+        except NotPermitted as error:
+            raise PermissionDenied(error.message) from error
+        return view(request, principal)
+
+    return guarded
+
+
+@require_GET
+@for_administrators
+def statement(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """`/conformance/`: HTML; `?format=json` for programs; `?since=VERSION` for what changed."""
+    document = conformance_statement()
+    version = record_statement(principal, document)
+    versions = list(StatementVersion.objects.order_by("-pk")[:20])
+    since = _since(request, versions)
+    results = {each.claim: each for each in ClaimResult.objects.all()}
+    if request.GET.get("format") == "json":
+        return JsonResponse(_as_json(document, version, results))
+    texts = {claim.id: claim.text for claim in document.claims().values()}
+    return render(
+        request,
+        "conformance/statement.html",
+        {
+            "statement": document,
+            "version": version,
+            "versions": versions,
+            "since": since,
+            "changes": changes(since.claims, texts) if since else None,
+            "marks": {key: _mark(each, texts.get(key)) for key, each in results.items()},
+            "tested": sum(key in texts for key in results),
+            "failed": [each for key, each in results.items() if key in texts and not each.passed],
+            "total": len(texts),
+            "ae_title": settings.PACSWEB.ae_title,
+        },
+    )
+
+
+def _since(request: HttpRequest, versions: list[StatementVersion]) -> StatementVersion | None:
+    wanted = request.GET.get("since", "")
+    if not wanted:
+        return versions[1] if len(versions) > 1 else None
+    if not wanted.isdecimal() or len(wanted) > 9:  # noqa: PLR2004 -- fits the key
+        raise Http404
+    found = StatementVersion.objects.filter(pk=int(wanted)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _mark(result: ClaimResult, text: str | None) -> tuple[str, str]:
+    """Tone and words of the mark beside a claim; a result of another wording does not count."""
+    day = f"{result.tested_at:%Y-%m-%d}"
+    if result.text != text:
+        return "stale", f"changed since its test on {day}"
+    if result.passed:
+        return "good", f"tested {day}: {result.detail}"
+    return "danger", f"failed {day}: {result.detail}"
+
+
+def _as_json(
+    document: Statement, version: StatementVersion, results: dict[str, ClaimResult]
+) -> dict[str, Any]:
+    claims = {}
+    for key, claim in document.claims().items():
+        result = results.get(key)
+        known = result is not None and result.text == claim.text
+        claims[key] = {
+            "text": claim.text,
+            "test": {
+                "passed": result.passed,
+                "detail": result.detail,
+                "tested_at": result.tested_at.isoformat(),
+            }
+            if known and result is not None
+            else None,
+        }
+    return document.as_json() | {
+        "version": version.pk,
+        "since": version.created_at.isoformat(),
+        "claims": claims,
+    }
