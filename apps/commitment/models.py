@@ -148,7 +148,12 @@ class InquiredReferences(References):
 
 
 class ScrubRun(models.Model):
-    """One pass over all blobs, or over those of one study; it resumes where it stopped."""
+    """A walk over blobs in the order they were stored; it resumes where it stopped."""
+
+    class Scope(models.TextChoices):
+        ALL = "all", "everything"
+        STUDY = "study", "one study"
+        NEW = "new", "what arrives"
 
     class State(models.TextChoices):
         RUNNING = "running", "running"
@@ -156,6 +161,7 @@ class ScrubRun(models.Model):
         DONE = "done", "done"
         CANCELLED = "cancelled", "cancelled"
 
+    scope = models.CharField(max_length=8, choices=Scope, default=Scope.ALL)
     state = models.CharField(max_length=16, choices=State, default=State.RUNNING)
     study_instance_uid = ExactText(default="", blank=True)
     started_by = models.CharField(max_length=256, default="", blank=True)
@@ -174,6 +180,13 @@ class ScrubRun(models.Model):
         verbose_name = "check of all stored bytes"
         verbose_name_plural = "checks of all stored bytes"
         indexes = [models.Index(fields=["state", "started_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scope"],
+                condition=models.Q(scope="new"),
+                name="one_walk_over_what_arrives",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"check of {self.started_at:%Y-%m-%d %H:%M}"
@@ -199,6 +212,11 @@ class CommitmentPolicy(models.Model):
     )
     keep_days = models.PositiveIntegerField(
         "keep finished requests for (days)", default=365, validators=[MinValueValidator(1)]
+    )
+    check_new = models.BooleanField(
+        "check instances soon after they are stored",
+        default=True,
+        help_text="So that the receipts can say within minutes that a study is safe.",
     )
     scrub = models.BooleanField(
         "check all stored bytes from time to time",

@@ -40,4 +40,5 @@ def information_of(request: CommitmentRequest, *, implicit: bool) -> bytes:
 
 def latest_scrub() -> ScrubRun | None:
     """The newest check of the whole archive, running or not."""
-    return ScrubRun.objects.filter(study_instance_uid="").order_by("-started_at").first()
+    runs = ScrubRun.objects.filter(scope=ScrubRun.Scope.ALL)
+    return runs.order_by("-started_at").first()

@@ -69,7 +69,8 @@ def scrub_blobs() -> None:
     scrubbing.begin_when_due(system_principal("scrub"))
     # Faster while it runs, so that on average it keeps the pace and the worker is free between.
     rate = commitment_policy().scrub_rate * SCRUB_EVERY_SECONDS / _SCRUB_SECONDS
-    scrubbing.scrub_blobs(_SCRUB_SECONDS, rate=rate)
+    scrubbing.check_new_blobs(_SCRUB_SECONDS / 2, rate=rate)
+    scrubbing.scrub_blobs(_SCRUB_SECONDS / 2, rate=rate)
 
 
 @shared_task(name="apps.commitment.tasks.forget_commitments", expires=3600)

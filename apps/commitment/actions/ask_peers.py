@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from apps.access.principals import Permission, Principal, permit
 from apps.commitment import leases
 from apps.commitment.actions.record_report import record_report
 from apps.commitment.models import CommitmentInquiry, InquiredReferences
@@ -76,20 +77,30 @@ def ask_peers(same_association_seconds: float = _SAME_ASSOCIATION_SECONDS) -> in
     return accepted
 
 
-def ask_again(inquiry: CommitmentInquiry) -> None:
-    """For a person who has seen to the reason: the question is put anew, at once."""
+def ask_again(principal: Principal, inquiry: CommitmentInquiry) -> bool:
+    """For a person who has seen to the reason: the question is put anew, at once.
+
+    False for one that is answered well or on its way. Raises NotPermitted.
+    """
+    permit(principal, Permission.ADMINISTER)
     with transaction.atomic():
-        inquiry.references.update(outcomes=None)
-        CommitmentInquiry.objects.filter(pk=inquiry.pk).update(
+        changed = CommitmentInquiry.objects.filter(
+            leases.free(timezone.now()), pk=inquiry.pk
+        ).exclude(state=State.COMMITTED)
+        if not changed.update(
             state=State.TO_ASK,
             transaction_uid=mint(),
             attempts=0,
             reminders=0,
             failed=0,
             next_attempt_at=None,
-            leased_until=None,
             problem="",
-        )
+        ):
+            return False
+        inquiry.references.update(outcomes=None)
+        actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
+        record([NewEvent("CommitmentAskedAgain", actor, payload={"inquiry": inquiry.pk})])
+    return True
 
 
 def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:

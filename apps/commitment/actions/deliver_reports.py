@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.access.principals import Permission, Principal, permit
 from apps.commitment import leases
 from apps.commitment.actions.accept_request import ASSOCIATION_LEASE
 from apps.commitment.actions.note_committed import note_committed
@@ -100,6 +101,30 @@ def postpone_report(request: CommitmentRequest, problem: str) -> None:
         if over:
             record([_event(request, "CommitmentNotDelivered", {"problem": problem})])
     logger.warning("A storage commitment report was not delivered: %s", problem)
+
+
+def try_report_again(principal: Principal, request: CommitmentRequest) -> bool:
+    """For a person who has seen to the reason: the report goes out at once, on a new association.
+
+    False for one that is delivered or not verified yet. Raises NotPermitted.
+    """
+    permit(principal, Permission.ADMINISTER)
+    with transaction.atomic():
+        changed = CommitmentRequest.objects.filter(
+            leases.free(timezone.now()), pk=request.pk, state__in=(State.VERIFIED, State.GIVEN_UP)
+        ).update(
+            state=State.VERIFIED,
+            verified_at=timezone.now(),
+            attempts=0,
+            next_attempt_at=None,
+            association="",
+            association_until=None,
+        )
+        if changed:
+            actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
+            told = {"request": request.pk}
+            record([NewEvent("CommitmentReportRetried", actor, payload=told)])
+    return bool(changed)
 
 
 def mark_reported(request: CommitmentRequest, on: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 from typing import Final
 
 from django.db import transaction
@@ -18,22 +19,24 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from apps.access.principals import Permission, Principal, permit
-from apps.archive.models import Instance, Receipt, Study
+from apps.archive.models import Instance, Receipt
+from apps.archive.selectors import study_of
 from apps.commitment import leases
 from apps.commitment.actions.note_verdicts import note_verdicts
 from apps.commitment.models import ScrubRun
 from apps.commitment.pace import Pace
 from apps.commitment.selectors import commitment_policy, latest_scrub
 from apps.commitment.verification import StoredBlob, Verdict, read_back, stored_blobs
-from apps.errors import NotFound, Unavailable
+from apps.errors import Unavailable
 from apps.events.log import Actor, NewEvent, record
 
 logger = logging.getLogger(__name__)
-State = ScrubRun.State
+State, Scope = ScrubRun.State, ScrubRun.Scope
 
 _MOST_IN_A_BATCH: Final = 200
 _BATCH_SECONDS: Final = 2.0
 _RENEW_SECONDS: Final = 15.0
+_SETTLED: Final = timedelta(seconds=60)
 _ACTOR: Final = Actor("system", "scrub")
 
 
@@ -49,46 +52,50 @@ class _Batch:
 def start_scrub(principal: Principal, study_instance_uid: str = "") -> ScrubRun:
     """Begins a run over everything, or over one study; the one under way where there is one.
 
-    Raises NotPermitted, and NotFound for a study that is not here.
+    One study may be checked by whoever may store, everything by administrators. Raises
+    NotPermitted, and NotFound for a study that is not here.
     """
-    permit(principal, Permission.ADMINISTER)
-    if (
-        study_instance_uid
-        and not Study.objects.filter(study_instance_uid=study_instance_uid).exists()
-    ):
-        raise NotFound("There is no such study here.")
+    alone = bool(study_instance_uid)
+    permit(principal, Permission.STORE_INSTANCES if alone else Permission.ADMINISTER)
+    if alone:
+        study_of(study_instance_uid, principal)
+    scope = Scope.STUDY if alone else Scope.ALL
     with transaction.atomic():
-        open_run = (
+        under_way = (
             ScrubRun.objects.select_for_update()
-            .filter(study_instance_uid=study_instance_uid, state__in=(State.RUNNING, State.PAUSED))
+            .filter(
+                scope=scope,
+                study_instance_uid=study_instance_uid,
+                state__in=(State.RUNNING, State.PAUSED),
+            )
             .first()
         )
-        if open_run is not None:
-            open_run.state = State.RUNNING
-            open_run.save(update_fields=["state"])
-            return open_run
+        if under_way is not None:
+            under_way.state = State.RUNNING
+            under_way.save(update_fields=["state"])
+            return under_way
         run = ScrubRun.objects.create(
+            scope=scope,
             study_instance_uid=study_instance_uid,
             started_by=principal.name[:256],
             started_at=timezone.now(),
-            up_to=_instances(study_instance_uid).aggregate(newest=Max("pk"))["newest"] or 0,
+            up_to=_newest(_instances(study_instance_uid)),
         )
-        actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
-        record([NewEvent("ScrubStarted", actor, study_instance_uid, payload={"run": run.pk})])
+        record([_event("ScrubStarted", _actor_of(principal), run)])
     return run
 
 
 def change_scrub(principal: Principal, run: ScrubRun, state: ScrubRun.State) -> None:
     """Pauses, resumes or cancels a run that is not over; anything else changes nothing."""
     permit(principal, Permission.ADMINISTER)
-    actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
+    over = timezone.now() if state == State.CANCELLED else None
     with transaction.atomic():
         changed = ScrubRun.objects.filter(
             pk=run.pk, state__in=(State.RUNNING, State.PAUSED)
-        ).update(state=state, finished_at=timezone.now() if state == State.CANCELLED else None)
+        ).update(state=state, finished_at=over)
         if changed:
-            told = {"run": run.pk, "state": str(state)}
-            record([NewEvent("ScrubChanged", actor, run.study_instance_uid, payload=told)])
+            told: dict[str, object] = {"state": str(state)}
+            record([_event("ScrubChanged", _actor_of(principal), run, told)])
 
 
 def begin_when_due(principal: Principal) -> None:
@@ -104,6 +111,23 @@ def begin_when_due(principal: Principal) -> None:
         start_scrub(principal)
 
 
+def check_new_blobs(seconds: float, *, rate: float = 0) -> bool:
+    """Goes on with what arrived a minute ago or earlier; True when it could go on now.
+
+    What a commitment has read back already is passed over. On an archive that is older than this
+    walk it begins with the next instance: the rest is the scrub's.
+    """
+    if not commitment_policy().check_new:
+        return False
+    run = ScrubRun.objects.filter(scope=Scope.NEW).first()
+    if run is None:
+        run, _ = ScrubRun.objects.get_or_create(
+            scope=Scope.NEW,
+            defaults={"started_at": timezone.now(), "cursor": _newest(Instance.objects.all())},
+        )
+    return scrub_blobs(seconds, run, rate=rate)
+
+
 def scrub_blobs(seconds: float, run: ScrubRun | None = None, *, rate: float = 0) -> bool:
     """Goes on with a run, for about so many seconds; True when it could go on now.
 
@@ -111,12 +135,7 @@ def scrub_blobs(seconds: float, run: ScrubRun | None = None, *, rate: float = 0)
     `rate` in MB/s takes the place of the policy's.
     """
     until = time.monotonic() + seconds
-    run = (
-        run
-        or ScrubRun.objects.filter(leases.free(timezone.now()), state=State.RUNNING)
-        .order_by("-study_instance_uid", "started_at")
-        .first()
-    )
+    run = run or _waiting_run()
     if run is None or not leases.take(ScrubRun.objects.filter(pk=run.pk, state=State.RUNNING)):
         return False
     run.refresh_from_db()
@@ -133,20 +152,48 @@ def scrub_blobs(seconds: float, run: ScrubRun | None = None, *, rate: float = 0)
     return goes_on
 
 
+def _waiting_run() -> ScrubRun | None:
+    rows = ScrubRun.objects.filter(leases.free(timezone.now()), state=State.RUNNING)
+    return rows.exclude(scope=Scope.NEW).order_by("-study_instance_uid", "started_at").first()
+
+
 def _instances(study_instance_uid: str) -> QuerySet[Instance]:
     if not study_instance_uid:
         return Instance.objects.all()
     return Instance.objects.filter(study__study_instance_uid=study_instance_uid)
 
 
+def _newest(rows: QuerySet[Instance]) -> int:
+    return rows.aggregate(newest=Max("pk"))["newest"] or 0
+
+
+def _next(run: ScrubRun) -> tuple[list[StoredBlob], int]:
+    """The next blobs to look at, and how far the walk is behind them; the same place at its end."""
+    rows = _instances(run.study_instance_uid).filter(pk__gt=run.cursor).order_by("pk")
+    if run.scope != Scope.NEW:
+        found = list(stored_blobs(rows.filter(pk__lte=run.up_to)[:_MOST_IN_A_BATCH]))
+        return found, found[-1].pk if found else run.cursor
+    # Rows appear in the order of their keys but for a batch or two that are being written.
+    settled = timezone.now() - _SETTLED
+    ready = list(
+        takewhile(
+            lambda row: row[1] is None or row[1] < settled,
+            rows.values_list("pk", "indexed_at", "receipt__verified_at")[:_MOST_IN_A_BATCH],
+        )
+    )
+    fresh = [pk for pk, _, verified_at in ready if verified_at is None]
+    found = list(stored_blobs(Instance.objects.filter(pk__in=fresh).order_by("pk")))
+    return found, ready[-1][0] if ready else run.cursor
+
+
 def _batch(run: ScrubRun, pace: Pace, until: float) -> bool:
-    """Looks at the next instances and keeps the place; False when the run is over."""
-    rows = _instances(run.study_instance_uid).filter(pk__gt=run.cursor, pk__lte=run.up_to)
-    found = list(stored_blobs(rows.order_by("pk")[:_MOST_IN_A_BATCH]))
-    if not found:
-        _finish(run)
+    """Looks at the next instances and keeps the place; False when there is nothing more."""
+    found, place = _next(run)
+    if place == run.cursor:
+        if run.scope != Scope.NEW:
+            _finish(run)
         return False
-    batch = _read(run, found, pace, until)
+    batch = _read(run, found, place, pace, until)
     with transaction.atomic():
         current = ScrubRun.objects.select_for_update().get(pk=run.pk)
         events = note_verdicts(batch.verdicts, _ACTOR)
@@ -163,9 +210,11 @@ def _batch(run: ScrubRun, pace: Pace, until: float) -> bool:
     return current.state == State.RUNNING
 
 
-def _read(run: ScrubRun, found: Sequence[StoredBlob], pace: Pace, until: float) -> _Batch:
-    """As many as fit into a moment, one at least."""
-    batch = _Batch([], run.cursor)
+def _read(
+    run: ScrubRun, found: Sequence[StoredBlob], place: int, pace: Pace, until: float
+) -> _Batch:
+    """As many as fit into a moment, one at least; `place` is where all of them end."""
+    batch = _Batch([], place)
     stop = min(until, time.monotonic() + _BATCH_SECONDS)
     renewed = [time.monotonic()]
 
@@ -179,8 +228,8 @@ def _read(run: ScrubRun, found: Sequence[StoredBlob], pace: Pace, until: float) 
 
     for stored in found:
         batch.verdicts.append((stored, read_back(stored, spend)))
-        batch.last = stored.pk
-        if time.monotonic() >= stop:
+        if time.monotonic() >= stop and stored is not found[-1]:
+            batch.last = stored.pk
             break
     return batch
 
@@ -192,11 +241,21 @@ def _finish(run: ScrubRun) -> None:
             return
         current.state, current.finished_at = State.DONE, timezone.now()
         current.save()
-        told = {
-            "run": run.pk,
+        told: dict[str, object] = {
             "checked": current.checked,
             "missing": current.missing,
             "altered": current.altered,
         }
-        record([NewEvent("ScrubFinished", _ACTOR, current.study_instance_uid, payload=told)])
+        record([_event("ScrubFinished", _ACTOR, current, told)])
     run.state = State.DONE
+
+
+def _event(
+    kind: str, actor: Actor, run: ScrubRun, told: dict[str, object] | None = None
+) -> NewEvent:
+    payload = {"run": run.pk, "scope": run.scope, **(told or {})}
+    return NewEvent(kind, actor, run.study_instance_uid, payload=payload)
+
+
+def _actor_of(principal: Principal) -> Actor:
+    return Actor(principal.kind.value, principal.name, principal.address, principal.door)
