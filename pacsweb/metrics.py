@@ -23,6 +23,8 @@ from apps.access.addresses import client_address
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission, permit
 from apps.archive.models import Patient, Series, Study
+from apps.commitment.models import CommitmentInquiry, CommitmentRequest
+from apps.commitment.selectors import damaged_instances, latest_scrub
 from apps.errors import NotAuthenticated, PacsError
 from apps.events.log import latest_sequence
 from apps.ingest.inbox import depth
@@ -66,6 +68,23 @@ def _quarantine() -> Iterator[Metric]:
     yield family
 
 
+def _receipts() -> Iterator[Metric]:
+    yield _gauge("damaged_instances", "Instances missing or altered.", damaged_instances())
+    for name, text, model in (
+        ("commitment_requests", "Storage commitment asked of us.", CommitmentRequest),
+        ("commitment_inquiries", "Storage commitment we asked for.", CommitmentInquiry),
+    ):
+        family = GaugeMetricFamily(f"pacsweb_{name}", text, labels=["state"])
+        counts = dict(model._default_manager.values_list("state").annotate(Count("pk")))
+        for state in model.State.values:
+            family.add_metric([state], counts.get(state, 0))
+        yield family
+    last = latest_scrub()
+    if last is not None:
+        yield _gauge("scrub_checked", "Instances the last scrub read back.", last.checked)
+        yield _gauge("scrub_started", "When it began, Unix time.", last.started_at.timestamp())
+
+
 def _inbox_and_space() -> Iterator[Metric]:
     waiting = depth()
     room = capacity()
@@ -95,7 +114,7 @@ def _parts() -> Iterator[Metric]:
 class _ProductCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Everything, freshly counted."""
-        for source in (_archive, _quarantine, _inbox_and_space, _parts):
+        for source in (_archive, _quarantine, _receipts, _inbox_and_space, _parts):
             yield from source()
 
 

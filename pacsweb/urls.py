@@ -15,5 +15,6 @@ urlpatterns = [
     path("conformance/", include("apps.conformance.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
     path("wado", resource(GET=retrieve_by_uri), name="wado"),
+    path("receipts/", include("apps.console.urls")),
     path("", include("apps.viewer.urls")),
 ]

@@ -18,6 +18,7 @@ from apps.api.quarantine import (
     QuarantineView,
 )
 from apps.api.read_marks import ReadMarkView
+from apps.api.receipts import AssociationReceiptsView, ReceiptsView, StudyReceiptsView
 from apps.api.session import SessionView
 from apps.api.studies import DemoView, StudiesView
 
@@ -45,6 +46,13 @@ urlpatterns = [
         name="quarantined-decision",
     ),
     path("studies/<str:study>/measurements/", MeasurementsView.as_view(), name="measurements"),
+    path("receipts/", ReceiptsView.as_view(), name="receipts"),
+    path("receipts/studies/<str:study>/", StudyReceiptsView.as_view(), name="api-study-receipts"),
+    path(
+        "receipts/associations/<int:association>/",
+        AssociationReceiptsView.as_view(),
+        name="api-association-receipts",
+    ),
     path("demo/", DemoView.as_view(), name="demo"),
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
     path(_INSTANCE + "report/", ReportView.as_view(), name="report"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from apps.archive.models import Receipt
 from apps.commitment.models import CommitmentPolicy, CommitmentRequest, ScrubRun
 from apps.commitment.references import unpacked
 from apps.dicom.storage_commitment import (
@@ -36,6 +37,12 @@ def information_of(request: CommitmentRequest, *, implicit: bool) -> bytes:
     return event_information(
         request.transaction_uid, request.called_ae_title, outcomes_of(request), implicit=implicit
     )
+
+
+def damaged_instances() -> int:
+    """How many instances were missing or altered when they were last read back."""
+    damaged = (Receipt.Verdict.MISSING, Receipt.Verdict.ALTERED)
+    return Receipt.objects.filter(verdict__in=damaged).count()
 
 
 def latest_scrub() -> ScrubRun | None:

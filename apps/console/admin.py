@@ -1,5 +1,5 @@
 """Imports every ModelAdmin, so that Django's autodiscovery finds them."""
 
-from apps.console import archive, associations, network, people, quarantine, system
+from apps.console import archive, associations, commitment, network, people, quarantine, system
 
-__all__ = ["archive", "associations", "network", "people", "quarantine", "system"]
+__all__ = ["archive", "associations", "commitment", "network", "people", "quarantine", "system"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.access.authentication import principal_of
+from apps.access.principals import Principal
 from apps.commitment.actions.ask_peers import ask_again
 from apps.commitment.actions.deliver_reports import try_report_again
 from apps.commitment.actions.scrub_blobs import change_scrub, start_scrub
@@ -22,6 +24,23 @@ from apps.commitment.models import (
 from apps.console.one_row import OneRowAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
+
+
+def _each(
+    page: ReadOnlyAdmin,
+    request: HttpRequest,
+    rows: Iterable[Any],
+    act: Callable[[Principal, Any], bool],
+    told: str,
+) -> None:
+    """Does it to each row, and says to how many."""
+    principal = principal_of(request, "web")
+    try:
+        count = sum(act(principal, row) for row in rows)
+    except PacsError as error:
+        page.message_user(request, error.message, messages.ERROR)
+        return
+    page.message_user(request, told.format(count))
 
 
 @admin.register(CommitmentRequest)
@@ -43,9 +62,7 @@ class CommitmentRequestAdmin(ReadOnlyAdmin):
     @admin.action(description="Deliver the report again now")
     def try_again(self, request: HttpRequest, rows: QuerySet[CommitmentRequest]) -> None:
         """Those that are verified and not reported; at once, on a new association."""
-        principal = principal_of(request, "web")
-        count = sum(try_report_again(principal, row) for row in rows)
-        self.message_user(request, f"{count} reports are sent now.")
+        _each(self, request, rows, try_report_again, "{} reports are sent now.")
 
 
 @admin.register(CommitmentInquiry)
@@ -59,9 +76,7 @@ class CommitmentInquiryAdmin(ReadOnlyAdmin):
     @admin.action(description="Ask again now")
     def ask_anew(self, request: HttpRequest, rows: QuerySet[CommitmentInquiry]) -> None:
         """With a new Transaction UID."""
-        principal = principal_of(request, "web")
-        count = sum(ask_again(principal, row) for row in rows)
-        self.message_user(request, f"{count} peers are asked again.")
+        _each(self, request, rows, ask_again, "{} peers are asked again.")
 
 
 @admin.register(ScrubRun)
@@ -81,10 +96,10 @@ class ScrubRunAdmin(ReadOnlyAdmin):
         return f"{100 * row.cursor // row.up_to} %"
 
     def _change(self, request: HttpRequest, rows: QuerySet[ScrubRun], state: Any) -> None:
-        principal = principal_of(request, "web")
-        for run in rows:
-            change_scrub(principal, run, state)
-        self.message_user(request, f"{len(rows)} checks: {state.label}.")
+        def change(principal: Principal, run: ScrubRun) -> bool:
+            return change_scrub(principal, run, state)
+
+        _each(self, request, rows, change, f"{{}} checks: {state.label}.")
 
     @admin.action(description="Pause the selected checks")
     def pause(self, request: HttpRequest, rows: QuerySet[ScrubRun]) -> None:
@@ -116,6 +131,12 @@ class ScrubRunAdmin(ReadOnlyAdmin):
 @admin.register(CommitmentPolicy)
 class CommitmentPolicyAdmin(OneRowAdmin):
     fieldsets = (
-        ("Storage commitment", {"fields": ("verify_rate", "report_for_days", "answer_within_hours", "keep_days")}),
-        ("Checks of stored bytes", {"fields": ("check_new", "scrub", "scrub_every_days", "scrub_rate")}),
+        (
+            "Storage commitment",
+            {"fields": ("verify_rate", "report_for_days", "answer_within_hours", "keep_days")},
+        ),
+        (
+            "Checks of stored bytes",
+            {"fields": ("check_new", "scrub", "scrub_every_days", "scrub_rate")},
+        ),
     )

@@ -27,10 +27,21 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "archive.Instance",
             "ingest.QuarantinedInstance",
             "ingest.ImportJob",
+            "commitment.CommitmentRequest",
+            "commitment.CommitmentInquiry",
+            "commitment.ScrubRun",
         ),
     ),
     ("People", ("access.User", "auth.Group", "access.ApiToken", "axes.AccessAttempt")),
-    ("System", ("storage.StoragePolicy", "ingest.IngestPolicy", "events.Event")),
+    (
+        "System",
+        (
+            "storage.StoragePolicy",
+            "ingest.IngestPolicy",
+            "commitment.CommitmentPolicy",
+            "events.Event",
+        ),
+    ),
 )
 
 

@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.archive.models import Instance, Study
+from apps.commitment.models import CommitmentInquiry, CommitmentRequest
+from apps.commitment.selectors import damaged_instances, latest_scrub
 from apps.ingest.inbox import depth
 from apps.ingest.models import QuarantinedInstance
 from apps.network.models import AssociationRecord
@@ -101,6 +103,49 @@ def _associations() -> Figure:
     )
 
 
+def _stored_bytes() -> Figure:
+    """The last check of everything, and what is known to be damaged."""
+    damaged = damaged_instances()
+    last = latest_scrub()
+    link = reverse("admin:commitment_scrubrun_changelist")
+    note = ""
+    if last is not None:
+        since = f"since {last.started_at:%Y-%m-%d}"
+        note = f"{last.checked} instances read back {since}, {last.get_state_display()}"
+    if damaged:
+        return Figure("Stored bytes", f"{damaged} damaged", "danger", note, link)
+    return Figure("Stored bytes", "no damage known", "calm", note, link)
+
+
+def _commitment() -> Figure:
+    """Reports and questions that do not get through, and why the latest does not."""
+    late = CommitmentRequest.objects.filter(
+        state__in=(CommitmentRequest.State.VERIFIED, CommitmentRequest.State.GIVEN_UP)
+    ).exclude(problem="")
+    unheard = CommitmentInquiry.objects.filter(
+        state__in=(CommitmentInquiry.State.FAILED, CommitmentInquiry.State.GIVEN_UP)
+    )
+    waiting = late.count() + unheard.count()
+    newest = late.order_by("-received_at").first() or unheard.order_by("-created_at").first()
+    page = "commitmentrequest" if late.exists() else "commitmentinquiry"
+    return Figure(
+        "Storage commitment",
+        f"{waiting} not settled" if waiting else "nothing open",
+        "attention" if waiting else "calm",
+        newest.problem if newest else "",
+        reverse(f"admin:commitment_{page}_changelist"),
+    )
+
+
 def today() -> list[Figure]:
     """The figures of the first page, in the order an administrator reads them."""
-    return [_disk(), _inbox(), _quarantine(), _received(), _held(), _associations()]
+    return [
+        _disk(),
+        _inbox(),
+        _quarantine(),
+        _stored_bytes(),
+        _commitment(),
+        _received(),
+        _held(),
+        _associations(),
+    ]

@@ -44,7 +44,7 @@ from apps.network.models import ApplicationEntity
 from apps.storage.stores import blob_store
 from tests.builders import CT_IMAGE_STORAGE, ct_slice, part10
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 IMPLICIT = Encoding(implicit=True, big_endian=False)
 CT1 = Asking("CT1", "PACSWEB", "10.0.0.1")

@@ -85,8 +85,8 @@ def start_scrub(principal: Principal, study_instance_uid: str = "") -> ScrubRun:
     return run
 
 
-def change_scrub(principal: Principal, run: ScrubRun, state: ScrubRun.State) -> None:
-    """Pauses, resumes or cancels a run that is not over; anything else changes nothing."""
+def change_scrub(principal: Principal, run: ScrubRun, state: ScrubRun.State) -> bool:
+    """Pauses, resumes or cancels a run; False for one that is over. Raises NotPermitted."""
     permit(principal, Permission.ADMINISTER)
     over = timezone.now() if state == State.CANCELLED else None
     with transaction.atomic():
@@ -96,6 +96,7 @@ def change_scrub(principal: Principal, run: ScrubRun, state: ScrubRun.State) -> 
         if changed:
             told: dict[str, object] = {"state": str(state)}
             record([_event("ScrubChanged", _actor_of(principal), run, told)])
+    return bool(changed)
 
 
 def begin_when_due(principal: Principal) -> None:
