@@ -100,7 +100,7 @@ def pack(pieces: tuple[bytes, ...]) -> bytes:
     behind = 0
     for index in reversed(range(len(pieces))):
         piece, body = pieces[index], bodies[index]
-        crc = _multiplied(zlib.crc32(piece), _power(behind))
+        crc = _multiplied(_power(behind), zlib.crc32(piece))
         behind += len(piece)
         at = _HEAD.size + _PIECE.size * index
         pack_into("<4I", head, at, len(piece), len(body), crc, _power(behind))

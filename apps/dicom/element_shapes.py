@@ -28,6 +28,8 @@ KNOWN_VRS: Final = _LONG_FORM_VRS | frozenset(
 UNSAID_VRS: Final = frozenset({"  ", "??"})
 """What some write where they do not know the VR; a 16-bit length follows."""
 PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+CHARACTER_SET: Final = 0x00080005
+PIXEL_REPRESENTATION_TAG: Final = 0x00280103
 _KEPT_SHAPES: Final = 50_000
 
 # How the header of an element is laid out (PS3.5 7.1.2, 7.1.3).
@@ -46,7 +48,8 @@ SHORT_FORM, LONG_FORM, IMPLICIT_FORM = 0, 1, 2
     UNRESOLVED,
     PADDING,
     BINARY,
-) = range(11)
+    PASSAGE,
+) = range(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class Shapes:
         return shape
 
     def _implicit(self, tag: int) -> Shape:
-        if _is_creator(tag):
+        if is_creator(tag):
             return self.variant(tag, "LO", IMPLICIT_FORM)
         if tag in PIXEL_DATA:
             return self.variant(tag, "OW", IMPLICIT_FORM)
@@ -161,7 +164,7 @@ class Shapes:
 
     def _explicit(self, tag: int, letters: bytes) -> Shape:
         vr = letters.decode("latin-1")
-        if vr == "UN" and _is_creator(tag):
+        if vr == "UN" and is_creator(tag):
             return self.variant(tag, "LO", LONG_FORM, "UN")
         if vr == "UN" or vr in UNSAID_VRS:
             role = PIXELS if tag in PIXEL_DATA else UNRESOLVED
@@ -191,16 +194,16 @@ def _role(tag: int, vr: str) -> int:
         return PIXELS
     if vr == "SQ":
         return SEQUENCE
-    if tag == 0x00280103:
+    if tag == PIXEL_REPRESENTATION_TAG:
         return PIXEL_REPRESENTATION
     if tag == 0:
         return PADDING
-    if _is_creator(tag):
+    if is_creator(tag):
         return PRIVATE
     return BINARY if vr in BINARY_VRS else PLAIN
 
 
-def _is_creator(tag: int) -> bool:
+def is_creator(tag: int) -> bool:
     """Whether this reserves a block of private elements (PS3.5 7.8.1)."""
     return tag & 0x10000 != 0 and 0x10 <= tag & 0xFFFF <= 0xFF
 

@@ -9,7 +9,7 @@ hopped over, so memory stays flat at any object size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ from apps.dicom.element_shapes import (
     KNOWN_VRS,
     LONG_FORM,
     PADDING,
+    PASSAGE,
     PIXEL_REPRESENTATION,
     PIXELS,
     PRIVATE,
@@ -31,12 +32,14 @@ from apps.dicom.element_shapes import (
     UNSAID_VRS,
     Encoding,
     Shape,
+    Shapes,
     named,
     private_vr,
     public_vr,
     settled_choice,
 )
 from apps.dicom.frames import Fragments, RandomAccess, hop_fragments
+from apps.dicom.passages import Passage
 from apps.errors import UnreadableInstance
 
 WINDOW: Final = 65536
@@ -54,6 +57,7 @@ _IMPLICIT_LITTLE: Final = Encoding(implicit=True, big_endian=False)
 _START_OF_ITEM: Final = Shape(0xFFFEE000, "", IMPLICIT_FORM, ITEM)
 _END_OF_ITEM: Final = Shape(0xFFFEE00D, "", IMPLICIT_FORM, ITEM_END)
 _END_OF_SEQUENCE: Final = Shape(0xFFFEE0DD, "", IMPLICIT_FORM, SEQUENCE_END)
+_PASSAGE: Final = Shape(0, "", IMPLICIT_FORM, PASSAGE)
 
 Event = tuple[Shape, int, int, bytes | None]
 """Shape, offset of the value, its length as stored, its bytes or None where they stay unread.
@@ -73,31 +77,42 @@ class _Level:
     encoding: Encoding
     pixel_representation: int
     creators: dict[int, str]
+    shapes: Shapes
 
 
 class ElementWalk:
     """Walks a data set once, from `start` to the end of the source.
 
+    `head` are bytes from the beginning of the source that somebody has read already.
+
     During and after the walk `fragments` holds those of the encapsulated value just yielded,
     `truncated_in` the tag the source ended in (None where it is whole), `pixel_data_seen` whether
-    top-level Pixel Data has been passed, `warnings` plain sentences. Raises UnreadableInstance
-    where sequences nest too deeply.
+    top-level Pixel Data has been passed, `warnings` plain sentences, `guesses` how many VRs were
+    settled by context. Raises UnreadableInstance where sequences nest too deeply.
+
+    Where one of `passages` (by the first bytes of each) stands at the top level, it comes as one
+    event of role PASSAGE, with itself in `passage`.
     """
 
-    def __init__(self, source: RandomAccess, start: int, encoding: Encoding) -> None:
+    def __init__(
+        self, source: RandomAccess, start: int, encoding: Encoding, head: bytes = b""
+    ) -> None:
         self._source = source
         self._size = source.size
         self._levels: list[_Level] = []
-        self._level = _Level(self._size, False, True, encoding, 0, {})
+        self._level = _Level(self._size, False, True, encoding, 0, {}, SHAPES[encoding])
         self._position = start
-        self._window = b""
-        self._base = start
-        self._read = 0
+        self._base = 0
+        self._read = len(head)
+        self._window = head + _PADDING if len(head) >= self._size else head
         self._next_read = WINDOW
         self.fragments: Fragments | None = None
         self.truncated_in: int | None = None
         self.pixel_data_seen = False
         self.warnings: list[str] = []
+        self.guesses = 0
+        self.passages: Mapping[bytes, Passage] = {}
+        self.passage: Passage | None = None
 
     @property
     def creators(self) -> dict[int, str]:
@@ -119,6 +134,9 @@ class ElementWalk:
         while True:
             if not self._level.in_sequence:
                 yield from self._plain_elements()
+                if self._at_passage():
+                    yield _PASSAGE, self._position, 0, None
+                    continue
             left = self._level.limit - self._position
             if left < 8:
                 self._stray_bytes(left)
@@ -134,15 +152,18 @@ class ElementWalk:
         Leaves `_position` on the element, or the place, that has to be looked at.
         """
         level = self._level
-        shapes = SHAPES[level.encoding]
+        shapes = level.shapes
         known, key_length = shapes.known.get, shapes.key_length
         short, long = shapes.short, shapes.long
         window, base = self._window, self._base
         fence = min(self._read, level.limit - base)
         stop = min(len(window) - 12, level.limit - base - 8)
         at = self._position - base
+        top = not self._levels
         while 0 <= at <= stop:
             key = window[at : at + key_length]
+            if top and key in self.passages:
+                break
             shape = known(key) or shapes.learn(key)
             form = shape.form
             if form == SHORT_FORM:
@@ -159,6 +180,20 @@ class ElementWalk:
             yield shape, base + value, end - value, window[value:end]
             at = end
         self._position = base + at
+
+    def _at_passage(self) -> bool:
+        """Steps over a passage of the top level, if one stands here."""
+        if self._levels or not self.passages:
+            return False
+        at = self._position - self._base
+        passage = self.passages.get(self._window[at : at + self._level.shapes.key_length])
+        if passage is None or not self._window.startswith(passage.raw, at):
+            return False
+        if at + len(passage.raw) > self._read:
+            return False
+        self.passage = passage
+        self._position += len(passage.raw)
+        return True
 
     def _window_moved(self) -> bool:
         """Moves the window if the next header is not wholly in it; says whether it did."""
@@ -206,7 +241,7 @@ class ElementWalk:
 
     def _header(self) -> tuple[Shape, int, int]:
         """The element at the position: shape, offset of its value, length as stored."""
-        shapes = SHAPES[self._level.encoding]
+        shapes = self._level.shapes
         at = self._position - self._base
         window = self._window
         key = window[at : at + shapes.key_length]
@@ -220,6 +255,7 @@ class ElementWalk:
     def _resolved(self, shape: Shape, offset: int, length: int) -> Shape:
         """The shape with the VR that dictionary and context give where the element does not."""
         tag = shape.tag
+        self.guesses += 1
         if tag & 0x10000:
             creator = self._level.creators.get(tag >> 16 << 8 | tag >> 8 & 0xFF, "")
             vr = private_vr(tag, creator) if creator else ""
@@ -232,7 +268,7 @@ class ElementWalk:
         elif vr == "SQ" and not self._is_item(offset):
             vr = "UN"
         stored_vr = "" if shape.form == IMPLICIT_FORM else shape.stored_vr
-        return SHAPES[self._level.encoding].variant(tag, vr, shape.form, stored_vr)
+        return self._level.shapes.variant(tag, vr, shape.form, stored_vr)
 
     def _is_item(self, offset: int) -> bool:
         """Whether an item begins at `offset`, in either byte order."""
@@ -271,7 +307,7 @@ class ElementWalk:
         self.fragments = None
         if length == UNDEFINED:
             if shape.form == IMPLICIT_FORM:  # fragments are bytes, whatever implicit VR would say
-                shape = SHAPES[self._level.encoding].variant(shape.tag, "OB", IMPLICIT_FORM)
+                shape = self._level.shapes.variant(shape.tag, "OB", IMPLICIT_FORM)
             self.fragments, end = hop_fragments(self._source, offset, self._size)
             whole = self.fragments.closed
         else:
@@ -305,7 +341,8 @@ class ElementWalk:
             self.truncated_in = self.truncated_in or tag
         self._levels.append(above)
         pixels = above.pixel_representation
-        self._level = _Level(limit, in_sequence, undefined, encoding, pixels, {})
+        shapes = above.shapes if encoding == above.encoding else SHAPES[encoding]
+        self._level = _Level(limit, in_sequence, undefined, encoding, pixels, {}, shapes)
         self._position = offset
 
     def _in_sequence(self, shape: Shape, offset: int, length: int) -> Iterator[Event]:

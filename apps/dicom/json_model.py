@@ -100,6 +100,11 @@ def furnish_sequence(shape: Shape) -> None:
     shape.prefix = f'"{shape.tag:08X}":{{"vr":"SQ"'
 
 
+def kept(attributes: dict[str, str]) -> dict[int, tuple[str, str]]:
+    """Keyword and text of those attributes by tag."""
+    return {tag: (key, attributes[key]) for tag, key in _KEYWORDS.items() if key in attributes}
+
+
 def sequence(prefix: str, items: list[str]) -> str:
     """The member of a sequence from the JSON objects of its items."""
     return _array(prefix, ",".join(items)) if items else prefix + "}"

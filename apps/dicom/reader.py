@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import lt
 from typing import Final
 from urllib.parse import quote
 
@@ -19,11 +20,14 @@ from apps.dicom.character_sets import CharacterSet, character_set
 from apps.dicom.deflated import InflatedSource
 from apps.dicom.element_listing import Element, listed_elements, located
 from apps.dicom.element_shapes import (
+    CHARACTER_SET,
     ITEM,
     ITEM_END,
+    PASSAGE,
     PIXELS,
     SEQUENCE,
     SEQUENCE_END,
+    SHAPES,
     Encoding,
     Shape,
     named,
@@ -39,6 +43,14 @@ from apps.dicom.frames import (
 )
 from apps.dicom.json_model import ValueContext, Writer
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, looks_like, read_file_meta
+from apps.dicom.passages import (
+    MOST_BYTES,
+    Lesson,
+    Passage,
+    PassageMemory,
+    SeriesPassages,
+    elements_of,
+)
 from apps.dicom.transfer_syntaxes import TransferSyntax, transfer_syntax
 from apps.errors import UnidentifiedInstance, UnreadableInstance
 
@@ -94,6 +106,7 @@ class InstanceReader:
             head = self._data.read_at(0, 16)
         seen = transfer_syntax(looks_like(head, self._start) or self.syntax.uid)
         self._encoding = Encoding(seen.implicit, seen.big_endian)
+        self._head = head
 
     @property
     def data(self) -> RandomAccess:
@@ -102,7 +115,8 @@ class InstanceReader:
 
     def walk(self) -> ElementWalk:
         """A fresh pass over the raw elements."""
-        return ElementWalk(self._data, self._start, self._encoding)
+        head = b"" if self.inflated else self._head
+        return ElementWalk(self._data, self._start, self._encoding, head)
 
     def elements(self) -> Iterator[Element]:
         """Every element for the header inspector, File Meta Information first, nested ones too.
@@ -120,9 +134,15 @@ class InstanceReader:
         """
         return located(self.walk(), path)
 
-    def scan(self) -> InstanceScan:
-        """The one pass. Raises UnreadableInstance."""
-        return _Scan(self, self._fallback).run()
+    def scan(self, memory: PassageMemory | None = None) -> InstanceScan:
+        """The one pass. Raises UnreadableInstance.
+
+        With a memory, what other instances of the series have in the same bytes is not read again.
+        """
+        known = None
+        if memory is not None and not self.inflated and not self._encoding.big_endian:
+            known = memory.series_in(self._head)
+        return _Scan(self, self._fallback, known).run()
 
     def data_set_json(self) -> tuple[str, str]:
         """DICOM JSON of a data set that need be no instance, and its Specific Character Set.
@@ -146,8 +166,13 @@ class _Open:
 class _Scan:
     """The state of one scan: members of the data set being written, and the sequences around it."""
 
-    def __init__(self, reader: InstanceReader, fallback: tuple[str, ...]) -> None:
+    def __init__(
+        self, reader: InstanceReader, fallback: tuple[str, ...], known: SeriesPassages | None
+    ) -> None:
         self._reader = reader
+        self._known = known
+        self._lesson: Lesson | None = None
+        self._from_passages = 0
         self._context = ValueContext(character_set(fallback) if fallback else None)
         self._open: list[_Open] = []
         self._members: list[str] = []
@@ -161,12 +186,17 @@ class _Scan:
     def run(self) -> InstanceScan:
         """Walks, checks the identity and puts the results together."""
         walk = self._reader.walk()
+        if self._known and self._known.lesson_due:
+            self._lesson = Lesson(walk.position, (0, self._budget))
+        self._offer_passages(walk)
         self._consume(walk)
         self._check_whole(walk)
         self._warnings += walk.warnings
         frames = self._frames()
         attributes = self._checked_attributes()
         self._warnings += self._context.warnings
+        if self._known:
+            self._remember(self._known, walk)
         return InstanceScan(
             meta=self._reader.meta,
             transfer_syntax_uid=self._reader.meta.transfer_syntax_uid,
@@ -187,6 +217,7 @@ class _Scan:
 
     def _consume(self, walk: ElementWalk) -> None:
         context = self._context
+        lesson = self._lesson
         context.big_endian = walk.encoding.big_endian
         for shape, offset, length, raw in walk:
             write = shape.write
@@ -199,8 +230,14 @@ class _Scan:
             else:
                 self._members.append(self._unread(shape, offset, length, walk))
             self._tags.append(shape.tag)
-            if shape.keyword and not self._open:
+            if self._open:
+                continue
+            if shape.keyword:
                 self._keep(shape, offset, length, raw)
+                if shape.tag == CHARACTER_SET:
+                    self._offer_passages(walk)
+            if lesson is not None:
+                lesson.ended(offset + length, (walk.guesses, self._budget))
 
     def _affordable(self, length: int) -> bool:
         """Whether a long text still fits into the JSON of one instance; if so, it is paid for."""
@@ -230,9 +267,49 @@ class _Scan:
             self._members.append(json_model.sequence(here.shape.prefix, here.items))
             self._tags.append(here.shape.tag)
             self._context.big_endian = walk.encoding.big_endian
+            if self._lesson is not None and not self._open:
+                self._lesson.ended(walk.position, (walk.guesses, self._budget))
+        elif role == PASSAGE:
+            self._take(walk.passage)
         elif not json_model.skipped(shape.tag):
             json_model.furnish(shape)
         return shape.write
+
+    def _offer_passages(self, walk: ElementWalk) -> None:
+        """What is known of the series, as long as text is encoded as it was there."""
+        known = self._known
+        if known is None or self._lesson is not None:
+            return
+        fits = known.character_set is self._context.character_set
+        walk.passages = known.starts if fits else {}
+
+    def _take(self, passage: Passage | None) -> None:
+        assert passage is not None
+        self._members += passage.members
+        self._tags += passage.tags
+        self._attributes.update(passage.attributes)
+        self._from_passages += len(passage.tags)
+
+    def _remember(self, known: SeriesPassages, walk: ElementWalk) -> None:
+        """For the instances of the series that follow. What gave a warning is no example."""
+        lesson = self._lesson
+        if lesson is None:
+            known.read(len(self._tags) - self._from_passages)
+            return
+        elements = None
+        if not self._warnings:
+            elements = elements_of(
+                lesson,
+                self._reader.data.read_at(lesson.start, MOST_BYTES),
+                self._tags,
+                self._members,
+                json_model.kept(self._attributes),
+            )
+        if elements is None:
+            known.learn_nothing()
+        else:
+            key_length = SHAPES[walk.encoding].key_length
+            known.learn(elements, self._context.character_set, key_length)
 
     def _unread(self, shape: Shape, offset: int, length: int, walk: ElementWalk) -> str:
         """An empty value, or one that is fetched on its own: bulk data and all Pixel Data."""
@@ -313,7 +390,7 @@ class _Scan:
     def _pieces(self, attributes: dict[str, str]) -> tuple[bytes, ...]:
         """The JSON, cut where the base URL belongs; the rest of each URL is written here."""
         study, series, instance = (
-            quote(attributes[keyword], safe="")
+            _quoted(attributes[keyword])
             for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         )
         beginning = f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
@@ -331,9 +408,15 @@ _FLOAT_BITS: Final = {0x7FE00008: 32, 0x7FE00009: 64}
 
 def _object(members: list[str], tags: list[int]) -> str:
     """One data set as a JSON object, members ascending by tag (F.2.2)."""
-    if tags != sorted(set(tags)):
+    if not all(map(lt, tags, tags[1:])):
         members = json_model.in_order(members, tags)
     return "{" + ",".join(members) + "}"
+
+
+def _quoted(uid: str) -> str:
+    """The UID as a segment of a URL's path."""
+    plain = uid.isascii() and uid.replace(".", "").isalnum()
+    return uid if plain else quote(uid, safe="")
 
 
 def _number(text: str | None) -> int:

@@ -7,12 +7,14 @@ import logging
 import traceback
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from apps.archive.actions.add_instances import NewInstance
 from apps.archive.columns import column_text
 from apps.archive.fragments import pack
 from apps.archive.identity import PatientIdentity
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
+from apps.dicom.passages import PassageMemory
 from apps.dicom.reader import InstanceReader, InstanceScan
 from apps.errors import UnidentifiedInstance, UnreadableInstance
 from apps.events.log import Actor
@@ -25,6 +27,8 @@ from apps.ingest.verdicts import Quarantine
 from apps.storage.filesystem import OpenFile
 
 logger = logging.getLogger(__name__)
+
+_MEMORY: Final = PassageMemory()
 
 
 @dataclass(slots=True)
@@ -67,7 +71,7 @@ def arrive(file: SpoolFile) -> Arrival:
     """
     crash_point("scanning")
     try:
-        scan = InstanceReader(_Borrowed(file.descriptor)).scan()
+        scan = InstanceReader(_Borrowed(file.descriptor)).scan(_MEMORY)
         return _arrival(file, scan)
     except UnidentifiedInstance as error:
         return _refused(file, Quarantine(_Reason.MISSING_UID, _unidentified(error.message)))
