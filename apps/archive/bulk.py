@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
 
 def insert_rows(
@@ -19,6 +19,8 @@ def insert_rows(
     """
     if not rows:
         return
+    # The connection itself: the proxy `connection` looks it up again at every touch.
+    connection = connections[DEFAULT_DB_ALIAS]
     fields: dict[str, Any] = {field.attname: field for field in model._meta.concrete_fields}
     # What a caller does not give has the field's own default.
     defaults = {

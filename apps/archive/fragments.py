@@ -32,8 +32,8 @@ _TRAILER: Final = Struct("<II")
 _GZIP_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _LAST_BLOCK: Final = b"\x03\0"  # an empty block with fixed codes, marked as the last
 _LONGEST_STORED: Final = 0xFFFF
-# Half the time of level 6 for a twentieth more bytes; deflating is a tenth of indexing.
-_LEVEL: Final = 4
+# Half the time of level 6 for a tenth more bytes; deflating is a quarter of indexing.
+_LEVEL: Final = 2
 _BATCH: Final = 256 * 1024
 
 # CRC-32 writes polynomials with their bits reversed: bit 31 is x^0 (RFC 1952, section 8).

@@ -30,6 +30,8 @@ UNSAID_VRS: Final = frozenset({"  ", "??"})
 PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 CHARACTER_SET: Final = 0x00080005
 PIXEL_REPRESENTATION_TAG: Final = 0x00280103
+ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+"""How an item begins, in either byte order."""
 _KEPT_SHAPES: Final = 50_000
 
 # How the header of an element is laid out (PS3.5 7.1.2, 7.1.3).
@@ -58,6 +60,18 @@ class Encoding:
 
     implicit: bool
     big_endian: bool
+
+
+def encoding_inside(head: bytes, encoding: Encoding) -> Encoding:
+    """The encoding of an item, told by its first eight bytes: some writers change it there."""
+    letters = head[4:6].decode("latin-1")
+    if len(head) < 8 or head[:2] in (b"\xfe\xff", b"\xff\xfe"):
+        return encoding
+    if letters in KNOWN_VRS:
+        return Encoding(implicit=False, big_endian=encoding.big_endian)
+    if letters in UNSAID_VRS or (letters.isalpha() and letters.isupper()):
+        return encoding
+    return Encoding(implicit=True, big_endian=encoding.big_endian)
 
 
 class Shape:

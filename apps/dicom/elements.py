@@ -17,7 +17,7 @@ from apps.dicom.element_shapes import (
     IMPLICIT_FORM,
     ITEM,
     ITEM_END,
-    KNOWN_VRS,
+    ITEM_TAGS,
     LONG_FORM,
     PADDING,
     PASSAGE,
@@ -29,10 +29,10 @@ from apps.dicom.element_shapes import (
     SHAPES,
     SHORT_FORM,
     UNRESOLVED,
-    UNSAID_VRS,
     Encoding,
     Shape,
     Shapes,
+    encoding_inside,
     named,
     private_vr,
     public_vr,
@@ -84,7 +84,6 @@ class ElementWalk:
     """Walks a data set once, from `start` to the end of the source.
 
     `head` are bytes from the beginning of the source that somebody has read already.
-
     During and after the walk `fragments` holds those of the encapsulated value just yielded,
     `truncated_in` the tag the source ended in (None where it is whole), `pixel_data_seen` whether
     top-level Pixel Data has been passed, `warnings` plain sentences, `guesses` how many VRs were
@@ -186,10 +185,11 @@ class ElementWalk:
         if self._levels or not self.passages:
             return False
         at = self._position - self._base
-        passage = self.passages.get(self._window[at : at + self._level.shapes.key_length])
-        if passage is None or not self._window.startswith(passage.raw, at):
+        key = self._window[at : at + self._level.shapes.key_length]
+        passage = self.passages.get(key)
+        if passage is None or at + len(passage.raw) > self._read:
             return False
-        if at + len(passage.raw) > self._read:
+        if not self._window.startswith(passage.raw, at):
             return False
         self.passage = passage
         self._position += len(passage.raw)
@@ -265,14 +265,10 @@ class ElementWalk:
         vr = settled_choice(vr, signed=signed, length=length) or "UN"
         if length == UNDEFINED or (vr == "SQ" and not length):
             vr = "SQ"
-        elif vr == "SQ" and not self._is_item(offset):
+        elif vr == "SQ" and self._bytes(offset, 4) not in ITEM_TAGS:
             vr = "UN"
         stored_vr = "" if shape.form == IMPLICIT_FORM else shape.stored_vr
         return self._level.shapes.variant(tag, vr, shape.form, stored_vr)
-
-    def _is_item(self, offset: int) -> bool:
-        """Whether an item begins at `offset`, in either byte order."""
-        return self._bytes(offset, 4) in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 
     def _bytes(self, offset: int, length: int) -> bytes:
         """Bytes of the source, through the window; fewer only at the end of the source."""
@@ -341,15 +337,15 @@ class ElementWalk:
             self.truncated_in = self.truncated_in or tag
         self._levels.append(above)
         pixels = above.pixel_representation
-        shapes = above.shapes if encoding == above.encoding else SHAPES[encoding]
+        shapes = SHAPES[encoding]
         self._level = _Level(limit, in_sequence, undefined, encoding, pixels, {}, shapes)
         self._position = offset
 
     def _in_sequence(self, shape: Shape, offset: int, length: int) -> Iterator[Event]:
         """What stands where an item or the end of the sequence has to stand."""
         if shape.role == ITEM:
-            encoding = self._encoding_inside(offset)
-            self._enter(offset, length, encoding, in_sequence=False, tag=shape.tag)
+            inside = encoding_inside(self._bytes(offset, 8), self._level.encoding)
+            self._enter(offset, length, inside, in_sequence=False, tag=shape.tag)
             yield _START_OF_ITEM, offset, -1 if length == UNDEFINED else length, None
         elif shape.role == ITEM_END:
             self._position = offset  # a delimiter after an item of stated length: harmless
@@ -361,19 +357,6 @@ class ElementWalk:
             if not self._level.undefined:
                 self._position = self._level.limit
             yield self._leave()
-
-    def _encoding_inside(self, offset: int) -> Encoding:
-        """The encoding of an item, told by its first element: some writers change it there."""
-        encoding = self._level.encoding
-        head = self._bytes(offset, 8)
-        letters = head[4:6].decode("latin-1")
-        if len(head) < 8 or head[:2] in (b"\xfe\xff", b"\xff\xfe"):
-            return encoding
-        if letters in KNOWN_VRS:
-            return Encoding(implicit=False, big_endian=encoding.big_endian)
-        if letters in UNSAID_VRS or (letters.isalpha() and letters.isupper()):
-            return encoding
-        return Encoding(implicit=True, big_endian=encoding.big_endian)
 
     def _misplaced(self, role: int, offset: int) -> Iterator[Event]:
         """A delimiter among elements: the usual end of an item, or one too few or too many."""

@@ -21,7 +21,7 @@ from apps.dicom.character_sets import DEFAULT, CharacterSet
 from apps.dicom.element_shapes import CHARACTER_SET, PIXEL_REPRESENTATION_TAG, is_creator
 
 _SERIES_INSTANCE_UID: Final = b"\x20\x00\x0e\x00"
-_LONGEST_UID_ELEMENT: Final = 72
+_LONGEST_UID: Final = 64
 _BULK_GROUPS: Final = 0x7FE00000
 _LESSONS: Final = 8
 _SERIES: Final = 32
@@ -171,9 +171,11 @@ class PassageMemory:
         None where there is none, and at first sight: many a series has one instance only.
         """
         at = head.find(_SERIES_INSTANCE_UID)
-        if at < 0:
+        if not 0 <= at < len(head) - 8:
             return None
-        key = head[at : at + _LONGEST_UID_ELEMENT]
+        # Explicit VR says `UI` and a length of 16 bits, implicit VR one of 32; 64 characters hold.
+        length = head[at + 6 if head[at + 4 : at + 6] == b"UI" else at + 4]
+        key = head[at : at + 8 + min(length, _LONGEST_UID)]
         seen = key in self._series
         series = self._series.get(key)
         if seen and series is None:

@@ -9,6 +9,7 @@ what cannot be indexed.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -81,6 +82,7 @@ class StoreOperation:
         self._incoming: inbox.Incoming | None = None
         self._refusal = self._objection()
         self._head: bytearray | None = bytearray()
+        self._began = time.monotonic()
         self.size = 0
 
     def write(self, chunk: memoryview) -> None:
@@ -110,6 +112,7 @@ class StoreOperation:
                     self._decide(memoryview(bytes(self._head)))
                 if self._incoming is not None:
                     self._incoming.commit()
+                    inbox.give_way(time.monotonic() - self._began)
             except (PacsError, OSError) as error:
                 self._refuse(error)
         self.abandon()

@@ -15,7 +15,8 @@ from apps.archive.fragments import pack
 from apps.archive.identity import PatientIdentity
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
 from apps.dicom.passages import PassageMemory
-from apps.dicom.reader import InstanceReader, InstanceScan
+from apps.dicom.reader import InstanceReader
+from apps.dicom.scanning import InstanceScan
 from apps.errors import UnidentifiedInstance, UnreadableInstance
 from apps.events.log import Actor
 from apps.ingest import spool

@@ -1,6 +1,6 @@
 """Which files a worker held when it died, so that one that kills workers cannot stop the inbox.
 
-Before a batch is scanned its names are written to a file of `attempts/`, locked while the worker
+Before files are scanned their names are written to a file of `attempts/`, locked while the worker
 lives and removed when the batch is done. An unlocked one tells of a worker that died: its files
 are then tried one by one, and one that was alone in several dead attempts is not scanned again.
 Nothing here needs to survive a loss of power.
@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -23,15 +23,27 @@ from apps.ingest.spool import SpoolFile
 MOST_DEATHS: Final = 3
 
 
+class Attempt:
+    """The files of one batch, remembered as they are claimed."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def noting(self, groups: Iterable[list[SpoolFile]]) -> Iterator[list[SpoolFile]]:
+        """The same groups, each remembered before it is handed on."""
+        for files in groups:
+            os.write(self._descriptor, "".join(f"{file.name}\n" for file in files).encode())
+            yield files
+
+
 @contextmanager
-def attempt(files: Sequence[SpoolFile]) -> Iterator[None]:
-    """Remembers the files until the block is left in any way but by the worker's death."""
+def attempt() -> Iterator[Attempt]:
+    """Remembers files until the block is left in any way but by the worker's death."""
     path = spool.folder("attempts") / secrets.token_hex(8)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(descriptor, "\n".join(str(file.name) for file in files).encode())
-        yield
+        yield Attempt(descriptor)
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)

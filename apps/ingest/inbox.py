@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.ingest.doorbell import ring
 from apps.ingest.outcomes import Fate, Outcome, outcome_of
+from apps.ingest.pacing import give_way
 from apps.ingest.receiving import InboxDepth, Incoming, depth, receive, receive_part10
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Incoming",
     "Outcome",
     "depth",
+    "give_way",
     "outcome_of",
     "receive",
     "receive_part10",

@@ -57,7 +57,7 @@ def queries_for(files: list[spool.SpoolFile]) -> int:
     with CaptureQueriesContext(
         connection,
     ) as captured:
-        index_batch(files)
+        index_batch([files])
     return len(captured)
 
 
@@ -77,9 +77,9 @@ def test_each_file_is_scanned_once_and_read_little(monkeypatch):
     read: Counter[str] = Counter()
 
     class Watched(arrivals.InstanceReader):
-        def scan(self):
+        def scan(self, memory=None):
             scans[id(self)] += 1
-            return super().scan()
+            return super().scan(memory)
 
     original = arrivals._Borrowed.read_at
 
@@ -93,7 +93,7 @@ def test_each_file_is_scanned_once_and_read_little(monkeypatch):
     raw = part10(ct_slice(size=1024))
     receive_part10(FROM, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
     files = [spool.claim(name) for name in spool.waiting()]
-    index_batch([file for file in files if file is not None])
+    index_batch([[file for file in files if file is not None]])
     assert list(scans.values()) == [1]
     assert Instance.objects.get().size_bytes > 2_000_000
     assert read["bytes"] < 300_000

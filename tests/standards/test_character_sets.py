@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from apps.dicom.character_sets import character_set, decode, decode_flagged, encode
-from apps.dicom.reader import InstanceReader, InstanceScan
+from apps.dicom.reader import InstanceReader
+from apps.dicom.scanning import InstanceScan
 from tests.standards.datasets import explicit, part10
 from tests.standards.sources import Held, held
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 
 from apps.dicom.frames import FrameTable
-from apps.dicom.reader import InstanceReader, InstanceScan
+from apps.dicom.reader import InstanceReader
+from apps.dicom.scanning import InstanceScan
 from tests.standards.datasets import element, encapsulated, encoded, part10
 from tests.standards.sources import Held
 

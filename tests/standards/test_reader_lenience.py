@@ -11,7 +11,8 @@ import pytest
 from apps.dicom import element_shapes
 from apps.dicom.character_sets import character_set, decode, encode
 from apps.dicom.part10 import read_file_meta
-from apps.dicom.reader import InstanceReader, InstanceScan
+from apps.dicom.reader import InstanceReader
+from apps.dicom.scanning import InstanceScan
 from apps.errors import UnreadableInstance
 from tests.standards.datasets import IDENTITY, SC_IMAGE, element, encoded, explicit, part10
 from tests.standards.sources import Held

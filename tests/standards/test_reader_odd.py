@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from apps.dicom.deflated import InflatedSource
-from apps.dicom.reader import InstanceReader, InstanceScan
+from apps.dicom.reader import InstanceReader
+from apps.dicom.scanning import InstanceScan
 from apps.errors import UnreadableInstance
 from tests.standards.datasets import (
     IDENTITY,

@@ -10,7 +10,7 @@ whole batch in the inbox and is raised as Unavailable or OutOfResources.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -47,6 +47,11 @@ class BatchResult:
     already_stored: int = 0
     quarantined: int = 0
 
+    @property
+    def files(self) -> int:
+        """How many there were."""
+        return self.stored + self.already_stored + self.quarantined
+
     def add(self, other: BatchResult) -> None:
         """Sums up."""
         self.stored += other.stored
@@ -62,17 +67,23 @@ class _Plan:
     quarantine: list[tuple[Arrival, Quarantine]] = field(default_factory=list)
 
 
-def index_batch(files: Sequence[SpoolFile], *, scan: bool = True) -> BatchResult:
-    """Indexes claimed files and settles them; the claims are released in any case.
+def index_batch(groups: Iterable[Sequence[SpoolFile]], *, scan: bool = True) -> BatchResult:
+    """Scans claimed files as they come, indexes them together and settles them.
 
-    Without `scan` they are quarantined unread: for files over which workers have died.
+    The claims are released in any case. Without `scan` the files are quarantined unread: for those
+    over which workers have died.
     """
+    claimed: list[SpoolFile] = []
+    arrivals: list[Arrival] = []
     try:
-        crash_point("claimed")
         with _infrastructure():
-            return _index([arrive(file) if scan else unread(file) for file in files])
+            for files in groups:
+                claimed += files
+                crash_point("claimed")
+                arrivals += [arrive(file) if scan else unread(file) for file in files]
+            return _index(arrivals) if arrivals else BatchResult()
     finally:
-        for file in files:
+        for file in claimed:
             file.release()
 
 
