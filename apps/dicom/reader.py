@@ -87,6 +87,7 @@ class InstanceReader:
         known = None
         if memory is not None and not self.inflated and not self._encoding.big_endian:
             known = memory.series_in(self._head)
+        return Scanning(self, self._fallback, known).run()
 
     def data_set_json(self) -> tuple[str, str]:
         """DICOM JSON of a data set that need be no instance, and its Specific Character Set.
