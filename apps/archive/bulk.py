@@ -29,17 +29,7 @@ def insert_rows(
         if name not in rows[0] and not field.primary_key
     }
     names = [*rows[0], *defaults]
-    plain = [isinstance(fields[name], _PLAIN) for name in names]
-    prepare = [fields[name].get_db_prep_save for name in names]
-    values = [
-        [
-            value if as_it_is else prepared(value, connection)
-            for value, as_it_is, prepared in zip(
-                [*row.values(), *defaults.values()], plain, prepare, strict=True
-            )
-        ]
-        for row in rows
-    ]
+    values = _prepared([fields[name] for name in names], rows, [*defaults.values()], connection)
     quote = connection.ops.quote_name
     columns = ", ".join(quote(fields[name].column) for name in names)
     places = ", ".join(["%s"] * len(names))
@@ -49,6 +39,23 @@ def insert_rows(
             f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({places}){conflict}",  # noqa: S608 - names from the model
             values,
         )
+
+
+def _prepared(
+    fields: Sequence[Any], rows: Sequence[Mapping[str, Any]], defaults: list[Any], connection: Any
+) -> list[list[Any]]:
+    """The values of the rows as the database's driver takes them."""
+    plain = [isinstance(field, _PLAIN) for field in fields]
+    prepare = [field.get_db_prep_save for field in fields]
+    return [
+        [
+            value if as_it_is else prepared(value, connection)
+            for value, as_it_is, prepared in zip(
+                [*row.values(), *defaults], plain, prepare, strict=True
+            )
+        ]
+        for row in rows
+    ]
 
 
 _PLAIN = (models.TextField, models.BigIntegerField, models.ForeignKey)
