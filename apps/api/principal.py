@@ -19,6 +19,8 @@ _STATUS: dict[type[errors.PacsError], int] = {
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.IdentityConflict: 409,
+    errors.AlreadyExists: 409,
+    errors.WrongState: 409,
     errors.UnreadableInstance: 422,
     errors.UnsupportedPixels: 422,
     errors.Unavailable: 503,

@@ -10,6 +10,12 @@ from apps.api.changes import ChangesView
 from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
 from apps.api.measurements import MeasurementsView
+from apps.api.performed_steps import (
+    AssignmentView,
+    PerformedStepsView,
+    PerformedStepView,
+    UnlinkedStudiesView,
+)
 from apps.api.preferences import PreferenceView
 from apps.api.quarantine import (
     QuarantinedBytesView,
@@ -21,6 +27,7 @@ from apps.api.read_marks import ReadMarkView
 from apps.api.receipts import AssociationReceiptsView, ReceiptsView, StudyReceiptsView
 from apps.api.session import SessionView
 from apps.api.studies import DemoView, StudiesView
+from apps.api.worklist import EntriesView, EntryStatusView, EntryView
 
 _INSTANCE = "studies/<str:study>/series/<str:series>/instances/<str:instance>/"
 _QUARANTINED = "quarantine/<int:quarantined_id>/"
@@ -53,6 +60,17 @@ urlpatterns = [
         AssociationReceiptsView.as_view(),
         name="api-association-receipts",
     ),
+    path("worklist/entries/", EntriesView.as_view(), name="worklist-entries"),
+    path("worklist/entries/<int:entry>/", EntryView.as_view(), name="worklist-entry"),
+    path(
+        "worklist/entries/<int:entry>/status/",
+        EntryStatusView.as_view(),
+        name="worklist-entry-status",
+    ),
+    path("worklist/performed-steps/", PerformedStepsView.as_view(), name="performed-steps"),
+    path("worklist/performed-steps/<str:uid>/", PerformedStepView.as_view(), name="performed-step"),
+    path("worklist/unlinked-studies/", UnlinkedStudiesView.as_view(), name="unlinked-studies"),
+    path("worklist/studies/<str:study>/order/", AssignmentView.as_view(), name="study-order"),
     path("demo/", DemoView.as_view(), name="demo"),
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
     path(_INSTANCE + "report/", ReportView.as_view(), name="report"),

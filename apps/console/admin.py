@@ -1,5 +1,25 @@
 """Imports every ModelAdmin, so that Django's autodiscovery finds them."""
 
-from apps.console import archive, associations, commitment, network, people, quarantine, system
+from apps.console import (
+    archive,
+    associations,
+    commitment,
+    network,
+    people,
+    performed,
+    quarantine,
+    system,
+    worklist,
+)
 
-__all__ = ["archive", "associations", "commitment", "network", "people", "quarantine", "system"]
+__all__ = [
+    "archive",
+    "associations",
+    "commitment",
+    "network",
+    "people",
+    "performed",
+    "quarantine",
+    "system",
+    "worklist",
+]

@@ -32,6 +32,17 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "commitment.ScrubRun",
         ),
     ),
+    (
+        "Worklist",
+        (
+            "worklist.ScheduledProcedureStep",
+            "worklist.ServiceRequest",
+            "worklist.PerformedProcedureStep",
+            "worklist.UnlinkedStudy",
+            "worklist.WorkflowPeer",
+            "worklist.Delivery",
+        ),
+    ),
     ("People", ("access.User", "auth.Group", "access.ApiToken", "axes.AccessAttempt")),
     (
         "System",

@@ -16,6 +16,7 @@ from apps.ingest.inbox import depth
 from apps.ingest.models import QuarantinedInstance
 from apps.network.models import AssociationRecord
 from apps.storage.capacity import capacity
+from apps.worklist.models import Delivery, UnlinkedStudy
 
 _LATE_SECONDS = 60
 
@@ -137,6 +138,23 @@ def _commitment() -> Figure:
     )
 
 
+def _without_order() -> Figure:
+    waiting = UnlinkedStudy.objects.filter(state=UnlinkedStudy.State.WAITING).count()
+    link = reverse("admin:worklist_unlinkedstudy_changelist") + "?state__exact=waiting"
+    tone = "attention" if waiting else "calm"
+    return Figure("Studies without order", f"{waiting} to assign", tone, "", link)
+
+
+def _messages() -> Figure:
+    """What other systems have not been told, although it was tried."""
+    waiting = Delivery.objects.filter(state=Delivery.State.WAITING, attempts__gt=1).count()
+    refused = Delivery.objects.filter(state=Delivery.State.REFUSED).count()
+    note = f"{refused} were refused there." if refused else ""
+    tone = "attention" if waiting or refused else "calm"
+    link = reverse("admin:worklist_delivery_changelist")
+    return Figure("Messages to other systems", f"{waiting} waiting", tone, note, link)
+
+
 def today() -> list[Figure]:
     """The figures of the first page, in the order an administrator reads them."""
     return [
@@ -145,6 +163,8 @@ def today() -> list[Figure]:
         _quarantine(),
         _stored_bytes(),
         _commitment(),
+        _without_order(),
+        _messages(),
         _received(),
         _held(),
         _associations(),

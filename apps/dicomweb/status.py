@@ -44,6 +44,8 @@ TABLE: Final[dict[type[Exception], int]] = {
     errors.NotAcceptable: 406,
     errors.UnsupportedPixels: 406,
     errors.IdentityConflict: 409,
+    errors.AlreadyExists: 409,
+    errors.WrongState: 409,
     BlobMissing: 410,
     TooBroad: 413,
     UnsupportedMediaType: 415,

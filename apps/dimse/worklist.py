@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from apps.access.audit import view_event
 from apps.dicom.identifiers import AnswerWriter, read_identifier
 from apps.dimse import status
 from apps.dimse.service import Request, Response
@@ -28,4 +29,5 @@ def handle_c_find(request: Request) -> Iterator[Response]:
         if request.cancelled:
             break
         yield Response(pending, writer.write(empty, {int(tag, 16): entry[tag] for tag in entry}))
+    view_event(request.session.principal, "WorklistRead", "")
     yield Response(status.CANCEL if request.cancelled else status.SUCCESS)

@@ -14,9 +14,10 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.dicom.attributes import BY_KEYWORD, snake
+from apps.dicom.attributes import snake
 from apps.dicom.criteria import criterion_of
 from apps.errors import InvalidRequest
+from apps.indexing.columns import attribute_named
 from apps.indexing.compiler import EntityMap, narrowed
 
 
@@ -27,7 +28,7 @@ def found(rows: QuerySet[Any], entities: EntityMap, keywords: Iterable[str], tex
     """
     conditions = [Q(pk__in=[])]
     for keyword in keywords:
-        attribute = BY_KEYWORD[keyword]
+        attribute = attribute_named(keyword)
         starred = attribute.vr not in {"UI", "DA", "IS"}
         try:
             criterion = criterion_of(attribute, (f"{text}*" if starred else text,))
@@ -59,7 +60,7 @@ class AttributeSearch(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def date_filter(keyword: str) -> type[admin.SimpleListFilter]:
     """A list filter over a DA column: Django's own works on date columns only."""
-    attribute = BY_KEYWORD[keyword]
+    attribute = attribute_named(keyword)
     column = snake(keyword)
 
     class DateFilter(admin.SimpleListFilter):

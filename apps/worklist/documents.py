@@ -9,7 +9,7 @@ from pydicom.datadict import tag_for_keyword
 
 from apps.dicom.attributes import Attribute, Entity, snake
 from apps.dicom.data_sets import Document, element
-from apps.dicom.worklist import STEP_SEQUENCE, of_entity
+from apps.dicom.worklist import STEP_SEQUENCE, TABLE, of_entity
 from apps.worklist.models import ScheduledProcedureStep
 
 _STEP_SEQUENCE: Final = f"{STEP_SEQUENCE:08X}"
@@ -29,6 +29,19 @@ def entry_document(step: ScheduledProcedureStep) -> Document:
         _add_sequences(target, owner.sequences)
     document[_STEP_SEQUENCE] = {"vr": "SQ", "Value": [own]}
     return document
+
+
+def entry_attributes(step: ScheduledProcedureStep) -> dict[str, str]:
+    """What the entry says, by keyword: text in DICOM form, without what it does not say."""
+    request = step.procedure.service_request
+    owners: dict[Entity, Model] = {
+        Entity.PATIENT: request,
+        Entity.SERVICE_REQUEST: request,
+        Entity.PROCEDURE: step.procedure,
+        Entity.STEP: step,
+    }
+    values = {each.keyword: getattr(owners[each.entity], snake(each.keyword)) for each in TABLE}
+    return {name: str(value) for name, value in values.items() if value not in ("", None)}
 
 
 def _add(document: Document, row: Model, attributes: tuple[Attribute, ...]) -> None:

@@ -16,6 +16,7 @@ from apps.dicom.attributes import Attribute, Entity, snake
 from apps.dicom.values import is_value, normalise, split_values
 from apps.dicom.worklist import BY_KEYWORD, SEQUENCES
 from apps.errors import InvalidRequest, InvalidValue, MissingValue
+from apps.worklist.models import ScheduledProcedureStep
 
 _Sequences = Mapping[str, list[dict[str, Any]]]
 # What no entry may lack: a modality cannot work without it (PS3.4 K.6-1, return key type 1).
@@ -28,6 +29,8 @@ _NEEDED: Final[dict[Entity, tuple[str, ...]]] = {
         "ScheduledProcedureStepStartTime",
     ),
 }
+# What identifies an entry; devices may have it already.
+_IDS: Final = ("RequestedProcedureID", "ScheduledProcedureStepID", "StudyInstanceUID")
 _STATUS: Final = "ScheduledProcedureStepStatus"
 
 
@@ -133,3 +136,25 @@ def column_values(model: type[Model], attributes: Mapping[str, str]) -> dict[str
         for name, value in values.items()
         if name in named or name.rpartition("_")[0] in named
     }
+
+
+def changes_of(
+    found: ScheduledProcedureStep, attributes: Mapping[str, str], sequences: _Sequences
+) -> Order:
+    """Changes of one entry as an order that names its procedure and step by their IDs.
+
+    Raises InvalidRequest for what identifies it: devices may have that already.
+    """
+    fixed = [name for name in _IDS if name in attributes]
+    if fixed:
+        raise InvalidRequest(f"{fixed[0]} cannot be changed.", offending=tuple(fixed))
+    order = order_of(attributes, sequences)
+    (procedure,) = order.procedures
+    (step,) = procedure.steps
+    changes: tuple[StepOrder, ...] = ()
+    if step.attributes or step.sequences:
+        own = {"ScheduledProcedureStepID": found.scheduled_procedure_step_id}
+        changes = (StepOrder({**step.attributes, **own}, step.sequences),)
+    own = {"RequestedProcedureID": found.procedure.requested_procedure_id}
+    named = ProcedureOrder({**procedure.attributes, **own}, changes, procedure.sequences)
+    return Order(order.attributes, (named,), order.sequences)

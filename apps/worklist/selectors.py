@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from apps.access.principals import Permission, Principal, PrincipalKind, permit
-from apps.archive.models import Instance
+from apps.archive.models import Instance, Study
 from apps.dicom.data_sets import Document
 from apps.dicom.query import Key
 from apps.dicom.stored_keys import answer
@@ -21,7 +22,9 @@ from apps.worklist.entities import ENTRIES
 from apps.worklist.models import (
     PerformedInstance,
     PerformedProcedureStep,
+    RequestedProcedure,
     ScheduledProcedureStep,
+    UnlinkedStudy,
     WorkflowPeer,
 )
 from apps.worklist.states import OPEN
@@ -67,13 +70,35 @@ def _for_station(keys: tuple[Key, ...], principal: Principal) -> tuple[Key, ...]
     return (*others, Key(_STATION, (principal.name,)))
 
 
-def matching_steps(plan: WorklistPlan) -> QuerySet[ScheduledProcedureStep]:
+def matching_steps(
+    plan: WorklistPlan, *, every_state: bool = False
+) -> QuerySet[ScheduledProcedureStep]:
     """The entries whose columns match, in the worklist's order."""
     rows = ScheduledProcedureStep.objects.select_related("procedure__service_request")
-    if not plan.asks("ScheduledProcedureStepStatus"):
+    if not every_state and not plan.asks("ScheduledProcedureStepStatus"):
         rows = rows.filter(scheduled_procedure_step_status__in=OPEN)
     found: QuerySet[ScheduledProcedureStep] = narrowed(rows, plan.criteria, ENTRIES)
     return found.order_by(*ENTRIES.ordering)
+
+
+def list_entries(
+    principal: Principal, keys: Iterable[Key], *, every_state: bool = False
+) -> QuerySet[ScheduledProcedureStep]:
+    """Entries as rows, with what was done under them; those begun or ended if `every_state`.
+
+    Raises InvalidRequest, NotPermitted.
+    """
+    permit(principal, Permission.VIEW_WORKLIST)
+    rows = matching_steps(plan_worklist(keys), every_state=every_state)
+    return rows.prefetch_related("performed_steps", "procedure__links__study")
+
+
+def entry_of(step_id: int, principal: Principal) -> ScheduledProcedureStep:
+    """One entry, whatever its state; raises NotFound, NotPermitted."""
+    found = list_entries(principal, (), every_state=True).filter(pk=step_id).first()
+    if found is None:
+        raise NotFound("There is no such worklist entry.")
+    return found
 
 
 def _answers(plan: WorklistPlan, zone: str) -> Iterator[Document]:
@@ -90,6 +115,57 @@ def performed_step(sop_instance_uid: str, principal: Principal) -> PerformedProc
     if found is None:
         raise NotFound("There is no such performed step.")
     return found
+
+
+def performed_steps(
+    principal: Principal, *, status: str = "", patient_id: str = "", study_instance_uid: str = ""
+) -> QuerySet[PerformedProcedureStep]:
+    """Performed steps, the newest first, each with `expected` and `missing` instances counted.
+
+    Empty text asks nothing. Raises NotPermitted.
+    """
+    permit(principal, Permission.VIEW_WORKLIST)
+    rows = with_counts(PerformedProcedureStep.objects.all())
+    if status:
+        rows = rows.filter(status=status)
+    if patient_id:
+        rows = rows.filter(patient_id=patient_id)
+    if study_instance_uid:
+        rows = rows.filter(studies__study_instance_uid=study_instance_uid)
+    return rows.prefetch_related("studies", "steps").order_by("-pk")
+
+
+def with_counts(rows: QuerySet[PerformedProcedureStep]) -> QuerySet[PerformedProcedureStep]:
+    """Adds `expected`, how many instances a step refers to, and `missing` of them."""
+    missing = missing_instances(OuterRef("pk")).order_by().values("performed_step")
+    return rows.annotate(
+        expected=_counted(
+            PerformedInstance.objects.filter(performed_step=OuterRef("pk"))
+            .order_by()
+            .values("performed_step")
+        ),
+        missing=_counted(missing),
+    )
+
+
+def _counted(rows: QuerySet[Any, Any]) -> Coalesce:
+    return Coalesce(Subquery(rows.annotate(number=Count("pk")).values("number")), 0)
+
+
+def unlinked_studies(principal: Principal) -> QuerySet[UnlinkedStudy]:
+    """Studies that wait for somebody to say which order they belong to, the oldest first."""
+    permit(principal, Permission.VIEW_WORKLIST)
+    waiting = UnlinkedStudy.objects.filter(state=UnlinkedStudy.State.WAITING)
+    return waiting.select_related("study").order_by("found_at", "pk")
+
+
+def candidates_for(study: Study) -> QuerySet[RequestedProcedure]:
+    """Procedures a study may belong to: its patient's, or those under its accession number."""
+    wanted = Q(service_request__patient_id=study.patient_id) & ~Q(service_request__patient_id="")
+    if study.accession_number:
+        wanted |= Q(service_request__accession_number=study.accession_number)
+    rows = RequestedProcedure.objects.filter(wanted).select_related("service_request")
+    return rows.prefetch_related("steps").order_by("-pk")
 
 
 def missing_instances(step: OuterRef | PerformedProcedureStep) -> QuerySet[PerformedInstance]:

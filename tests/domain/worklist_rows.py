@@ -26,8 +26,8 @@ def entry(**attributes: str) -> ScheduledProcedureStep:
         "ScheduledProcedureStepStartTime": "1000",
         **attributes,
     }
-    request = schedule_order(ASKER, order_of(values))
-    return ScheduledProcedureStep.objects.filter(procedure__service_request=request).latest("pk")
+    (step,) = schedule_order(ASKER, order_of(values)).steps
+    return step
 
 
 def items(*documents: Document) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import transaction
 
 from apps.access.audit import actor_of
@@ -15,8 +17,16 @@ from apps.worklist.models import RequestedProcedure, ScheduledProcedureStep, Ser
 from apps.worklist.orders import Order, ProcedureOrder, StepOrder, checked, column_values
 
 
-def schedule_order(principal: Principal, order: Order) -> ServiceRequest:
-    """Adds the order's procedures and steps; returns its service request.
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """What came of an order: the request it is or joined, and the new steps in their order."""
+
+    request: ServiceRequest
+    steps: tuple[ScheduledProcedureStep, ...]
+
+
+def schedule_order(principal: Principal, order: Order) -> Scheduled:
+    """Adds the order's procedures and steps.
 
     The Study Instance UID is minted unless given. A further procedure under a known accession
     number joins the order that has it, if that is the same patient's. Raises NotPermitted,
@@ -42,7 +52,8 @@ def schedule_order(principal: Principal, order: Order) -> ServiceRequest:
         )
     # The images may have come before the order.
     link_studies([each.study_instance_uid for each in procedures], request.accession_number)
-    return request
+    steps = ScheduledProcedureStep.objects.filter(procedure__in=procedures).order_by("pk")
+    return Scheduled(request, tuple(steps.select_related("procedure__service_request")))
 
 
 def _service_request(attributes: dict[str, str], order: Order) -> ServiceRequest:
