@@ -60,6 +60,7 @@ def view_event(
     kind: str,
     study_instance_uid: str,
     *,
+    sop_instance_uid: str = "",
     payload: dict[str, Any] | None = None,
 ) -> None:
     """Records `kind` (`StudyViewed`, `StudyRetrieved`, …), at most once in five minutes.
@@ -73,7 +74,15 @@ def view_event(
         principal.door,
         kind,
         study_instance_uid,
+        sop_instance_uid,
     )
     if _seen_here(key) or _seen_elsewhere(key):
         return
-    record([NewEvent(kind, actor_of(principal), study_instance_uid, payload=payload or {})])
+    event = NewEvent(
+        kind,
+        actor_of(principal),
+        study_instance_uid,
+        sop_instance_uid=sop_instance_uid,
+        payload=payload or {},
+    )
+    record([event])

@@ -348,6 +348,32 @@ class Receipt(models.Model):
         return f"receipt of instance {self.pk}"
 
 
+class NonPatientInstance(Provenance):
+    """An instance that belongs to no patient and no study: palettes, protocols, templates.
+
+    `resource` is its category by PS3.18 12.1.1. Its DICOM JSON stands in the row: there are few of
+    them, and they are small.
+    """
+
+    resource = models.CharField(max_length=32)
+    sop_instance_uid = ExactText(unique=True)
+    sop_class_uid = ExactText()
+    label = ExactText(default="", blank=True)
+    description = ExactText(default="", blank=True)
+    transfer_syntax_uid = ExactText()
+    blob_key = ExactText(unique=True)
+    size_bytes = models.BigIntegerField()
+    dataset_offset = models.BigIntegerField()
+    dataset_sha256 = models.BinaryField(max_length=32)
+    fragment = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["resource", "label", "id"])]
+
+    def __str__(self) -> str:
+        return f"non-patient instance {self.sop_instance_uid}"
+
+
 class Metadata(models.Model):
     """The instance's DICOM JSON (PS3.18 F) as prepared bytes: see `apps.archive.fragments`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -10,8 +11,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from apps.archive.models import Instance, Patient, Series, Study
+from apps.archive.models import Instance, NonPatientInstance, Patient, Series, Study
 from apps.console.read_only import ReadOnlyAdmin
+from apps.dicom.sop_classes import sop_class
 
 
 def person_name(text: str) -> str:
@@ -128,3 +130,45 @@ class InstanceAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The parents come with the rows."""
         return super().get_queryset(request).select_related("study", "series")
+
+
+@admin.register(NonPatientInstance)
+class NonPatientInstanceAdmin(ReadOnlyAdmin):
+    list_display = ("shown", "resource", "what", "size", "received_at", "retrieved")
+    list_filter = ("resource",)
+    search_fields = ("label__startswith", "sop_instance_uid__exact")
+    search_help_text = "Beginning of the label; whole SOP Instance UID"
+    ordering = ("resource", "label", "id")
+    readonly_fields = ("digest", "size", "what", "retrieved")
+    exclude = ("dataset_sha256", "fragment", "blob_key", "size_bytes", "dataset_offset")
+
+    @admin.display(description="label", ordering="label")
+    def shown(self, row: NonPatientInstance) -> str:
+        """What its author calls it."""
+        return row.label or "no label"
+
+    @admin.display(description="kind")
+    def what(self, row: NonPatientInstance) -> str:
+        """The SOP Class in words."""
+        return sop_class(row.sop_class_uid).name
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, row: NonPatientInstance) -> str:
+        """Bytes, in kilobytes."""
+        return f"{row.size_bytes / 1000:.1f} kB"
+
+    @admin.display(description="instance")
+    def retrieved(self, row: NonPatientInstance) -> str:
+        """A link to the instance as it is stored."""
+        accept = quote("application/dicom; transfer-syntax=*")
+        return format_html(
+            '<a href="/dicom-web/{}/{}?accept={}">download</a>',
+            row.resource,
+            row.sop_instance_uid,
+            accept,
+        )
+
+    @admin.display(description="SHA-256 of the data set")
+    def digest(self, row: NonPatientInstance) -> str:
+        """Hexadecimal, as other tools print it."""
+        return bytes(row.dataset_sha256).hex()

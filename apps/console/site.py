@@ -25,6 +25,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "archive.Study",
             "archive.Series",
             "archive.Instance",
+            "archive.NonPatientInstance",
             "ingest.QuarantinedInstance",
             "ingest.ImportJob",
             "commitment.CommitmentRequest",

@@ -46,6 +46,7 @@ from apps.dicom.passages import (
     SeriesPassages,
     elements_of,
 )
+from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import TransferSyntax
 from apps.errors import UnidentifiedInstance, UnreadableInstance
 
@@ -280,7 +281,12 @@ class Scanning:
     def _checked_attributes(self) -> dict[str, str]:
         """The attributes, once the identity is known to be usable (PS3.3 C.12.1, C.7)."""
         attributes = {key: text for key, text in self._attributes.items() if key in _KEPT}
-        for keyword, name in _IDENTITY:
+        if not attributes.get("SOPClassUID"):
+            self._warnings.append("The data set has no SOP Class UID.")
+            attributes["SOPClassUID"] = self._reader.meta.sop_class_uid
+        # What belongs to no patient has no study to be filed under (PS3.4 GG.1).
+        apart = sop_class(attributes["SOPClassUID"]).resource
+        for keyword, name in _IDENTITY[:1] if apart else _IDENTITY:
             uid = attributes.get(keyword, "")
             if not uid:
                 raise UnidentifiedInstance(f"The object has no {name}.")
@@ -288,9 +294,6 @@ class Scanning:
                 raise UnidentifiedInstance(f"The object has more than one {name}.")
             if not uids.is_valid(uid):
                 self._warnings.append(f"The {name} breaks the rules for UIDs; it is kept as it is.")
-        if not attributes.get("SOPClassUID"):
-            self._warnings.append("The data set has no SOP Class UID.")
-            attributes["SOPClassUID"] = self._reader.meta.sop_class_uid
         return attributes
 
     def _frames(self) -> FrameTable | None:
@@ -327,10 +330,15 @@ class Scanning:
     def _pieces(self, attributes: dict[str, str]) -> tuple[bytes, ...]:
         """The JSON, cut where the base URL belongs; the rest of each URL is written here."""
         study, series, instance = (
-            _quoted(attributes[keyword])
+            _quoted(attributes.get(keyword, ""))
             for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         )
-        beginning = f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
+        resource = sop_class(attributes["SOPClassUID"]).resource
+        beginning = (
+            f"/{resource}/{instance}/bulkdata/"
+            if resource
+            else f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
+        )
         first, *others = _object(self._members, self._tags).split(json_model.PIECE_BREAK)
         pieces = (first, *(beginning + other for other in others))
         return tuple(piece.encode("utf-8", "backslashreplace") for piece in pieces)

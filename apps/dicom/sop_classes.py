@@ -18,6 +18,8 @@ class SopClass:
     """One row. `kind` says how an instance is shown: image, report, presentation, document, ...
 
     `storage` is false for what exists on media only and never travels by C-STORE or STOW-RS.
+    `resource` names the category of an object that belongs to no patient and no study, as PS3.18
+    12.1.1 does (PS3.4 GG.3; the approvals by CP-2551).
     """
 
     uid: str
@@ -26,13 +28,21 @@ class SopClass:
     kind: str
     storage: bool = True
     retired: bool = False
+    resource: str = ""
 
 
 def row(
-    uid: str, keyword: str, name: str, kind: str, *, storage: bool = True, retired: bool = False
+    uid: str,
+    keyword: str,
+    name: str,
+    kind: str,
+    *,
+    storage: bool = True,
+    retired: bool = False,
+    resource: str = "",
 ) -> SopClass:
     """One line of the table."""
-    return SopClass(uid, keyword, name, kind, storage, retired)
+    return SopClass(uid, keyword, name, kind, storage, retired, resource)
 
 
 _R = "1.2.840.10008.5.1.4.1.1."
@@ -196,12 +206,12 @@ TABLE: Final[tuple[SopClass, ...]] = (
     row(_R + "129",                            "StandalonePETCurveStorage",                                           "Standalone PET Curve Storage", "curve", retired=True),
     row(_R + "130",                            "EnhancedPETImageStorage",                                             "Enhanced PET Image Storage", "image"),
     row(_R + "131",                            "BasicStructuredDisplayStorage",                                       "Basic Structured Display Storage", "presentation"),
-    row(_R + "200.1",                          "CTDefinedProcedureProtocolStorage",                                   "CT Defined Procedure Protocol Storage", "protocol"),
+    row(_R + "200.1",                          "CTDefinedProcedureProtocolStorage",                                   "CT Defined Procedure Protocol Storage", "protocol", resource="defined-procedure-protocols"),
     row(_R + "200.2",                          "CTPerformedProcedureProtocolStorage",                                 "CT Performed Procedure Protocol Storage", "protocol"),
-    row(_R + "200.3",                          "ProtocolApprovalStorage",                                             "Protocol Approval Storage", "protocol"),
-    row(_R + "200.7",                          "XADefinedProcedureProtocolStorage",                                   "XA Defined Procedure Protocol Storage", "protocol"),
+    row(_R + "200.3",                          "ProtocolApprovalStorage",                                             "Protocol Approval Storage", "protocol", resource="protocol-approvals"),
+    row(_R + "200.7",                          "XADefinedProcedureProtocolStorage",                                   "XA Defined Procedure Protocol Storage", "protocol", resource="defined-procedure-protocols"),
     row(_R + "200.8",                          "XAPerformedProcedureProtocolStorage",                                 "XA Performed Procedure Protocol Storage", "protocol"),
-    row(_R + "201.1",                          "InventoryStorage",                                                    "Inventory Storage", "inventory"),
+    row(_R + "201.1",                          "InventoryStorage",                                                    "Inventory Storage", "inventory", resource="inventories"),
     row(_R + "481.1",                          "RTImageStorage",                                                      "RT Image Storage", "image"),
     row(_R + "481.2",                          "RTDoseStorage",                                                       "RT Dose Storage", "dose"),
     row(_R + "481.3",                          "RTStructureSetStorage",                                               "RT Structure Set Storage", "structure-set"),
@@ -239,11 +249,11 @@ TABLE: Final[tuple[SopClass, ...]] = (
     row("1.2.840.10008.5.1.4.34.1",            "RTBeamsDeliveryInstructionStorageTrial",                              "RT Beams Delivery Instruction Storage - Trial", "rt", retired=True),
     row("1.2.840.10008.5.1.4.34.7",            "RTBeamsDeliveryInstructionStorage",                                   "RT Beams Delivery Instruction Storage", "rt"),
     row("1.2.840.10008.5.1.4.34.10",           "RTBrachyApplicationSetupDeliveryInstructionStorage",                  "RT Brachy Application Setup Delivery Instruction Storage", "rt"),
-    row("1.2.840.10008.5.1.4.38.1",            "HangingProtocolStorage",                                              "Hanging Protocol Storage", "hanging-protocol"),
-    row("1.2.840.10008.5.1.4.39.1",            "ColorPaletteStorage",                                                 "Color Palette Storage", "palette"),
-    row("1.2.840.10008.5.1.4.43.1",            "GenericImplantTemplateStorage",                                       "Generic Implant Template Storage", "implant-template"),
-    row("1.2.840.10008.5.1.4.44.1",            "ImplantAssemblyTemplateStorage",                                      "Implant Assembly Template Storage", "implant-template"),
-    row("1.2.840.10008.5.1.4.45.1",            "ImplantTemplateGroupStorage",                                         "Implant Template Group Storage", "implant-template"),
+    row("1.2.840.10008.5.1.4.38.1",            "HangingProtocolStorage",                                              "Hanging Protocol Storage", "hanging-protocol", resource="hanging-protocols"),
+    row("1.2.840.10008.5.1.4.39.1",            "ColorPaletteStorage",                                                 "Color Palette Storage", "palette", resource="color-palettes"),
+    row("1.2.840.10008.5.1.4.43.1",            "GenericImplantTemplateStorage",                                       "Generic Implant Template Storage", "implant-template", resource="implant-templates"),
+    row("1.2.840.10008.5.1.4.44.1",            "ImplantAssemblyTemplateStorage",                                      "Implant Assembly Template Storage", "implant-template", resource="implant-templates"),
+    row("1.2.840.10008.5.1.4.45.1",            "ImplantTemplateGroupStorage",                                         "Implant Template Group Storage", "implant-template", resource="implant-templates"),
 )
 # fmt: on
 

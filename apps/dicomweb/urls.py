@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import URLPattern, path
 
+from apps.dicom.sop_classes import TABLE
+from apps.dicomweb import non_patient
 from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.stow_rs.views import store_instances
@@ -15,10 +17,27 @@ from apps.dicomweb.wado_rs.rendered import retrieve_rendered, retrieve_thumbnail
 
 app_name = "dicomweb"
 
+# The categories of the Non-Patient Instance Service (PS3.18 12.1.1).
+_NON_PATIENT = sorted({each.resource for each in TABLE} - {""})
+
 _STUDY = "studies/<str:study>"
 _SERIES = f"{_STUDY}/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:instance>"
 _FRAMES = f"{_INSTANCE}/frames/<str:frames>"
+
+
+def _non_patient(npi: str) -> list[URLPattern]:
+    kept = {"npi": npi}
+    return [
+        path(npi, resource(GET=non_patient.search_instances), kept, name=npi),
+        path(f"{npi}/<str:uid>", resource(GET=non_patient.retrieve_instance), kept),
+        path(
+            f"{npi}/<str:uid>/bulkdata/<path:element>",
+            resource(GET=non_patient.retrieve_bulkdata),
+            kept,
+        ),
+    ]
+
 
 urlpatterns = [
     # The busiest first.
@@ -44,4 +63,5 @@ urlpatterns = [
     path(f"{_SERIES}/thumbnail", resource(GET=retrieve_thumbnail), name="series-thumbnail"),
     path(f"{_STUDY}/rendered", resource(GET=retrieve_rendered), name="study-rendered"),
     path(f"{_STUDY}/thumbnail", resource(GET=retrieve_thumbnail), name="study-thumbnail"),
+    *(each for npi in _NON_PATIENT for each in _non_patient(npi)),
 ]

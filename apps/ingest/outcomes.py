@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from apps.archive.models import Instance
+from apps.archive.models import Instance, NonPatientInstance
 from apps.ingest import spool
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.spool import SpoolName
@@ -23,7 +23,7 @@ def used_keys(keys: Iterable[str]) -> set[str]:
     """Those of the blob keys that some row points to."""
     asked = list(keys)
     used: set[str] = set()
-    for model in (Instance, QuarantinedInstance):
+    for model in (Instance, NonPatientInstance, QuarantinedInstance):
         used.update(model.objects.filter(blob_key__in=asked).values_list("blob_key", flat=True))
     return used
 
@@ -64,13 +64,15 @@ def outcome_of(inbox_names: Iterable[str], timeout: float) -> dict[str, Outcome]
 
 
 def _outcomes(settled: list[SpoolName]) -> dict[str, Outcome]:
-    """Two queries. Settled without a trace of its own means: these bytes were stored before."""
+    """Three queries. Settled without a trace of its own means: these bytes were stored before."""
     key_of = {str(name): name.blob_key(INSTANCES) for name in settled}
-    indexed = set(
-        Instance.objects.filter(blob_key__in=list(key_of.values())).values_list(
+    indexed = {
+        key
+        for model in (Instance, NonPatientInstance)
+        for key in model.objects.filter(blob_key__in=list(key_of.values())).values_list(
             "blob_key", flat=True
         )
-    )
+    }
     quarantined = {
         bytes(row.sha256).hex(): Outcome(Fate.QUARANTINED, row.reason, row.explanation)
         for row in QuarantinedInstance.objects.filter(

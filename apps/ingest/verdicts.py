@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from apps.archive.columns import column_text
 from apps.archive.identity import PatientIdentity
+from apps.dicom.sop_classes import sop_class
 from apps.ingest.models import QuarantinedInstance
 
 Reason = QuarantinedInstance.Reason
@@ -13,7 +14,7 @@ Reason = QuarantinedInstance.Reason
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """What must be known of a stored instance to recognise it."""
+    """What must be known of a stored instance to recognise it; of no patient, of no study."""
 
     dataset_sha256: bytes
     transfer_syntax_uid: str
@@ -36,6 +37,11 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreApart:
+    """New, and of no patient: it gets a row of its own outside the studies."""
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyStored:
     """The same bytes are stored; nothing to do (STO-06)."""
 
@@ -48,7 +54,7 @@ class Quarantine:
     explanation: str
 
 
-Verdict = Store | AlreadyStored | Quarantine
+Verdict = Store | StoreApart | AlreadyStored | Quarantine
 
 _UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -61,6 +67,10 @@ def decide(
     known: Known,
 ) -> Verdict:
     """The verdict on one instance; an accepted one becomes known to the next of the batch."""
+    if sop_class(attributes.get("SOPClassUID", "")).resource:
+        return _apart(
+            attributes.get("SOPInstanceUID", ""), dataset_sha256, transfer_syntax_uid, known
+        )
     if not all(_usable(attributes.get(keyword, "")) for keyword in _UIDS):
         return Quarantine(Reason.MISSING_UID, _UNUSABLE_UID)
     sop, series, study = (attributes[keyword] for keyword in _UIDS)
@@ -76,6 +86,17 @@ def decide(
     known.study_of_series[series] = study
     known.identity_of_study[study] = said.filled_from(identity)
     return Store()
+
+
+def _apart(uid: str, sha256: bytes, transfer_syntax_uid: str, known: Known) -> Verdict:
+    """The verdict on an instance of no patient: its own UID is all it is known by."""
+    if not _usable(uid):
+        return Quarantine(Reason.MISSING_UID, _UNUSABLE_UID)
+    stored = known.instances.get(uid)
+    if stored is not None:
+        return _again(stored, "", "", sha256, transfer_syntax_uid)
+    known.instances[uid] = StoredInstance(sha256, transfer_syntax_uid, "", "")
+    return StoreApart()
 
 
 def _usable(uid: str) -> bool:

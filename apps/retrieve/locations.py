@@ -11,9 +11,11 @@ from itertools import islice
 
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.models import Instance
+from apps.archive.non_patient import non_patient_instance
 from apps.archive.selectors import instances_matching, instances_of
 from apps.dicom.frames import FrameTable
 from apps.dicom.query import Query
+from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import NotFound, OutOfResources
 from apps.storage.stores import blob_store
@@ -56,6 +58,9 @@ class Location:
     @property
     def path(self) -> str:
         """The instance's path below the service's base URL."""
+        resource = sop_class(self.sop_class_uid).resource
+        if resource:
+            return f"/{resource}/{self.sop_instance_uid}"
         return (
             f"/studies/{self.study_instance_uid}/series/{self.series_instance_uid}"
             f"/instances/{self.sop_instance_uid}"
@@ -65,6 +70,24 @@ class Location:
     def digest(self) -> str:
         """The SHA-256 of the data set in hexadecimal: what makes this instance's bytes these."""
         return self.dataset_sha256.hex()
+
+
+def non_patient_location(principal: Principal, resource: str, sop_uid: str) -> Location:
+    """An instance that belongs to no patient. Raises NotFound."""
+    row = non_patient_instance(principal, resource, sop_uid)
+    return Location(
+        key=row.pk,
+        study_instance_uid="",
+        series_instance_uid="",
+        sop_instance_uid=row.sop_instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        blob_key=row.blob_key,
+        size_bytes=row.size_bytes,
+        dataset_offset=row.dataset_offset,
+        dataset_sha256=bytes(row.dataset_sha256),
+        packed_frames=None,
+    )
 
 
 _FIELDS = (

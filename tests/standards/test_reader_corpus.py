@@ -15,6 +15,7 @@ from pydicom.filewriter import correct_ambiguous_vr
 
 from apps.dicom.frames import FrameTable
 from apps.dicom.reader import InstanceReader
+from apps.dicom.sop_classes import sop_class
 from apps.errors import UnreadableInstance
 from tests.standards.sources import held
 
@@ -38,10 +39,6 @@ REFUSED = {
     "odd/priv_SQ.dcm": NO_INSTANCE,
     "odd/remove_all.dicom": "not a DICOM object",
     "odd/rtplan_truncated.dcm": "cut off",
-    "palette-hp/NeurosurgeryPlan.dcm": NO_STUDY,
-    "palette-hp/fall.dcm": NO_STUDY,
-    "palette-hp/hotiron.dcm": NO_STUDY,
-    "palette-hp/pet.dcm": NO_STUDY,
     "sc-color/HTJ2KLossless_08_RGB.dcm": NO_STUDY,
     "sc-color/HTJ2K_08_RGB.dcm": NO_STUDY,
     "sc-color/SC_rgb_jls_lossy_line.dcm": NO_STUDY,
@@ -178,16 +175,19 @@ def test_WAD_10_every_bulk_data_uri_is_found_by_its_path(corpus):
         except UnreadableInstance:
             continue
         for piece in scan.json[1:]:
-            match = re.match(
-                rb"/studies/([^/]+)/series/([^/]+)/instances/([^/]+)/bulkdata/([0-9A-F/]+)\"",
-                piece,
+            category = sop_class(scan.attributes["SOPClassUID"]).resource
+            levels, keywords = (
+                (f"/{category}/([^/]+)", ("SOPInstanceUID",))
+                if category
+                else (
+                    "/studies/([^/]+)/series/([^/]+)/instances/([^/]+)",
+                    ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"),
+                )
             )
+            match = re.match(f'{levels}/bulkdata/([0-9A-F/]+)"', piece.decode())
             assert match
-            *uids, where = (group.decode() for group in match.groups())
-            assert uids == [
-                scan.attributes[keyword]
-                for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-            ]
+            *uids, where = match.groups()
+            assert uids == [scan.attributes[keyword] for keyword in keywords]
             offset, length, vr = reader.locate(tuple(where.split("/")))
             there = reader.data.read_at(offset, length)
             assert len(there) == min(length, reader.data.size - offset) > 0

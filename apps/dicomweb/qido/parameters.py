@@ -90,6 +90,33 @@ def search_from(
     return Search(query, limit, settings.warnings, asked | everything, said)
 
 
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """A search without levels: any attribute is a key, for objects that belong to no study."""
+
+    keys: tuple[Key, ...]
+    include: tuple[Key, ...]
+    everything: bool
+    limit: int | None
+    offset: int
+    said: Mapping[str, str]
+
+
+def loose_search(query_string: str) -> Loose:
+    """Reads the URL's query for the Non-Patient Instance Service. Raises InvalidRequest."""
+    pairs = split_parameters(query_string)
+    settings = _Settings(pairs)
+    said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
+    return Loose(
+        keys=tuple(_key(name, value) for name, value in said.items()),
+        include=tuple(Key(path, ()) for path in settings.include),
+        everything=settings.include_all,
+        limit=settings.limit,
+        offset=settings.offset,
+        said=said,
+    )
+
+
 def split_parameters(query_string: str) -> list[tuple[str, str]]:
     """Names and values in order, percent-decoded as UTF-8; `+` is a space (PS3.18 8.3.4.1)."""
     pairs: list[tuple[str, str]] = []

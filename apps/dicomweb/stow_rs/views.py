@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
-from apps.archive.models import Instance
+from apps.archive.models import Instance, NonPatientInstance
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Offer, acceptable, choose
 from apps.dicomweb.stow_rs.multipart import PartCutOff
@@ -138,7 +138,11 @@ class Report:
 
     def dataset(self, base: str, study: str | None) -> dict[str, Any]:
         """The Store Instances Response Module (PS3.18 table I.1-1) in DICOM JSON."""
-        studies = {each.path.split("/series/")[0] for each in self.stored if each.path}
+        studies = {
+            each.path.split("/series/")[0]
+            for each in self.stored
+            if each.path.startswith("/studies/")
+        }
         if study is not None:
             studies = {f"/studies/{study}"}
         answer: dict[str, Any] = {}
@@ -161,7 +165,13 @@ def _places(uids: Iterable[str]) -> dict[str, str]:
     rows = Instance.objects.filter(sop_instance_uid__in=list(set(uids))).values_list(
         "study__study_instance_uid", "series__series_instance_uid", "sop_instance_uid"
     )
-    return {sop: f"/studies/{study}/series/{series}/instances/{sop}" for study, series, sop in rows}
+    places = {
+        sop: f"/studies/{study}/series/{series}/instances/{sop}" for study, series, sop in rows
+    }
+    apart = NonPatientInstance.objects.filter(sop_instance_uid__in=list(set(uids)))
+    for resource, sop in apart.values_list("resource", "sop_instance_uid"):
+        places[sop] = f"/{resource}/{sop}"
+    return places
 
 
 def _reference(uids: Uids) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.utils import timezone
 
 from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instances, identity_of
-from apps.archive.models import Instance, Series, Study
+from apps.archive.actions.add_non_patient_instances import add_non_patient_instances
+from apps.archive.models import Instance, NonPatientInstance, Series, Study
 from apps.errors import PacsError, Unavailable
 from apps.events.log import Actor, NewEvent, record
 from apps.ingest import spool
@@ -30,7 +31,14 @@ from apps.ingest.crash_points import crash_point
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE, used_keys
 from apps.ingest.spool import SpoolFile, SpoolName
-from apps.ingest.verdicts import AlreadyStored, Known, Quarantine, StoredInstance, decide
+from apps.ingest.verdicts import (
+    AlreadyStored,
+    Known,
+    Quarantine,
+    StoreApart,
+    StoredInstance,
+    decide,
+)
 from apps.storage.stores import blob_store
 
 _INDEXER = Actor("system", "index")
@@ -61,9 +69,10 @@ class BatchResult:
 
 @dataclass(slots=True)
 class _Plan:
-    """The verdicts on a batch. Who is in neither list is stored already."""
+    """The verdicts on a batch. Who is in no list is stored already."""
 
     store: list[Arrival] = field(default_factory=list)
+    apart: list[Arrival] = field(default_factory=list)
     quarantine: list[tuple[Arrival, Quarantine]] = field(default_factory=list)
 
 
@@ -141,7 +150,7 @@ def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
         break
     crash_point("indexed")
     _settle(arrivals)
-    stored, quarantined = len(plan.store), len(plan.quarantine)
+    stored, quarantined = len(plan.store) + len(plan.apart), len(plan.quarantine)
     return BatchResult(stored, len(arrivals) - stored - quarantined, quarantined)
 
 
@@ -153,7 +162,7 @@ def _commit_to_disk() -> None:
 
 
 def _known(arrivals: Sequence[Arrival]) -> Known:
-    """What is stored under the batch's UIDs: three queries, whatever its size."""
+    """What is stored under the batch's UIDs: four queries, whatever its size."""
 
     def uids(keyword: str) -> list[str]:
         return sorted({uid for each in arrivals if (uid := each.attributes.get(keyword))})
@@ -168,6 +177,11 @@ def _known(arrivals: Sequence[Arrival]) -> Known:
         "dataset_sha256",
     ):
         known.instances[uid] = StoredInstance(bytes(sha256), *fields)
+    apart = NonPatientInstance.objects.filter(sop_instance_uid__in=uids("SOPInstanceUID"))
+    for uid, syntax, sha256 in apart.values_list(
+        "sop_instance_uid", "transfer_syntax_uid", "dataset_sha256"
+    ):
+        known.instances[uid] = StoredInstance(bytes(sha256), syntax, "", "")
     series = Series.objects.filter(series_instance_uid__in=uids("SeriesInstanceUID"))
     known.study_of_series.update(
         series.values_list("series_instance_uid", "study__study_instance_uid")
@@ -195,6 +209,8 @@ def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
         )
         if isinstance(verdict, Quarantine):
             plan.quarantine.append((arrival, verdict))
+        elif isinstance(verdict, StoreApart):
+            plan.apart.append(arrival)
         elif not isinstance(verdict, AlreadyStored):
             plan.store.append(arrival)
     return plan
@@ -202,7 +218,8 @@ def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
 
 def _place(plan: _Plan) -> None:
     """Instances to their places; quarantined bytes aside, unless these bytes are there already."""
-    sources = [(arrival.new.blob_key, arrival.file.path) for arrival in plan.store if arrival.new]
+    placed = (*plan.store, *plan.apart)
+    sources = [(arrival.new.blob_key, arrival.file.path) for arrival in placed if arrival.new]
     if plan.quarantine:
         aside = {
             (bytes(sha256), sop_instance_uid)
@@ -226,6 +243,10 @@ def _record(plan: _Plan) -> None:
         events += _stored_events(plan.store, added)
         if added.new_studies:
             events += alert_new_studies(added.new_studies, _INDEXER)
+    if plan.apart:
+        events += add_non_patient_instances(
+            [(arrival.new, arrival.actor) for arrival in plan.apart if arrival.new]
+        )
     if plan.quarantine:
         events += quarantine_instances(plan.quarantine)
     record(events)

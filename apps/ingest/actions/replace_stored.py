@@ -9,7 +9,7 @@ from __future__ import annotations
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.actions.add_instances import NewInstance, StaleSnapshot, add_instances
 from apps.archive.actions.remove_instances import prune, remove_instances
-from apps.archive.models import Instance
+from apps.archive.models import Instance, NonPatientInstance
 from apps.dicom.part10 import Provenance
 from apps.dicom.reader import InstanceReader
 from apps.errors import IdentityConflict, InvalidRequest, NotFound
@@ -35,6 +35,11 @@ def replace_stored(principal: Principal, quarantined_id: int) -> QuarantinedInst
         raise NotFound("There is no such quarantined instance.")
     stored = Instance.objects.filter(sop_instance_uid=asked.sop_instance_uid).first()
     if stored is None or not asked.sop_instance_uid:
+        if NonPatientInstance.objects.filter(sop_instance_uid=asked.sop_instance_uid).exists():
+            raise InvalidRequest(
+                "An instance that belongs to no patient cannot be replaced. Give the new one a "
+                "SOP Instance UID of its own at its source, and send it again."
+            )
         raise InvalidRequest("Nothing with its SOP Instance UID is stored: retry it instead.")
     store = blob_store()
     new = _new(asked)
