@@ -50,8 +50,11 @@ def _use_our_logging(**_: Any) -> None:
 @signals.worker_process_init.connect
 def _end_with_the_worker(**_: Any) -> None:
     """A pool process whose worker was killed must not go on alone."""
+    from apps.network.recorder import PROCESS_RECORDER
+
     if NAME_VARIABLE in os.environ:
         die_with_parent()
+    PROCESS_RECORDER.start()
 
 
 @signals.worker_ready.connect

@@ -12,5 +12,15 @@ if NAME_VARIABLE in os.environ:
     # A worker forked by a web process that was killed would keep the port.
     die_with_parent()
 application = get_wsgi_application()
+
+
+def _start_recording() -> None:
+    """Only now: models exist once the application is made."""
+    from apps.network.recorder import PROCESS_RECORDER
+
+    PROCESS_RECORDER.start()
+
+
 # The views import codecs and more: before the first request, not during it.
 get_resolver().url_patterns  # noqa: B018
+_start_recording()

@@ -13,6 +13,7 @@ from apps.dicom.uids import name_of
 from apps.dimse import offered
 from apps.dimse.service import Service
 
+QUERY_ENTITIES: Final = tuple(level.entity for level in Level)
 ALL_TRANSFER_SYNTAXES: Final = tuple(row.uid for row in transfer_syntaxes.TABLE)
 
 
@@ -73,6 +74,8 @@ def nothing_else() -> Claim:
 def query_keys() -> Iterator[tuple[Attribute, Claim]]:
     """One for each attribute that is a key of Query/Retrieve, at its level."""
     for row in ATTRIBUTES:
+        if row.entity not in QUERY_ENTITIES:
+            continue
         level = row.entity.value
         yield (
             row,

@@ -10,6 +10,7 @@ from django.conf import settings
 from apps.conformance import claims
 from apps.conformance.document import Row, Section, Table
 from apps.dicom import command_set, uids
+from apps.dicom.attributes import TABLE as ATTRIBUTES
 from apps.dicom.attributes import UNIQUE_KEYS, Entity
 from apps.dimse import admission, offered, status
 from apps.dimse.receiver import MAXIMUM_PDU_BYTES, Limits
@@ -283,8 +284,8 @@ def _service_tables(service: Service) -> Iterator[Table]:
             ("status", "meaning", "cause"),
             tuple(Row(cells) for cells in _statuses(field)),
         )
-    if command_set.C_FIND_RQ in service.handlers and service.right is Right.QUERY:
-        yield from _keys()
+    if command_set.C_FIND_RQ in service.handlers:
+        yield from _keys() if service.right is Right.QUERY else _worklist_keys()
 
 
 def _statuses(field: int) -> Iterator[tuple[str, str, str]]:
@@ -298,7 +299,7 @@ def _statuses(field: int) -> Iterator[tuple[str, str, str]]:
 
 
 def _keys() -> Iterator[Table]:
-    by_level: dict[Entity, list[Row]] = {entity: [] for entity in Entity}
+    by_level: dict[Entity, list[Row]] = {entity: [] for entity in claims.QUERY_ENTITIES}
     for row, claim in claims.query_keys():
         unique = " (unique)" if UNIQUE_KEYS[row.entity] == row.keyword else ""
         tag = f"({row.tag_hex[:4]},{row.tag_hex[4:]})"
@@ -310,6 +311,27 @@ def _keys() -> Iterator[Table]:
             ("attribute", "tag", "VR", "type", "matching"),
             tuple(rows),
         )
+
+
+def _worklist_keys() -> Iterator[Table]:
+    rows = [each for each in ATTRIBUTES if each.entity not in claims.QUERY_ENTITIES]
+    yield Table(
+        "Matching and return keys of the worklist, beside those of the patient",
+        ("attribute", "tag", "VR", "type", "matching", "module"),
+        tuple(
+            Row(
+                (
+                    each.keyword,
+                    f"({each.tag_hex[:4]},{each.tag_hex[4:]})",
+                    each.vr,
+                    each.ps3_4 or "O",
+                    each.matching.value,
+                    each.entity.value.capitalize(),
+                )
+            )
+            for each in rows
+        ),
+    )
 
 
 def _interfaces() -> Section:

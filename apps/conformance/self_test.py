@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom import Dataset
 from pydicom.uid import UID_dictionary
 
+from apps.conformance.claims import QUERY_ENTITIES
 from apps.conformance.document import Claim, Statement
 from apps.dicom.attributes import BY_KEYWORD, UNIQUE_KEYS, Entity
 from apps.dicom.uids import name_of
 from apps.dimse import offered, query_models, status
-from apps.network.probe import Answered, Proposed, Target, ask, first_match
+from apps.network.associate_items import ProposedContext, Remote
+from apps.network.probe import Answered, ask, first_match
 
 _NOT_SUPPORTED: Final = 3
 _MOST_NAMED: Final = 3
@@ -30,7 +31,7 @@ class Outcome:
     detail: str
 
 
-def run(statement: Statement, target: Target) -> Iterator[Outcome]:
+def run(statement: Statement, target: Remote) -> Iterator[Outcome]:
     """Every claim a test exists for. Raises Unavailable when we do not answer at all."""
     claims = list(statement.claims().values())
     yield from _contexts([each for each in claims if each.kind == "contexts"], target)
@@ -44,39 +45,48 @@ def untested(statement: Statement) -> list[Claim]:
     return [each for each in statement.claims().values() if each.kind not in known]
 
 
-def _contexts(claims: Iterable[Claim], target: Target) -> Iterator[Outcome]:
-    """Proposes every claimed Transfer Syntax in a context of its own, and compares the answer."""
-    proposals, owners = [], []
-    for claim in claims:
-        for syntax in claim.facts["transfer_syntaxes"]:
-            uid = str(claim.facts["abstract_syntax"])
-            proposals.append(Proposed(uid, (syntax,), scp=bool(claim.facts.get("scp"))))
-            owners.append(claim)
-    wrong: dict[str, list[str]] = {}
+def _contexts(claims: Iterable[Claim], target: Remote) -> Iterator[Outcome]:
+    """Proposes every claimed Transfer Syntax in a context of its own, and compares the answer.
+
+    Roles are negotiated for a whole association, so each is tried in associations of its own.
+    """
     tried: dict[str, int] = {}
-    for claim, answer in zip(owners, ask(target, proposals), strict=True):
-        tried[claim.id] = tried.get(claim.id, 0) + 1
-        fault = _fault(claim, answer)
-        if fault:
-            wrong.setdefault(claim.id, []).append(fault)
-    for claim in {each.id: each for each in owners}.values():
+    wrong: dict[str, list[str]] = {}
+    claims = list(claims)
+    for as_scp in (False, True):
+        owners = [
+            (claim, syntax)
+            for claim in claims
+            if claim.facts.get("scp" if as_scp else "scu", not as_scp)
+            for syntax in claim.facts["transfer_syntaxes"]
+        ]
+        proposals = [
+            ProposedContext(str(claim.facts["abstract_syntax"]), (syntax,), as_scp)
+            for claim, syntax in owners
+        ]
+        for (claim, _), answer in zip(owners, ask(target, proposals), strict=True):
+            tried[claim.id] = tried.get(claim.id, 0) + 1
+            fault = _fault(answer)
+            if fault:
+                wrong.setdefault(claim.id, []).append(fault)
+    for claim in claims:
         faults = wrong.get(claim.id, [])
-        detail = "; ".join(faults[:_MOST_NAMED]) or f"{tried[claim.id]} contexts negotiated"
-        yield Outcome(claim, not faults, detail)
+        detail = "; ".join(faults[:_MOST_NAMED]) or f"{tried.get(claim.id, 0)} contexts negotiated"
+        yield Outcome(claim, not faults and claim.id in tried, detail)
 
 
-def _fault(claim: Claim, answer: Answered) -> str:
+def _fault(answer: Answered) -> str:
     syntax = answer.proposed.transfer_syntaxes[0]
     if answer.result != 0:
         return f"{name_of(syntax)} was refused with result {answer.result}"
     if answer.transfer_syntax != syntax:
         return f"{name_of(syntax)} was answered by {name_of(answer.transfer_syntax)}"
-    if claim.facts.get("scp") and not answer.as_scp:
+    if answer.proposed.as_scp and not answer.as_scp:
         return f"the SCP role was not granted in {name_of(syntax)}"
     return ""
 
 
-def _no_others(claims: list[Claim], target: Target) -> Iterator[Outcome]:
+def _no_others(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
     """Every other SOP Class of PS3.6, in the two plain Transfer Syntaxes."""
     if not claims:
         return
@@ -87,7 +97,7 @@ def _no_others(claims: list[Claim], target: Target) -> Iterator[Outcome]:
         and uid not in offered.BY_ABSTRACT_SYNTAX
         and not offered.is_storage(uid)
     ]
-    answers = ask(target, [Proposed(uid, (_EXPLICIT, _IMPLICIT)) for uid in others])
+    answers = ask(target, [ProposedContext(uid, (_EXPLICIT, _IMPLICIT)) for uid in others])
     wrong = [each for each in answers if each.result != _NOT_SUPPORTED]
     named = ", ".join(
         f"{name_of(each.proposed.abstract_syntax)} (result {each.result})"
@@ -96,7 +106,7 @@ def _no_others(claims: list[Claim], target: Target) -> Iterator[Outcome]:
     yield Outcome(claims[0], not wrong, named or f"{len(others)} SOP Classes refused")
 
 
-def _keys(claims: list[Claim], target: Target) -> Iterator[Outcome]:
+def _keys(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
     """Asks for each key of some stored instance; an empty archive leaves them untested.
 
     All keys of a level in one question; one by one only where that did not prove them all.
@@ -104,7 +114,7 @@ def _keys(claims: list[Claim], target: Target) -> Iterator[Outcome]:
     path = _path(target) if claims else None
     if path is None:
         return
-    for entity in Entity:
+    for entity in QUERY_ENTITIES:
         level = [each for each in claims if each.facts["level"] == entity.value]
         together = list(_asked(level, entity, path, target))
         if all(each.passed for each in together):
@@ -115,18 +125,16 @@ def _keys(claims: list[Claim], target: Target) -> Iterator[Outcome]:
 
 
 def _asked(
-    claims: list[Claim], entity: Entity, path: dict[Entity, str], target: Target
+    claims: list[Claim], entity: Entity, path: dict[Entity, str], target: Remote
 ) -> Iterator[Outcome]:
-    identifier = _identifier(entity, path)
-    keywords = [str(claim.facts["keyword"]) for claim in claims]
-    for keyword in keywords:
-        if keyword not in identifier:
-            setattr(identifier, keyword, None)
-    code, found = first_match(target, _model(entity), identifier)
-    for claim, keyword in zip(claims, keywords, strict=True):
-        returned = found is not None and BY_KEYWORD[keyword].tag in found
-        said = "returned" if returned else "not returned"
-        yield Outcome(claim, code == status.PENDING and returned, f"pending {code:04X}, {said}")
+    tags = [BY_KEYWORD[str(claim.facts["keyword"])].tag for claim in claims]
+    keys = dict.fromkeys(tags, "") | _unique_keys(entity, path)
+    code, found = first_match(target, _model(entity), entity.value, keys)
+    returned = {key.path[0] for key in found.keys} if found is not None else set()
+    for claim, tag in zip(claims, tags, strict=True):
+        said = "returned" if tag in returned else "not returned"
+        passed = code == status.PENDING and tag in returned
+        yield Outcome(claim, passed, f"pending {code:04X}, {said}")
 
 
 def _model(entity: Entity) -> str:
@@ -134,29 +142,26 @@ def _model(entity: Entity) -> str:
     return patient_root.find if entity is Entity.PATIENT else study_root.find
 
 
-def _path(target: Target) -> dict[Entity, str] | None:
+def _path(target: Remote) -> dict[Entity, str] | None:
     """Unique keys of one instance and what it belongs to, found by asking; None where none is."""
     path: dict[Entity, str] = {}
     for entity in (Entity.STUDY, Entity.SERIES, Entity.INSTANCE):
-        identifier = _identifier(entity, path)
-        identifier.PatientID = ""
-        code, found = first_match(target, _model(entity), identifier)
+        keys = _unique_keys(entity, path) | {_tag(Entity.PATIENT): ""}
+        code, found = first_match(target, _model(entity), entity.value, keys)
         if found is None or code not in (status.PENDING, status.PENDING_WITHOUT_OPTIONAL_KEYS):
             return None
-        path[entity] = str(found[UNIQUE_KEYS[entity]].value)
-        path.setdefault(Entity.PATIENT, str(found.get("PatientID", "")))
+        path[entity] = found.texts.get(_tag(entity), "")
+        path.setdefault(Entity.PATIENT, found.texts.get(_tag(Entity.PATIENT), ""))
     return path
 
 
-def _identifier(entity: Entity, path: dict[Entity, str]) -> Dataset:
-    """At the entity's level, with the unique keys above it (PS3.4 C.4.1.2)."""
-    identifier = Dataset()
-    identifier.QueryRetrieveLevel = entity.value
+def _unique_keys(entity: Entity, path: dict[Entity, str]) -> dict[int, str]:
+    """The unique keys from the root down to the entity (PS3.4 C.4.1.2)."""
     if entity is Entity.PATIENT:
-        identifier.PatientID = path.get(entity, "")
-        return identifier
-    for above in (Entity.STUDY, Entity.SERIES, Entity.INSTANCE):
-        setattr(identifier, UNIQUE_KEYS[above], path.get(above, ""))
-        if above is entity:
-            break
-    return identifier
+        return {_tag(entity): path.get(entity, "")}
+    levels = (Entity.STUDY, Entity.SERIES, Entity.INSTANCE)
+    return {_tag(each): path.get(each, "") for each in levels[: levels.index(entity) + 1]}
+
+
+def _tag(entity: Entity) -> int:
+    return BY_KEYWORD[UNIQUE_KEYS[entity]].tag

@@ -111,7 +111,6 @@ class Housekeeper:
             connections.close_all()
         else:
             self._complained = False
-            self._recorder.enabled = self._peers.record_associations
             self._recorder.keeps_refused = self._peers.record_refused_uids
 
     def _write_seen(self) -> None:

@@ -28,7 +28,7 @@ from apps.dimse.house import Housekeeper, Tally
 from apps.dimse.lobby import Listeners, Lobby
 from apps.network.association_note import Ending
 from apps.network.peers import Admission
-from apps.network.recorder import Recorder
+from apps.network.recorder import PROCESS_RECORDER
 from apps.network.tls_connection import Connection, TlsConnection
 from apps.storage.capacity import capacity
 
@@ -59,7 +59,7 @@ class Receiver:
         self._tally = tally
         self._process = process
         self._limits = limits
-        self._recorder = Recorder()
+        self._recorder = PROCESS_RECORDER
         self._housekeeper = Housekeeper(self._recorder)
         self._associations: set[AcceptedAssociation] = set()
         self._lock = threading.Lock()

@@ -25,11 +25,13 @@ from apps.network.associate_items import (
     rejection_words,
     text_of,
 )
+from apps.network.association_note import Ending
+from apps.network.outgoing_note import OutgoingNote
 from apps.network.p_data import IS_COMMAND, IS_LAST, P_DATA_TF, PDU_HEADER, PDV_FIELDS, PDV_HEADER
 from apps.network.p_data import message as p_data_message
 from apps.network.receive_buffer import ConnectionLostError, ReceiveBuffer
 from apps.network.store_writer import StoreWriter
-from apps.network.tls import TlsNotReady
+from apps.network.tls import TlsNotReady, failure_words
 from apps.network.tls_connection import Connection, TlsConnection
 
 MOST_CONTEXTS: Final = 128
@@ -98,8 +100,13 @@ class Received:
 class OutgoingAssociation:
     """An association we opened. `open()` makes one; used by one thread."""
 
-    def __init__(self, remote: Remote, connection: Connection, timeouts: Timeouts) -> None:
+    def __init__(
+        self, remote: Remote, connection: Connection, timeouts: Timeouts, note: OutgoingNote
+    ) -> None:
         self.remote = remote
+        self.roles: dict[str, tuple[bool, bool]] = {}  # SCU and SCP as granted, by SOP Class
+        self.results: dict[int, int] = {}  # of each proposal, by its place
+        self._note = note
         self.contexts: tuple[OpenContext, ...] = ()
         self.rejected: tuple[tuple[ProposedContext, int], ...] = ()
         self.extended: dict[str, bytes] = {}
@@ -124,7 +131,8 @@ class OutgoingAssociation:
         limits = timeouts or Timeouts()
         if len(proposed) > MOST_CONTEXTS:
             raise InvalidRequest("An association has at most 128 presentation contexts.")
-        association = cls(remote, _connected(remote, limits.connect), limits)
+        note = OutgoingNote(remote)
+        association = cls(remote, _connected(remote, limits.connect, note), limits, note)
         try:
             association._negotiate(proposed, extended or {})
         except BaseException:
@@ -160,6 +168,7 @@ class OutgoingAssociation:
         """Whole PDUs. Raises PeerUnreachable."""
         try:
             self._connection.sendall(chunk)
+            self._note.sent(len(chunk))
         except OSError as error:
             raise self._lost(error) from error
 
@@ -215,6 +224,7 @@ class OutgoingAssociation:
                     self.send(_RELEASED)
                 if kind in {_RELEASE_RP, _ABORT}:
                     break
+        self._note.ended(Ending.RELEASED)
         self._close()
 
     def abort(self) -> None:
@@ -223,6 +233,7 @@ class OutgoingAssociation:
             with contextlib.suppress(OSError):
                 self._buffer.be_patient(1.0)
                 self._connection.sendall(_ABORTED)
+        self._note.ended(Ending.ABORTED)
         self._close()
 
     def _close(self) -> None:
@@ -230,6 +241,7 @@ class OutgoingAssociation:
         self._connection.close()
 
     def _lost(self, error: Exception) -> PeerUnreachable:
+        self._note.ended(Ending.LOST, str(error))
         self.abort()
         return PeerUnreachable(f"The association with {self.remote.words} was lost: {error}.")
 
@@ -243,6 +255,7 @@ class OutgoingAssociation:
             kind, length = PDU_HEADER.unpack(self._buffer.take(PDU_HEADER.size))
             body = self._buffer.take(min(length, _LONGEST_ANSWER))
         except ConnectionLostError as error:
+            self._note.ended(Ending.LOST, f"no answer to the association request: {error}")
             raise PeerUnreachable(
                 f"{self.remote.words} does not answer an association request: {error}."
             ) from error
@@ -254,6 +267,7 @@ class OutgoingAssociation:
 
     def _rejection(self, result: int, source: int, reason: int) -> AssociationRejected:
         words = rejection_words(source, reason)
+        self._note.ended(Ending.REJECTED, words)
         return AssociationRejected(
             f"{self.remote.words} rejected the association: {words}.",
             transient=result == _TRANSIENT,
@@ -264,10 +278,13 @@ class OutgoingAssociation:
         rejected: list[tuple[ProposedContext, int]] = []
         for kind, value in items_of(body[_AC_FIXED:]):
             if kind == 0x21:  # noqa: PLR2004 - PS3.8 9.3.3.2
+                self.results[value[0] // 2] = value[2]
                 self._judge(value, proposed, accepted, rejected)
             elif kind == 0x50:  # noqa: PLR2004 - PS3.8 9.3.3.3
                 self._user_information(value)
         self.contexts, self.rejected = tuple(accepted), tuple(rejected)
+        syntaxes = {each.context_id // 2: each.transfer_syntax for each in accepted}
+        self._note.negotiated(proposed, syntaxes, self.results)
 
     @staticmethod
     def _judge(
@@ -294,6 +311,8 @@ class OutgoingAssociation:
             elif kind == 0x56 and len(raw) > 2:  # noqa: PLR2004 - PS3.7 D.3.3.5
                 size = int.from_bytes(raw[:2], "big")
                 self.extended[text_of(raw[2 : 2 + size])] = raw[2 + size :]
+            elif kind == 0x54 and len(raw) > 4:  # noqa: PLR2004 - PS3.7 D.3.3.4
+                self.roles[text_of(raw[2:-2])] = (raw[-2] == 1, raw[-1] == 1)
 
     # -- messages
 
@@ -303,7 +322,11 @@ class OutgoingAssociation:
         data = b""
         if command_set.has_data_set(elements):
             data, _ = self._part(is_command=False)
-        return Received(context_id, command_set.command_field(elements), elements, data)
+        field = command_set.command_field(elements)
+        received = Received(context_id, field, elements, data)
+        status = received.status if command_set.STATUS in elements else None
+        self._note.received(field, status, len(data))
+        return received
 
     def _part(self, *, is_command: bool) -> tuple[bytes, int]:
         """A command set or a data set, put together from its fragments."""
@@ -340,14 +363,28 @@ class OutgoingAssociation:
         raise ConnectionLostError("the peer sent what is no DICOM")
 
 
-def _connected(remote: Remote, seconds: float) -> Connection:
+def _connected(remote: Remote, seconds: float, note: OutgoingNote) -> Connection:
     try:
-        connection = socket.create_connection((remote.host, remote.port), seconds)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return TlsConnection.open(connection, remote.host) if remote.use_tls else connection
-    except TlsNotReady as error:
-        raise NotAcceptable(str(error)) from error
+        plain = socket.create_connection((remote.host, remote.port), seconds)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = _secured(remote, plain, note) if remote.use_tls else plain
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no answer"
+        note.ended(Ending.UNREACHABLE, reason)
         raise PeerUnreachable(f"{remote.words} cannot be reached: {reason}.") from error
+    note.connected(connection)
+    return connection
+
+
+def _secured(remote: Remote, plain: socket.socket, note: OutgoingNote) -> Connection:
+    try:
+        return TlsConnection.open(plain, remote.host)
+    except TlsNotReady as error:
+        plain.close()
+        raise NotAcceptable(str(error)) from error
+    except OSError as error:
+        plain.close()
+        words = failure_words(error)
+        note.ended(Ending.TLS, words)
+        raise PeerUnreachable(f"{remote.words}: the TLS handshake failed: {words}.") from error

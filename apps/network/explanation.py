@@ -22,6 +22,8 @@ class Why(StrEnum):
     NO_COMMON_SYNTAX = "no common Transfer Syntax"
     SYNTAX_FORBIDDEN = "Transfer Syntax forbidden"
     PEER_REFUSED = "refused by the peer"
+    PEER_NOT_OFFERED = "not offered by the peer"
+    PEER_SYNTAXES = "Transfer Syntaxes not accepted by the peer"
     NOT_JUDGED = "association rejected"
 
 
@@ -66,7 +68,16 @@ REASONS: Final[dict[Why, Reason]] = {
         about_syntaxes=True,
     ),
     Why.NOT_JUDGED: Reason("but the association was rejected as a whole.", ""),
-    Why.PEER_REFUSED: Reason("which it refuses.", "Look at the settings of {peer}."),
+    Why.PEER_REFUSED: Reason("", "Look at the settings of {peer}."),
+    Why.PEER_NOT_OFFERED: Reason("", "Switch the service on at {peer}, if it has it."),
+    Why.PEER_SYNTAXES: Reason("", "Let {peer} accept one of the Transfer Syntaxes we offer it."),
+}
+
+# What a peer refused us, as whole sentences.
+_OF_THE_PEER: Final[dict[Why, str]] = {
+    Why.PEER_REFUSED: "{peer} refuses {abstract}.",
+    Why.PEER_NOT_OFFERED: "{peer} does not offer {abstract}.",
+    Why.PEER_SYNTAXES: "{peer} accepts {abstract} in none of {offered}.",
 }
 
 # TABLE: the words of a rejected association, and what would change it.
@@ -143,6 +154,9 @@ def context_sentence(context: dict[str, Any], peer: str) -> str:
     why = Why(context["why"])
     if why is Why.ACCEPTED:
         return f"{abstract} was accepted in {name_of(context['transfer_syntax'])}."
+    if why in _OF_THE_PEER:
+        offered = listed(name_of(uid) for uid in context["proposed"])
+        return _OF_THE_PEER[why].format(peer=peer, abstract=abstract, offered=offered)
     reason = REASONS[why]
     told = reason.told.format(peer=peer)
     if reason.about_syntaxes:

@@ -87,7 +87,6 @@ class Peers:
     check_called_title: bool
     max_associations: int
     require_tls: bool = False
-    record_associations: bool = True
     record_refused_uids: bool = False
     by_title: dict[str, Peer] = field(default_factory=dict)
 

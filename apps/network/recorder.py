@@ -38,7 +38,6 @@ class Recorder:
         self._lock = threading.Lock()
         self._lost = 0
         self._complained = False
-        self.enabled = True
         self.keeps_refused = False
 
     def start(self) -> None:
@@ -47,16 +46,13 @@ class Recorder:
 
     def opened(self, note: AssociationNote) -> None:
         """An association was accepted; it is written once it lasts."""
-        if self.enabled:
-            with self._lock:
-                self._open[note.name] = (note, time.monotonic() + OPEN_AFTER_SECONDS)
+        with self._lock:
+            self._open[note.name] = (note, time.monotonic() + OPEN_AFTER_SECONDS)
 
     def ended(self, note: AssociationNote) -> None:
         """It is over, or never began."""
         with self._lock:
             self._open.pop(note.name, None)
-            if not self.enabled:
-                return
             if len(self._waiting) >= MOST_WAITING:
                 self._waiting.popleft()
                 self._lost += 1
@@ -64,8 +60,6 @@ class Recorder:
 
     def silent(self, note: AssociationNote) -> None:
         """A connection without a request; many of one address become one record."""
-        if not self.enabled:
-            return
         key = (note.address, note.reason)
         with self._lock:
             known = self._silent.get(key)
@@ -75,6 +69,11 @@ class Recorder:
                 return
             known.connections += 1
             known.ended_at = note.ended_at
+
+    def waiting(self) -> tuple[AssociationNote, ...]:
+        """Notes of what is over and not written yet, oldest first."""
+        with self._lock:
+            return tuple(self._waiting)
 
     def flush(self) -> None:
         """Writes what waits, now. At the end of the process."""
@@ -121,3 +120,7 @@ class Recorder:
             room = MOST_WAITING - len(self._waiting)
             self._waiting.extendleft(reversed(over[:room]))
             self._lost += max(0, len(over) - room)
+
+
+PROCESS_RECORDER: Final = Recorder()
+"""For associations this process opens; nothing is written before it is started."""

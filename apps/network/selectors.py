@@ -32,7 +32,6 @@ def read_peers() -> Peers:
         check_called_title=policy.check_called_title,
         max_associations=policy.max_associations,
         require_tls=policy.require_tls,
-        record_associations=policy.record_associations,
         record_refused_uids=policy.record_refused_uids,
         by_title={row.title.strip(): _peer(row) for row in ApplicationEntity.objects.all()},
     )

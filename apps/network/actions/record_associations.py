@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.network.association_note import AssociationNote, negotiation
 from apps.network.models import AssociationRecord, NegotiationRecord
+from apps.network.selectors import network_policy
 
 _KEYS: Final = frozenset({"id", "name"})
 _CHANGING: Final = tuple(
@@ -18,10 +19,12 @@ _CHANGING: Final = tuple(
 
 
 def record_associations(notes: Sequence[AssociationNote]) -> None:
-    """Inserts or updates by name: four statements for any number. No event: each row is one.
+    """Inserts or updates by name: five statements for any number. No event: each row is one.
 
-    Raises the database's errors; nothing is written then.
+    Nothing where the policy wants no records. Raises the database's errors.
     """
+    if not network_policy().record_associations:
+        return
     now = timezone.now()
     newest = {note.name: note for note in notes}
     with transaction.atomic():

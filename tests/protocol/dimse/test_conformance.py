@@ -18,7 +18,7 @@ from apps.conformance.statement import conformance_statement
 from apps.dicom import sop_classes, transfer_syntaxes
 from apps.dimse import offered
 from apps.dimse.service import Service
-from apps.network.probe import Target
+from apps.network.associate_items import Remote
 from tests.protocol.dimse.conftest import DimseServer
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ PRINTING = "1.2.840.10008.5.1.1.9"
 def failures(server: DimseServer, claimed: Iterable[Claim]) -> list[str]:
     rows = tuple(Row((), claim) for claim in claimed)
     statement = Statement("", (Section("1", "", tables=(Table("", (), rows),)),))
-    target = Target("PACSWEB", "127.0.0.1", server.port, "CONFORMANCE")
+    target = Remote("PACSWEB", "127.0.0.1", server.port, "CONFORMANCE")
     return [each.claim.id for each in run(statement, target) if not each.passed]
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apps.network.associate_items import Remote
+from apps.network.association import PeerUnreachable
+from apps.network.recorder import PROCESS_RECORDER
+from apps.network.scu import echo
 from tests.builders import ct_slice, part10
 from tests.protocol.dimse import wire
 from tests.protocol.dimse.conftest import DimseServer, free_port
@@ -328,3 +334,27 @@ def test_wrong_settings_are_one_sentence_and_exit_code_2(secure: Secure, tmp_pat
     assert done.returncode == 2
     assert "PACSWEB_DICOM_TLS_CLIENTS=none" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_we_call_over_TLS_is_checked_and_recorded(secure: Secure, settings: Any) -> None:
+    path = secure.certificates.path
+    settings.PACSWEB = dataclasses.replace(
+        settings.PACSWEB,
+        dicom_tls_certificate=path("ct-b.pem"),
+        dicom_tls_key=path("ct-b.key"),
+        dicom_tls_ca=path("ca.pem"),
+    )
+    remote = Remote("PACSWEB", "localhost", secure.port, "CALLER", use_tls=True)
+    assert echo(remote) == 0
+    with pytest.raises(PeerUnreachable, match=r"does not match|not valid for"):
+        echo(dataclasses.replace(remote, host="127.0.0.1"))
+    settings.PACSWEB = dataclasses.replace(settings.PACSWEB, dicom_tls_ca=path("other-ca.pem"))
+    with pytest.raises(PeerUnreachable, match="certificate not trusted"):
+        echo(remote)
+    with pytest.raises(PeerUnreachable, match="cannot be reached"):
+        echo(Remote("NOBODY", "127.0.0.1", free_port(), "CALLER"))
+    notes = [each for each in PROCESS_RECORDER.waiting() if each.calling_ae_title == "CALLER"]
+    assert [each.ending for each in notes] == ["released", "tls", "tls", "unreachable"]
+    assert notes[0].tls.startswith("TLSv1.3 ")
+    assert notes[0].operations == {"C-ECHO": {"0000": 1}}
+    assert notes[0].contexts[0].why == "accepted"

@@ -14,7 +14,7 @@ from apps.conformance.actions.record_statement import record_statement
 from apps.conformance.self_test import run, untested
 from apps.conformance.statement import conformance_statement
 from apps.errors import PacsError
-from apps.network.probe import own_target
+from apps.network.probe import ourselves
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         principal = system_principal("manage.py conformance")
         statement = conformance_statement()
         version = record_statement(principal, statement)
-        target = own_target(options["calling"])
+        target = ourselves(options["calling"])
         outcomes = list(run(statement, target))
         failed = record_self_test(principal, outcomes)
         for each in outcomes:
