@@ -9,6 +9,7 @@ from apps.conformance.document import Claim
 from apps.dicom import sop_classes, transfer_syntaxes
 from apps.dicom.attributes import TABLE as ATTRIBUTES
 from apps.dicom.attributes import Attribute
+from apps.dicom.query import Level
 from apps.dicom.uids import name_of
 from apps.dimse import offered
 from apps.dimse.service import Service

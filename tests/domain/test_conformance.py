@@ -12,8 +12,8 @@ from apps.access.models import User
 from apps.access.principals import system_principal
 from apps.conformance.actions.record_self_test import record_self_test
 from apps.conformance.actions.record_statement import record_statement
-from apps.conformance.claims import QUERY_ENTITIES
 from apps.conformance.changes import changes
+from apps.conformance.claims import QUERY_ENTITIES
 from apps.conformance.models import StatementVersion
 from apps.conformance.self_test import Outcome
 from apps.conformance.statement import conformance_statement
