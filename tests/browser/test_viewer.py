@@ -485,6 +485,67 @@ def test_side_by_side_and_single_view(page: Page, stack: Stack, archive: Archive
     expect(page.locator(".pane").first).to_be_visible()
 
 
+def test_the_patients_other_study_by_key_blanks_everything_first(
+    page: Page, stack: Stack, archive: Archive
+) -> None:
+    """`<` opens the study before this one; nothing of this one stands meanwhile."""
+    patient = {"PatientID": f"P-{new_uid()[-12:]}", "PatientName": "Twice^Seen"}
+    older = _image(new_uid(), 1, _quadrants(0), StudyDate="20200101", **patient)
+    newer = _image(new_uid(), 1, _quadrants(50), StudyDate="20240101", **patient)
+    assert archive.store(older, newer).status_code == 200
+    _open(page, stack, newer)
+    expect(page.locator(".study-menu")).to_be_visible()
+    held: list[Route] = []
+    other = f"**/dicom-web/studies?StudyInstanceUID={older.StudyInstanceUID}*"
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(other, hold)
+    page.keyboard.press("<")
+    page.wait_for_url(f"**/viewer/{older.StudyInstanceUID}")
+    expect(page.locator(".identity")).to_have_text("")
+    expect(page.locator(".overlay")).to_have_count(0)
+    assert _picture(page).max() < 60, "the other study's picture still stands"
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    assert _settled(page)["shown"]["sopInstanceUID"] == older.SOPInstanceUID
+    page.unroute(other)
+    expect(page.locator(".study-menu")).to_be_visible()
+    page.keyboard.press(">")
+    page.wait_for_url(f"**/viewer/{newer.StudyInstanceUID}")
+
+
+def test_keys_of_the_sheet_work_and_keys_of_nothing_are_absent(
+    page: Page, stack: Stack, head: list[Dataset]
+) -> None:
+    _open(page, stack, head[0])
+    for key, name in [("b", "Bidirectional"), ("t", "Text with arrow"), ("w", "Window")]:
+        page.keyboard.press(key)
+        button = page.get_by_role("button", name=name, exact=True)
+        expect(button).to_have_attribute("aria-pressed", "true")
+    assert _press(page, "PageUp")["requested"] == 0
+    assert _press(page, "End")["requested"] == SLICES - 1
+    page.keyboard.press("c")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    page.keyboard.press("c")
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog")
+    # Key images, MPR and presentation states are not there yet.
+    keys = set(sheet.locator("kbd").all_inner_texts())
+    assert keys & {"k", "m", "g"} == set()
+    assert {"w", "l", "b", "a", "e", "r", "d", "t", "i", "h", "v", "[", "]", "0", "<", ">"} <= keys
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("reference lines")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Reference lines")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+
+
 def test_the_header_as_it_is_stored(page: Page, stack: Stack, archive: Archive) -> None:
     ds = _image(new_uid(), 1, _quadrants(0))
     reference = Dataset()
@@ -585,7 +646,7 @@ def test_every_key_on_the_sheet_and_everything_by_name(
 ) -> None:
     _open(page, stack, head[0])
     page.keyboard.press("?")
-    sheet = page.get_by_role("dialog", name="Keys and mouse")
+    sheet = page.get_by_role("dialog", name="Keys, mouse and touch")
     expect(sheet).to_contain_text("Flip left and right")
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")

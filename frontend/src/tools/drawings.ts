@@ -4,7 +4,7 @@ import { annotation } from "@cornerstonejs/tools";
 import type { Drawing } from "../model/drawing";
 import { frameOfImageId } from "../viewport/image-id";
 import { placeOf, pointOf, viewOf } from "../viewport/image-place";
-import { type Drawn, measurementOf, rememberReadings } from "./measurements";
+import { type Drawn, measurementOf, noteFinished, rememberReadings } from "./measurements";
 import { TOOLS } from "./tool-table";
 
 type Point = [number, number, number];
@@ -52,6 +52,7 @@ export function draw(drawing: Drawing, imageId: string): boolean {
 	if (!engineName || !view || !frameOfImageId(imageId)) return false;
 	erase(drawing.id);
 	rememberReadings(drawing);
+	noteFinished(drawing.id);
 	const nowhere: Point = [0, 0, 0];
 	const label = drawing.labelAt && pointOf(imageId, drawing.labelAt);
 	annotation.state.addAnnotation(

@@ -86,8 +86,24 @@ export function subscribeMeasurements(listener: () => void): () => void {
 	return () => listeners.delete(listener);
 }
 
+const finished = new Set<string>();
+
+/** Ids of drawings that were drawn to their end. */
+export function finishedIds(): ReadonlySet<string> {
+	return new Set(finished);
+}
+
+/** A drawing that came from a draft is finished, too. */
+export function noteFinished(id: string): void {
+	finished.add(id);
+}
+
 export function watchMeasurements(): void {
 	const { Events } = Enums;
+	onEngineEvent(Events.ANNOTATION_COMPLETED, (event) => {
+		const { annotation: drawn } = (event as CustomEvent<{ annotation: Drawn }>).detail;
+		if (drawn.annotationUID) finished.add(drawn.annotationUID);
+	});
 	for (const name of [
 		Events.ANNOTATION_ADDED,
 		Events.ANNOTATION_COMPLETED,
@@ -112,5 +128,6 @@ export function selectMeasurement(id: string): void {
 export function forgetMeasurements(): void {
 	annotation.state.removeAllAnnotations();
 	remembered.clear();
+	finished.clear();
 	refresh();
 }

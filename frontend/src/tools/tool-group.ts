@@ -16,7 +16,6 @@ import {
 	ProbeTool,
 	RectangleROITool,
 	ReferenceLinesTool,
-	StackScrollTool,
 	ToolGroupManager,
 	type Types,
 	WindowLevelTool,
@@ -24,7 +23,8 @@ import {
 } from "@cornerstonejs/tools";
 import { ENGINE_ID } from "../viewport/engine";
 import { frameOfImageId } from "../viewport/image-id";
-import { watchMeasurements } from "./measurements";
+import { ScrollTool } from "./scroll-tool";
+import { finishedIds, watchMeasurements } from "./measurements";
 import { readingLines } from "./readings";
 import { statsOf } from "./stats";
 import { TOOLS, type ToolId, toolOfEngineName } from "./tool-table";
@@ -36,7 +36,7 @@ const ENGINE_TOOLS = [
 	WindowLevelTool,
 	ZoomTool,
 	PanTool,
-	StackScrollTool,
+	ScrollTool,
 	LengthTool,
 	BidirectionalTool,
 	AngleTool,
@@ -153,11 +153,11 @@ export function removeFromTools(viewportId: string): void {
 	ToolGroupManager.getToolGroup(GROUP)?.removeViewports(ENGINE_ID, viewportId);
 }
 
-/** Bindings that hold whatever the left button does. */
+/** Bindings that hold whatever the left button does; more than one finger is no tool's. */
 const FIXED: Readonly<Record<string, readonly Types.IToolBinding[]>> = {
-	Pan: [{ mouseButton: MouseBindings.Auxiliary }, { numTouchPoints: 2 }],
-	Zoom: [{ mouseButton: MouseBindings.Secondary }, { numTouchPoints: 2 }],
-	StackScroll: [{ mouseButton: MouseBindings.Primary_And_Secondary }, { numTouchPoints: 3 }],
+	Pan: [{ mouseButton: MouseBindings.Auxiliary }],
+	Zoom: [{ mouseButton: MouseBindings.Secondary }],
+	[ScrollTool.toolName]: [{ mouseButton: MouseBindings.Primary_And_Secondary }],
 };
 
 /** Gives the left button (and one finger) to a tool. */
@@ -190,9 +190,12 @@ export function showReferenceLines(sourceViewportId: string | undefined): void {
 	group.setToolEnabled("ReferenceLines");
 }
 
-/** Stops what is being drawn. */
+/** Gives up what is being drawn, as if it had never been begun; a change of an old one stays. */
 export function cancelDrawing(element: HTMLDivElement): void {
-	cancelActiveManipulations(element);
+	// The engine calls a drawing complete also when it is given up.
+	const before = finishedIds();
+	const id = cancelActiveManipulations(element);
+	if (id && !before.has(id)) annotation.state.removeAnnotation(id);
 }
 
 /** Deletes a measurement; Ctrl+Z brings it back. */

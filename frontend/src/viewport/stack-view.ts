@@ -11,6 +11,7 @@ import { readTables } from "./lookup-tables";
 import { readPalette } from "./metadata-provider";
 import { cameraState, imagePlace } from "./camera-state";
 import { GreyDisplay } from "./grey-display";
+import type { Point } from "./touch-gestures";
 import { EMPTY_VIEW, type ViewState } from "./view-state";
 
 const { Events } = Enums;
@@ -205,6 +206,25 @@ export class StackView {
 		if (!viewport) return;
 		viewport.setZoom(Math.min(40, Math.max(0.1, viewport.getZoom() * factor)));
 		viewport.render();
+	}
+
+	/** Canvas pixels (CSS). */
+	panBy(dx: number, dy: number): void {
+		const { viewport } = this;
+		if (!viewport) return;
+		const [x, y] = viewport.getPan();
+		viewport.setPan([x + dx, y + dy]);
+		viewport.render();
+	}
+
+	/** What lies under this place of the canvas stays there. */
+	zoomAround(factor: number, { x, y }: Point): void {
+		const { viewport } = this;
+		if (!viewport) return;
+		const under = viewport.canvasToWorld([x, y]);
+		viewport.setZoom(Math.min(40, Math.max(0.1, viewport.getZoom() * factor)));
+		const [nowX, nowY] = viewport.worldToCanvas(under);
+		this.panBy(x - nowX, y - nowY);
 	}
 
 	/** As the image came: its own window and polarity, whole image, upright. */

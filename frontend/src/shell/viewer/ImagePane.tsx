@@ -1,5 +1,5 @@
 import { RotateCw, TriangleAlert } from "lucide-react";
-import { useEffect, useRef } from "react";
+import { type RefObject, useEffect, useRef } from "react";
 import type { DisplaySet } from "../../model/display-sets";
 import { CineBar } from "./CineBar";
 import { Overlay } from "./Overlay";
@@ -45,6 +45,25 @@ function useWheel(session: ViewerSession, index: number, ready: boolean) {
 	return place;
 }
 
+/** Several fingers on a viewport, before the engine takes them for one. */
+function useTouch(session: ViewerSession, index: number, place: RefObject<HTMLDivElement | null>) {
+	const { imaging } = session;
+	useEffect(() => {
+		const element = place.current;
+		const view = session.views[index];
+		if (!element || !imaging || !view) return;
+		return imaging.listenForGestures(element, {
+			begin: () => {
+				session.activate(index);
+				if (view.viewport) imaging.cancelDrawing(view.viewport.element);
+			},
+			pan: (dx, dy) => view.panBy(dx, dy),
+			zoom: (factor, around) => view.zoomAround(factor, around),
+			scroll: (steps) => view.scrollBy(steps),
+		});
+	}, [imaging, session, index, place]);
+}
+
 /** A stack of images with what is written over it. */
 export function ImagePane({ index, displaySet }: { index: number; displaySet: DisplaySet }) {
 	const session = useSession();
@@ -54,6 +73,7 @@ export function ImagePane({ index, displaySet }: { index: number; displaySet: Di
 	const state = useView(view);
 	const element = useRef<HTMLDivElement>(null);
 	const wheel = useWheel(session, index, view !== undefined);
+	useTouch(session, index, element);
 	useEffect(() => {
 		const place = element.current;
 		if (!imaging || !view || !place) return;

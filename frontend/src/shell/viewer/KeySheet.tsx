@@ -14,6 +14,29 @@ const MOUSE: readonly (readonly [string, string])[] = [
 	["Double click", "single view and back"],
 ];
 
+const TOUCH: readonly (readonly [string, string])[] = [
+	["One finger", "the chosen tool"],
+	["Two fingers", "zoom and pan"],
+	["Three fingers", "scroll through images"],
+	["Double tap", "single view and back"],
+];
+
+function Words({ title, rows }: { title: string; rows: readonly (readonly [string, string])[] }) {
+	return (
+		<section>
+			<h2>{title}</h2>
+			<dl>
+				{rows.map(([what, does]) => (
+					<div key={what}>
+						<dt className="key-words">{what}</dt>
+						<dd>{does}</dd>
+					</div>
+				))}
+			</dl>
+		</section>
+	);
+}
+
 /** The sheet of keys. */
 export function KeySheet() {
 	const session = useSession();
@@ -25,7 +48,7 @@ export function KeySheet() {
 				<Dialog.Overlay className="scrim" />
 				<Dialog.Content className="dialog key-sheet" aria-describedby={undefined}>
 					<header className="dialog-head">
-						<Dialog.Title>Keys and mouse</Dialog.Title>
+						<Dialog.Title>Keys, mouse and touch</Dialog.Title>
 						<Dialog.Close className="icon-button" aria-label="Close">
 							<X size={16} />
 						</Dialog.Close>
@@ -58,17 +81,8 @@ export function KeySheet() {
 								</dl>
 							</section>
 						))}
-						<section>
-							<h2>Mouse</h2>
-							<dl>
-								{MOUSE.map(([what, does]) => (
-									<div key={what}>
-										<dt className="key-words">{what}</dt>
-										<dd>{does}</dd>
-									</div>
-								))}
-							</dl>
-						</section>
+						<Words title="Mouse" rows={MOUSE} />
+						<Words title="Touch" rows={TOUCH} />
 					</div>
 				</Dialog.Content>
 			</Dialog.Portal>

@@ -222,24 +222,30 @@ export function TopBar() {
 			)}
 			<div className="top-space" />
 			<DraftWords />
-			<ToolButtons />
-			<div className="tool-group">
-				<ImageMenu />
-				<CommandButton id="reset" icon={ScanSearch} />
-				<CineButton />
-				<CommandButton id="synchronise" icon={Link2} pressed={synchronised} />
-				<CommandButton id="reference-lines" icon={Rows2} pressed={referenceLines} />
-			</div>
-			<div className="tool-group">
-				<LayoutPicker />
-				<CommandButton id="strip" icon={PanelLeft} pressed={strip} />
-				<CommandButton id="measurements" icon={ClipboardList} pressed={panel === "measurements"} />
-				<CommandButton id="header" icon={FileText} pressed={panel === "header"} />
-			</div>
-			<div className="tool-group">
-				<CommandButton id="palette" icon={Search} />
-				<CommandButton id="keys" icon={Keyboard} />
-				<UserMenu />
+			<div className="tools-row">
+				<ToolButtons />
+				<div className="tool-group">
+					<ImageMenu />
+					<CommandButton id="reset" icon={ScanSearch} />
+					<CineButton />
+					<CommandButton id="synchronise" icon={Link2} pressed={synchronised} />
+					<CommandButton id="reference-lines" icon={Rows2} pressed={referenceLines} />
+				</div>
+				<div className="tool-group">
+					<LayoutPicker />
+					<CommandButton id="strip" icon={PanelLeft} pressed={strip} />
+					<CommandButton
+						id="measurements"
+						icon={ClipboardList}
+						pressed={panel === "measurements"}
+					/>
+					<CommandButton id="header" icon={FileText} pressed={panel === "header"} />
+				</div>
+				<div className="tool-group">
+					<CommandButton id="palette" icon={Search} />
+					<CommandButton id="keys" icon={Keyboard} />
+					<UserMenu />
+				</div>
 			</div>
 		</header>
 	);

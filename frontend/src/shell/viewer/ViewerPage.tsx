@@ -1,7 +1,7 @@
 /** The viewer of one study. Another study is another page: everything is blanked in between. */
 
 import { useEffect, useRef, useState } from "react";
-import { Link, useParams } from "react-router";
+import { Link, useNavigate, useParams } from "react-router";
 import { Notice } from "../Notice";
 import { commandOfKey, keyOf } from "./commands";
 import { CommandPalette } from "./CommandPalette";
@@ -98,9 +98,11 @@ function Workspace() {
 function OpenStudy({ studyInstanceUID }: { studyInstanceUID: string }) {
 	const prompt = useTextPrompt();
 	const ask = useRef(prompt.ask);
+	const navigate = useNavigate();
+	const leave = useRef((uid: string) => navigate(`/viewer/${uid}`));
 	const [session, setSession] = useState<ViewerSession>();
 	useEffect(() => {
-		const opened = new ViewerSession(studyInstanceUID);
+		const opened = new ViewerSession(studyInstanceUID, (uid) => leave.current(uid));
 		opened.start(imagingCore(), (current) => ask.current(current));
 		const conceal = exposeForSupport(opened);
 		setSession(opened);

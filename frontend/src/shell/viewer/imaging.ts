@@ -31,3 +31,5 @@ export {
 	subscribeMeasurements,
 } from "../../tools/measurements";
 export { draw, drawings, erase } from "../../tools/drawings";
+export { listenForGestures } from "../../viewport/touch-gestures";
+export { onScroll } from "../../tools/scroll-tool";

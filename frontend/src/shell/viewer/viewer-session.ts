@@ -41,7 +41,11 @@ export class ViewerSession {
 	imaging: typeof Imaging | undefined;
 	views: StackView[] = [];
 
-	constructor(readonly studyInstanceUID: string) {}
+	constructor(
+		readonly studyInstanceUID: string,
+		/** Opens another study in place of this one. */
+		private readonly leaveFor: (studyInstanceUID: string) => void,
+	) {}
 
 	readonly subscribe = (listener: () => void): (() => void) => {
 		this.listeners.add(listener);
@@ -66,6 +70,7 @@ export class ViewerSession {
 				view.subscribe(() => this.viewChanged(index));
 				return view;
 			});
+			imaging.onScroll((id, steps) => this.views.find((view) => view.id === id)?.scrollBy(steps));
 			this.prefetcher = new imaging.Prefetcher({
 				wanted: () => this.wanted(),
 				busy: () => this.visible().some((view) => view.getState().status === "loading"),
@@ -227,6 +232,21 @@ export class ViewerSession {
 		const at = sets.findIndex((set) => set.id === this.activeDisplaySet?.id);
 		const next = sets[at + step];
 		if (next) this.open(next.id);
+	}
+
+	/** Another study of the patient: 1 the one before this in time, -1 the one after. */
+	stepStudy(step: 1 | -1): void {
+		const { priors } = this.state;
+		const at = priors.findIndex((each) => each.studyInstanceUID === this.studyInstanceUID);
+		const next = at < 0 ? undefined : priors[at + step];
+		if (next) this.leaveFor(next.studyInstanceUID);
+	}
+
+	/** Gives up what is being drawn. */
+	cancelDrawing(): void {
+		const element = this.activeView?.viewport?.element;
+		if (element) this.imaging?.cancelDrawing(element);
+		this.redraw();
 	}
 
 	activate(pane: number): void {
