@@ -35,6 +35,10 @@ application.conf.beat_schedule = {
     "announce-images": {"task": "apps.worklist.tasks.announce_images", "schedule": 5.0},
     "deliver-workflow": {"task": "apps.worklist.tasks.deliver", "schedule": 5.0},
     "sweep-transfers": {"task": "apps.transfers.tasks.sweep_transfers", "schedule": 5.0},
+    "learn-expected-sizes": {
+        "task": "apps.ingest.tasks.learn_expected_sizes",
+        "schedule": 900.0,
+    },
     "sweep-strays": {"task": "apps.ingest.tasks.sweep_strays", "schedule": 3600.0},
 }
 

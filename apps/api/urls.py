@@ -6,6 +6,7 @@ from apps.api.associations import (
     AssociationsView,
     AssociationView,
 )
+from apps.api.capacity import CapacityView, ReservationView
 from apps.api.changes import ChangesView
 from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
@@ -35,6 +36,9 @@ _QUARANTINED = "quarantine/<int:quarantined_id>/"
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("session/", SessionView.as_view(), name="session"),
+    path("capacity", CapacityView.as_view()),
+    path("capacity/", CapacityView.as_view(), name="capacity"),
+    path("capacity/<str:reservation>/", ReservationView.as_view(), name="reservation"),
     path("changes/", ChangesView.as_view(), name="changes"),
     path("associations/", AssociationsView.as_view(), name="associations"),
     path("associations/export/", AssociationsExportView.as_view(), name="associations-export"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from apps.access.principals import Permission, Principal, PrincipalKind
 from apps.dimse.negotiation import Proposal, only_stores
+from apps.dimse.offered import is_storage
 from apps.network.peers import Admission, Peers, Refusal, Right
 from apps.network.tls import Secured
 from apps.storage.capacity import Capacity
@@ -112,4 +113,11 @@ def principal_of(caller: Caller, admission: Admission) -> Principal:
             if admission.may(right)
             for permission in permissions
         ),
+    )
+
+
+def wants_to_store(caller: Caller, admission: Admission) -> bool:
+    """Whether instances may come of it."""
+    return admission.may(Right.STORE) and any(
+        is_storage(each.abstract_syntax) for each in caller.proposals
     )

@@ -85,8 +85,8 @@ _config.LOG_HANDLER_LEVEL = "none"
 class Reception(Protocol):
     """The server as an association sees it."""
 
-    def admit(self, caller: Caller) -> Admission | Rejection: ...
-    def room(self) -> bool: ...
+    def admit(self, association: AcceptedAssociation, caller: Caller) -> Admission | Rejection: ...
+    def room(self, association: AcceptedAssociation) -> bool: ...
     def rejected(self, association: AcceptedAssociation, rejection: Rejection) -> None: ...
     def established(self, association: AcceptedAssociation) -> None: ...
     def ended(self, association: AcceptedAssociation) -> None:
@@ -347,7 +347,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
             secured=self.assoc.secured,
         )
         noting.turned_away(self.assoc.note, proposals)  # until it is judged
-        admission = self.assoc.reception.admit(caller)
+        admission = self.assoc.reception.admit(self.assoc, caller)
         if isinstance(admission, Rejection):
             self._turn_away(admission)
             return
@@ -408,7 +408,7 @@ class _Negotiator(ACSE):  # type: ignore[misc]
         self, proposals: tuple[Proposal, ...], admission: Admission
     ) -> dict[int, AcceptedContext]:
         """Fills in the accepted and rejected contexts and the granted roles."""
-        room = self.assoc.reception.room()
+        room = self.assoc.reception.room(self.assoc)
         proposed = {
             str(uid): Role(scu=bool(item.scu_role), scp=bool(item.scp_role))
             for uid, item in self.requestor.role_selection.items()

@@ -13,11 +13,13 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from apps.dimse.admission import House
+from apps.dimse.bookings import Bookings
 from apps.network.actions.note_application_entities_seen import note_application_entities_seen
 from apps.network.peers import Peers
 from apps.network.recorder import Recorder
 from apps.network.selectors import read_peers
 from apps.storage.capacity import capacity
+from apps.storage.expected import association_bytes, reserves_for_senders
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Housekeeper:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self.bookings = Bookings()
         self._peers: Peers | None = None
         self._seen: set[str] = set()
         self._seen_written = time.monotonic()
@@ -98,12 +101,14 @@ class Housekeeper:
             self._refresh()
             self._read_once.set()
             time.sleep(_REFRESH_SECONDS)
+            self.bookings.renew_all()
             if time.monotonic() - self._seen_written >= _SEEN_EVERY_SECONDS:
                 self._write_seen()
 
     def _refresh(self) -> None:
         try:
             self._peers = read_peers()
+            self.bookings.expected = association_bytes() if reserves_for_senders() else {}
         except DatabaseError as error:
             if not self._complained:
                 logger.warning("Peers cannot be read (%s); the last known hold.", error)

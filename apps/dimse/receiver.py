@@ -22,10 +22,11 @@ from pynetdicom import AE
 
 from apps.dicom import uids
 from apps.dimse import noting
-from apps.dimse.admission import Caller, Rejection, admit
+from apps.dimse.admission import NO_ROOM, Caller, Rejection, admit, wants_to_store
 from apps.dimse.fast_path import AcceptedAssociation
 from apps.dimse.house import Housekeeper, Tally
 from apps.dimse.lobby import Listeners, Lobby
+from apps.dimse.negotiation import only_stores
 from apps.network.association_note import Ending
 from apps.network.peers import Admission
 from apps.network.recorder import PROCESS_RECORDER
@@ -90,14 +91,22 @@ class Receiver:
 
     # What an association asks and tells (fast_path.Reception).
 
-    def admit(self, caller: Caller) -> Admission | Rejection:
+    def admit(self, association: AcceptedAssociation, caller: Caller) -> Admission | Rejection:
         decision = admit(caller, self._housekeeper.house(sum(self._tally.read())))
-        if isinstance(decision, Admission) and decision.known:
+        if isinstance(decision, Rejection):
+            return decision
+        if decision.known:
             self._housekeeper.saw(caller.calling)
+        note = association.note
+        if wants_to_store(caller, decision) and not self._housekeeper.bookings.book(
+            note.name, caller.calling, lambda: note.received_bytes
+        ):
+            return NO_ROOM if only_stores(caller.proposals) else decision
         return decision
 
-    def room(self) -> bool:
-        return capacity().accepts_associations
+    def room(self, association: AcceptedAssociation) -> bool:
+        booked = self._housekeeper.bookings.has_room(association.note.name)
+        return booked and capacity().accepts_associations
 
     def rejected(self, association: AcceptedAssociation, rejection: Rejection) -> None:
         fields = self._describe(association) | {"reason": rejection.words}
@@ -107,6 +116,7 @@ class Receiver:
             fields,
             extra=fields,
         )
+        self._housekeeper.bookings.end(association.note.name)
         association.note.end(Ending.REJECTED, timezone.now(), rejection.words)
         self._recorder.ended(association.note)
 
@@ -121,6 +131,7 @@ class Receiver:
         note = association.note
         if note.ending is not Ending.OPEN:
             return
+        self._housekeeper.bookings.end(note.name)
         noting.ended(association)
         if not noting.is_health_check(note, self._entity.ae_title):
             self._recorder.ended(note)

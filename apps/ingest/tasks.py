@@ -12,6 +12,9 @@ from apps.errors import PacsError
 from apps.ingest import spool
 from apps.ingest.actions.complete_studies import complete_studies as complete_studies_action
 from apps.ingest.actions.drain_inbox import drain_inbox
+from apps.ingest.actions.learn_expected_sizes import (
+    learn_expected_sizes as learn_expected_sizes_action,
+)
 from apps.ingest.actions.sweep_strays import sweep_strays as sweep_strays_action
 
 logger = logging.getLogger(__name__)
@@ -81,3 +84,9 @@ def sweep_strays() -> None:
     if taken:
         logger.warning("%d blobs without a row were taken back to the inbox", taken)
         request_indexing()
+
+
+@shared_task(name="apps.ingest.tasks.learn_expected_sizes", expires=600)
+def learn_expected_sizes() -> None:
+    """How much each sender usually sends."""
+    learn_expected_sizes_action()

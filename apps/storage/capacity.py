@@ -30,6 +30,15 @@ class Capacity:
     accepts_associations: bool
     accepts_instances: bool
     message: str
+    refuse_associations_below: float = 0.0
+    refuse_instances_below: float = 0.0
+
+    def has_room_for(self, amount: int, *, instances: bool = False) -> bool:
+        """Whether `amount` more bytes stay above the watermark for new senders, or instances."""
+        left = 100.0 * (self.free_bytes - amount) / self.total_bytes
+        if instances:
+            return self.accepts_instances and left >= self.refuse_instances_below
+        return self.accepts_associations and left >= self.refuse_associations_below
 
 
 class _Watch:
@@ -70,7 +79,16 @@ class _Watch:
             message = f"Only {percent:.1f} % of the disk is free; new senders are refused."
         else:
             message = f"{percent:.1f} % of the disk is free."
-        return Capacity(total, free, percent, accepts_associations, accepts_instances, message)
+        return Capacity(
+            total,
+            free,
+            percent,
+            accepts_associations,
+            accepts_instances,
+            message,
+            associations_below,
+            instances_below,
+        )
 
     def _read_watermarks(self) -> None:
         """Receiving must go on while the database is away: then the last known values hold.

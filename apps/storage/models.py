@@ -25,8 +25,37 @@ class StoragePolicy(models.Model):
         "before data is written.",
     )
 
+    reserve_for_senders = models.BooleanField(
+        "reserve room for each sender",
+        default=True,
+        db_default=True,
+        help_text="A new association counts with what this sender usually sends, so that several "
+        "at once cannot promise themselves the same room.",
+    )
+
     class Meta:
         verbose_name_plural = "storage policy"
 
     def __str__(self) -> str:
         return "storage policy"
+
+
+class ExpectedSize(models.Model):
+    """What a sender usually sends, in bytes; learnt from what it sent before.
+
+    With a SOP Class: the average instance. Without: the average association. An empty AE title
+    stands for everybody.
+    """
+
+    ae_title = models.CharField(max_length=16, blank=True, default="")
+    sop_class_uid = models.CharField(max_length=64, blank=True, default="")
+    average_bytes = models.BigIntegerField()
+    seen = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["ae_title", "sop_class_uid"], name="expected_size_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ae_title or 'anybody'}: {self.average_bytes} bytes"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,17 +28,19 @@ from apps.dicomweb.stow_rs.outcome import (
 from apps.dicomweb.stow_rs.peek import Uids
 from apps.dicomweb.stow_rs.receiving import receive_parts
 from apps.dicomweb.xml_model import native_dicom_model
-from apps.errors import InvalidRequest, NotAcceptable, OutOfResources
+from apps.errors import InvalidRequest, NotAcceptable, NotFound, OutOfResources
 from apps.events.log import NewEvent, record
 from apps.ingest import inbox
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import Fate, Outcome
 from apps.storage.capacity import capacity
+from apps.storage.reservations import release, reserve
 
 INDEX_SECONDS: Final = 20.0
 """How long an answer waits for the indexer; what is not indexed by then is safe all the same."""
 
 STRAGGLER_SECONDS: Final = 5.0
+_HELD_SECONDS: Final = 3600.0
 _MOST_WARNINGS: Final = 20
 _REASONS: Final = {
     QuarantinedInstance.Reason.UNREADABLE.value: CANNOT_UNDERSTAND,
@@ -57,6 +60,26 @@ def store_instances(
     room = capacity()
     if not room.accepts_instances:
         raise OutOfResources(room.message)
+    with _room_for(request, principal):
+        return _store(request, principal, study)
+
+
+@contextmanager
+def _room_for(request: HttpRequest, principal: Principal) -> Iterator[None]:
+    """Holds room for a body whose length is known, so that no other sender counts with it too."""
+    length = int(request.headers.get("Content-Length") or 0)
+    if not length:
+        yield
+        return
+    held = reserve(length, principal.name, _HELD_SECONDS, instances=True)
+    try:
+        yield
+    finally:
+        with suppress(NotFound):
+            release(held.identifier)
+
+
+def _store(request: HttpRequest, principal: Principal, study: str | None) -> HttpResponseBase:
     handled: list[Handled] = []
     try:
         for part in receive_parts(request, principal, study):

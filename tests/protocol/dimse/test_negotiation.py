@@ -68,7 +68,7 @@ def test_NEG_02_result_codes_tell_the_truth(server: DimseServer) -> None:
                 context(3, VERIFICATION, JPEG_BASELINE),
                 context(5, STUDY_ROOT_FIND, IMPLICIT),
                 context(7, PRIVATE_CLASS, PRIVATE_SYNTAX),
-                context(9, "1.2.840.10008.1.20.1", IMPLICIT),
+                context(9, "1.2.840.10008.5.1.1.9", IMPLICIT),
                 context(11, "1.2.840.10008.1.3.10", IMPLICIT),
             ]
         )
