@@ -15,6 +15,7 @@ from django.db import connections
 from apps.dimse.admission import House
 from apps.dimse.bookings import Bookings
 from apps.network.actions.note_application_entities_seen import note_application_entities_seen
+from apps.network.addresses import bound_to_loopback
 from apps.network.peers import Peers
 from apps.network.recorder import Recorder
 from apps.network.selectors import read_peers
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 _REFRESH_SECONDS = 2.0
 _SEEN_EVERY_SECONDS = 30.0
 _COUNT = struct.Struct("=I")
-_LOOPBACK_NAMES = frozenset({"localhost", "::1"})
 
 
 class Tally:
@@ -46,11 +46,6 @@ class Tally:
             _COUNT.unpack_from(self._memory, process * _COUNT.size)[0]
             for process in range(self._processes)
         ]
-
-
-def bound_to_loopback(bind: str) -> bool:
-    """Whether only this machine can reach an address we listen on."""
-    return bind.startswith("127.") or bind in _LOOPBACK_NAMES
 
 
 class Housekeeper:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+import subprocess
 from collections.abc import Iterable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
 from apps.conformance import claims
+from apps.conformance.capabilities import from_probe
 from apps.conformance.document import Claim, Row, Section, Statement, Table
 from apps.conformance.models import ClaimResult
+from apps.conformance.readiness import Device, Grade, assess
 from apps.conformance.self_test import run, untested
 from apps.conformance.statement import conformance_statement
 from apps.dicom import sop_classes, transfer_syntaxes
 from apps.dimse import offered
 from apps.dimse.service import Service
 from apps.network.associate_items import Remote
-from tests.protocol.dimse.conftest import DimseServer
+from apps.network.peers import Admission, Right
+from tests.protocol.dimse.conftest import DimseServer, free_port
 
 pytestmark = pytest.mark.django_db
 PRINTING = "1.2.840.10008.5.1.1.9"
@@ -63,3 +69,30 @@ def test_a_statement_that_claims_less_than_the_receiver_offers_fails(
     less = {k: v for k, v in offered.BY_ABSTRACT_SYNTAX.items() if k != offered.VERIFICATION}
     monkeypatch.setattr(offered, "BY_ABSTRACT_SYNTAX", less)
     assert failures(server, [claims.nothing_else()]) == ["contexts:no-others"]
+
+
+@pytest.mark.stranger
+def test_readiness_of_DCMTK_s_storescp_by_asking_it(tmp_path: Path) -> None:
+    """A device that takes images, in Implicit VR Little Endian alone, and knows nothing else."""
+    port = free_port()
+    with subprocess.Popen(["storescp", "+xi", "-od", str(tmp_path), str(port)]) as stranger:
+        try:
+            DimseServer.wait_for(lambda: _listens(port))
+            remote = Remote("STORESCP", "127.0.0.1", port, "PACSWEB")
+            description = from_probe(remote)
+        finally:
+            stranger.terminate()
+    made = Device("STORESCP", Admission(frozenset(Right), known=True), has_host=True)
+    found = {each.key: each for each in assess(description, made)}
+    assert found["be-sent-to"].grade is Grade.WORKS
+    assert len(found["be-sent-to"].findings) > 50
+    assert {each.told for each in found["be-sent-to"].findings} == {
+        "It takes Implicit VR Little Endian; the rest is converted."
+    }
+    assert found["be-queried"].grade is Grade.ABSENT
+    assert found["store"].grade is Grade.UNKNOWN
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
