@@ -6,10 +6,14 @@ patient's counts come from the Patient.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from apps.archive.models import Instance, Patient, Series, Study
-from apps.dicom.attributes import Entity, Matching, of_entity, snake
+from django.db.models import Q
+
+from apps.archive.models import Instance, Patient, Series, Study, StudyName
+from apps.archive.names import words_alike
+from apps.dicom.attributes import Attribute, Entity, Matching, of_entity, snake
 from apps.dicom.query import Level
 from apps.indexing.compiler import Descent, EntityMap
 
@@ -24,12 +28,26 @@ def _patient_counts(prefix: str) -> dict[str, str]:
     }
 
 
+def _by_sound(link: str) -> Callable[[Attribute, tuple[str, ...]], Q]:
+    """Rows whose study, at `link`, has a name with words alike to all that are asked for."""
+
+    def condition(attribute: Attribute, words: tuple[str, ...]) -> Q:
+        found = Q()
+        for word in words:
+            rows = StudyName.objects.filter(tag=attribute.tag, word__in=words_alike(word))
+            found &= Q(**{f"{link}__in": rows.values("study_id")})
+        return found
+
+    return condition
+
+
 _INSTANCE: Final = EntityMap(
     model=Instance,
     paths={_I: "", _E: "series__", _S: "study__", _P: "study__"},
     ordering=("series_id", "instance_number", "pk"),
     offset="study__timezone_offset_from_utc",
     named=_patient_counts("study__"),
+    sounds=_by_sound("study"),
 )
 _SERIES: Final = EntityMap(
     model=Series,
@@ -38,6 +56,7 @@ _SERIES: Final = EntityMap(
     offset="study__timezone_offset_from_utc",
     named=_patient_counts("study__"),
     below={_I: Descent(_INSTANCE, "series")},
+    sounds=_by_sound("study"),
 )
 _STUDY: Final = EntityMap(
     model=Study,
@@ -46,6 +65,7 @@ _STUDY: Final = EntityMap(
     offset="timezone_offset_from_utc",
     named=_patient_counts(""),
     below={_E: Descent(_SERIES, "study"), _I: Descent(_INSTANCE, "study")},
+    sounds=_by_sound("pk"),
 )
 _PATIENT: Final = EntityMap(
     model=Patient,

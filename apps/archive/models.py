@@ -220,6 +220,50 @@ class SavedFilter(models.Model):
         return f"filter {self.pk}"
 
 
+class NameWord(models.Model):
+    """A folded word that some person's name holds; each once, however many bear it."""
+
+    word = ExactText(unique=True)
+
+    def __str__(self) -> str:
+        return f"name word {self.pk}"
+
+
+class NameWordKey(models.Model):
+    """A sound or near spelling by which a word is found (`apps.dicom.name_sounds.word_keys`)."""
+
+    word = models.ForeignKey(NameWord, on_delete=models.CASCADE, related_name="keys")
+    key = ExactText()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "word"], name="name_key_once_per_word")
+        ]
+
+    def __str__(self) -> str:
+        return f"key of name word {self.word_id}"
+
+
+class StudyName(models.Model):
+    """A word of one of a study's names; `tag` says of which (Patient's, Referring Physician's)."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="name_words")
+    word = models.ForeignKey(
+        NameWord, on_delete=models.CASCADE, related_name="studies", db_index=False
+    )
+    tag = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["word", "tag", "study"], name="name_word_once_per_study"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"name word of study {self.study_id}"
+
+
 class Series(Provenance):
     """One series (PS3.3 C.7.3.1)."""
 

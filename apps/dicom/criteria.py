@@ -101,9 +101,13 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Any of several name keys."""
+    """Any of several name keys, or names whose words are alike to all of `words`.
+
+    `words` are empty unless fuzzy matching was asked for.
+    """
 
     names: tuple[Name, ...]
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from apps.dicom.criteria import (
     Uids,
     Universal,
 )
+from apps.dicom.name_sounds import sounds_like
 from apps.dicom.values import (
     DELIMITER,
     fold_name,
@@ -97,8 +98,9 @@ def value_met(vr: str, criterion: Criterion, text: str, zone: str = "") -> bool:
     match criterion:
         case Universal():
             return True
-        case Names(names):
-            return any(_name_met(name, text) for name in names)
+        case Names(names, words):
+            literally = any(_name_met(name, text) for name in names)
+            return literally or sounds_like(words, text)
         case Text(patterns):
             return any(like(pattern, value) for pattern in patterns for value in values)
         case Uids(uids):

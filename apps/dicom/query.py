@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from apps.dicom.attributes import (
@@ -19,6 +19,7 @@ from apps.dicom.criteria import (
     Between,
     Criterion,
     Moment,
+    Names,
     Text,
     Uids,
     Universal,
@@ -26,6 +27,7 @@ from apps.dicom.criteria import (
     criterion_of,
     is_universal,
 )
+from apps.dicom.name_sounds import key_words
 from apps.dicom.values import offset_minutes
 from apps.errors import InvalidRequest
 
@@ -93,7 +95,8 @@ class Query:
     stored without an offset is taken to be in the query's. `include` adds tags to the answers;
     `only_asked` leaves out of them what PS3.18 demands and nobody asked for, but unique keys.
     `relational` and `fuzzy_names` tell what the door negotiated: it calls `check_hierarchical`
-    where not relational; names always match literally after folding.
+    where not relational; `fuzzy_names` adds to what matches literally the names that sound alike
+    (`apps.dicom.name_sounds`), for the attributes in `FUZZY_NAMES`.
     """
 
     level: Level
@@ -108,6 +111,10 @@ class Query:
     ordering: tuple[Ordering, ...] = ()
     limit: int | None = None
     offset: int = 0
+
+
+FUZZY_NAMES = frozenset({"PatientName", "ReferringPhysicianName", "NameOfPhysiciansReadingStudy"})
+"""Names of studies, which can be found by their sound; others match literally."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ def plan(query: Query) -> Plan:
             continue
         attribute = BY_TAG.get(key.tag) if len(key.path) == 1 and not key.private_creator else None
         if attribute is not None:
-            found[attribute] = criterion_of(attribute, key.values)
+            found[attribute] = _read(query, attribute, key)
         elif is_stored(query.level, key):
             stored.append(key)
         else:
@@ -171,6 +178,14 @@ def plan(query: Query) -> Plan:
         _answered(query, frozenset(found)),
         offset,
     )
+
+
+def _read(query: Query, attribute: Attribute, key: Key) -> Criterion:
+    criterion = criterion_of(attribute, key.values)
+    fuzzy = query.fuzzy_names and query.level is not Level.PATIENT
+    if fuzzy and isinstance(criterion, Names) and attribute.keyword in FUZZY_NAMES:
+        return replace(criterion, words=key_words(" ".join(key.values)))
+    return criterion
 
 
 def check_times(criteria: dict[Attribute, Criterion]) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_, or_
@@ -44,7 +44,8 @@ class EntityMap:
     `paths` gives the ORM prefix of each entity that a row reaches: `""` its own columns,
     `"study__"` those of the joined study. `named` overrides single attributes. `below` tells how
     to look for rows of entities further down. `offset` is the column of TimezoneOffsetFromUTC.
-    `ordering` is the natural order, in which an index exists.
+    `ordering` is the natural order, in which an index exists. `sounds` finds rows by words that
+    are alike to those of a name.
     """
 
     model: type[Model]
@@ -53,6 +54,7 @@ class EntityMap:
     offset: str
     named: Mapping[str, str] = field(default_factory=dict)
     below: Mapping[Entity, Descent] = field(default_factory=dict)
+    sounds: Callable[[Attribute, tuple[str, ...]], Q] | None = None
 
     def path(self, attribute: Attribute) -> str:
         """The ORM path of the attribute's column."""
@@ -125,14 +127,26 @@ def _condition(attribute: Attribute, criterion: Criterion, entities: EntityMap) 
             return _one_of(path, values, several=attribute.multiple)
         case Between(low, high):
             return between(path, low, high)
-        case Names(names):
-            model, several = entities.model, attribute.multiple
-            return reduce(or_, (_name(model, path, name, several=several) for name in names))
+        case Names(names, words):
+            return _names(attribute, names, words, entities)
         case Moment(time=time):
             model, offset = entities.model, entities.offset
             return moment_condition(model, path, entities.path(time), offset, criterion)
         case Universal():
             return Q()
+
+
+def _names(
+    attribute: Attribute, names: tuple[Name, ...], words: tuple[str, ...], entities: EntityMap
+) -> Q:
+    """Literally, or by the sound of all words; without wild cards the second says it all."""
+    path, model, several = entities.path(attribute), entities.model, attribute.multiple
+    fuzzy = entities.sounds(attribute, words) if words and entities.sounds else None
+    patterns = (each for name in names for group in name.groups for each in group)
+    if fuzzy is not None and not any(letter in each for each in patterns for letter in "*?"):
+        return fuzzy
+    literal = reduce(or_, (_name(model, path, name, several=several) for name in names))
+    return literal if fuzzy is None else literal | fuzzy
 
 
 def between(path: str, low: str, high: str) -> Q:

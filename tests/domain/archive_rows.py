@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.archive.actions.index_names import index_names
 from apps.archive.columns import values_for
 from apps.archive.models import Instance, Patient, Series, Study, StudySearchToken
 from apps.dicom.attributes import BY_KEYWORD, Entity
@@ -56,6 +57,7 @@ def make_study(patient: Patient | None = None, *, offset: str = "", **attributes
     StudySearchToken.objects.bulk_create(
         [StudySearchToken(study=study, token=token) for token in tokens]
     )
+    index_names([study])
     return study
 
 

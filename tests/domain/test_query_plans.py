@@ -11,6 +11,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.principals import system_principal
+from apps.archive.actions.index_names import index_names
 from apps.archive.models import Instance, Patient, Series, Study, StudySearchToken
 from apps.archive.selectors import count, instances_of, search
 from apps.archive.study_list import StudyListFilter, study_list
@@ -63,6 +64,7 @@ def _fill() -> None:
             for n in numbers
             for token in sorted(search_tokens(names=[names[n]], identifiers=[f"P{n}"]))
         )
+        index_names(Study.objects.all())
         Series.objects.bulk_create(
             Series(id=n, study_id=n, series_instance_uid=f"1.2.{n}.1", series_number=1,
                    modality="SEG" if n % 1000 == 0 else "CT", last_received_at=now["received_at"],
@@ -123,6 +125,11 @@ def find(level: Level = Level.STUDY, limit: int | None = 100, **keys: str) -> Ca
     return lambda: list(search(Query(level, asked, limit=limit), ASKER))
 
 
+def by_sound(name: str, level: Level = Level.STUDY) -> Callable[[], Any]:
+    key = Key((BY_KEYWORD["PatientName"].tag,), (name,))
+    return lambda: list(search(Query(level, (key,), limit=100, fuzzy_names=True), ASKER))
+
+
 def number(**keys: str) -> Callable[[], Any]:
     asked = tuple(Key((BY_KEYWORD[name].tag,), (value,)) for name, value in keys.items())
     return lambda: count(Query(Level.STUDY, asked), ASKER)
@@ -144,6 +151,8 @@ SHAPES: dict[str, Callable[[], Any]] = {
     "name, prefix": find(PatientName="b12*"),
     "name by group": find(PatientName="b12*=山*"),
     "referring physician": find(ReferringPhysicianName="b12*=="),
+    "name by sound": by_sound("p7919^Yan"),
+    "series by sound": by_sound("p7919^Yan", Level.SERIES),
     "one day": find(StudyDate="20120505"),
     "one month": find(StudyDate="20120501-20120531"),
     "one month and a modality": find(StudyDate="20120501-20120531", ModalitiesInStudy="CT"),

@@ -133,6 +133,7 @@ def queries(draw: st.DrawFn) -> Query:
         keys,
         combined_datetime=draw(st.booleans()),
         timezone_offset=draw(st.sampled_from(["", "", "+0000", "+0100", "-0930"])),
+        fuzzy_names=draw(st.booleans()),
     )
 
 
@@ -321,3 +322,33 @@ def test_generated_keys_do_find_something(database: str) -> None:
 
     look()
     assert sum(found) > len(found)
+
+
+# Names that are alike to each other in all the ways there are.
+
+ALIKE = st.sampled_from(
+    ["Meyer^Anna", "Maier^Ann", "Mayr", "Schmidt^Jörg", "Smith^George", "Schmitt", "Müller^Ute",
+     "Mueller", "Miller^Ute=山田", "Lee", "Lau^Li", "Stephan^O'Neil", "Stefan^ONeill", "Smiht", ""]
+)  # fmt: skip
+
+
+@thoroughly(40)
+@given(
+    names=st.lists(st.tuples(ALIKE, several(ALIKE)), min_size=4, max_size=8),
+    asked=st.lists(st.one_of(ALIKE, ALIKE.map(lambda name: f"*{name[:5]}*")), min_size=6),
+    level=st.sampled_from([Level.STUDY, Level.SERIES]),
+)
+def test_QID_05_sql_and_oracle_agree_on_names_by_sound(
+    database: str, names: list[tuple[str, str]], asked: list[str], level: Level
+) -> None:
+    studies = [
+        Tree({"PatientName": own, "NameOfPhysiciansReadingStudy": others}, [Tree({}, [])])
+        for own, others in names
+    ]
+    queries = [
+        Query(level, (Key((BY_KEYWORD[keyword].tag,), (text,)),), fuzzy_names=True)
+        for text in asked
+        for keyword in ("PatientName", "NameOfPhysiciansReadingStudy")
+    ]
+    _agree([Tree({}, studies)], queries)
+    assert connections["default"].vendor == database

@@ -49,12 +49,15 @@ def test_QID_07_a_key_may_appear_once_only():
         plan(search_from("PatientID=1&00100020=2", Level.STUDY).query)
 
 
-def test_QID_05_fuzzy_matching_is_admitted_not_to_be_done():
-    search = search_from("fuzzymatching=true", Level.STUDY)
-    assert search.warnings == (
-        "The fuzzymatching parameter is not supported. Only literal matching has been performed.",
+def test_QID_05_fuzzy_matching_is_asked_for():
+    assert search_from("fuzzymatching=true&PatientName=x", Level.STUDY).query.fuzzy_names
+    assert not search_from("fuzzymatching=false", Level.STUDY).query.fuzzy_names
+    assert search_from("fuzzymatching=true", Level.STUDY).warnings == ()
+    (warning,) = search_from("fuzzymatching=true&OperatorsName=x", Level.SERIES).warnings
+    assert warning == (
+        "The fuzzymatching parameter is not supported for OperatorsName. "
+        "Only literal matching has been performed."
     )
-    assert search_from("fuzzymatching=false", Level.STUDY).warnings == ()
 
 
 def test_QID_09_dates_and_times_are_combined():

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from django.db import models
 from django.utils import timezone
 
+from apps.archive.actions.index_names import index_names
 from apps.archive.bulk import insert_rows
 from apps.archive.columns import column_number, column_text, fill_empty, values_for
 from apps.archive.identity import PatientIdentity
@@ -108,7 +109,9 @@ def add_instances(new: Sequence[NewInstance]) -> Added:
     for patient in patients.values():
         if not patient.number_of_patient_related_studies:
             patient.delete()
-    _search_tokens(studies[uid] for uid in sorted(new_studies | renamed))
+    described = [studies[uid] for uid in sorted(new_studies | renamed)]
+    _search_tokens(described)
+    index_names(described)
     return Added(studies, series, frozenset(new_studies))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apps.archive.actions.add_instances import LISTS
+from apps.archive.actions.index_names import forget_unused_words
 from apps.archive.models import Instance, Patient, Series, Study
 
 
@@ -81,5 +82,6 @@ def prune(study_ids: Sequence[int]) -> None:
     Series.objects.filter(study_id__in=study_ids, number_of_series_related_instances=0).delete()
     empty = Study.objects.filter(pk__in=study_ids, number_of_study_related_instances=0)
     patient_ids = list(empty.values_list("patient_entity_id", flat=True))
-    empty.delete()
+    if empty.delete()[0]:
+        forget_unused_words()
     Patient.objects.filter(pk__in=patient_ids, number_of_patient_related_studies=0).delete()

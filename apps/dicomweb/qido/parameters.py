@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from pydicom.datadict import keyword_dict
 
 from apps.dicom.attributes import BY_TAG, Entity, any_attribute
-from apps.dicom.query import Key, Level, Query
+from apps.dicom.query import FUZZY_NAMES, Key, Level, Query
 from apps.errors import InvalidRequest
 
 LARGEST_PAGE: Final = 10_000
@@ -36,7 +36,7 @@ _SETTINGS: Final = frozenset(
         "offset",
     }
 )
-_UNSUPPORTED_SWITCHES: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+_UNSUPPORTED_SWITCHES: Final = ("emptyvaluematching", "multiplevaluematching")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,14 @@ def search_from(
         include_all=settings.include_all,
         combined_datetime=True,
         timezone_offset=offset,
+        fuzzy_names=settings.fuzzy,
         limit=limit,
         offset=settings.offset,
     )
     everything = frozenset(BY_TAG) if settings.include_all else frozenset()
     said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
-    return Search(query, limit, settings.warnings, asked | everything, said)
+    warnings = settings.warnings + (_literal_names(keys) if settings.fuzzy else ())
+    return Search(query, limit, warnings, asked | everything, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class _Settings:
         self.offset = 0
         self.include: list[tuple[int, ...]] = []
         self.include_all = False
+        self.fuzzy = False
         self.warnings: tuple[str, ...] = ()
         for name, value in pairs:
             self._take(name.lower(), value)
@@ -157,8 +160,11 @@ class _Settings:
         elif name == "includefield":
             for field in filter(None, (each.strip() for each in value.split(","))):
                 self._include(field)
-        elif name in _UNSUPPORTED_SWITCHES:
-            self._switch(name, value)
+        elif name == "fuzzymatching":
+            self.fuzzy = _is_true(name, value)
+        elif name in _UNSUPPORTED_SWITCHES and _is_true(name, value):
+            sentence = f"The {name} parameter is not supported."
+            self.warnings += (f"{sentence} Only single value matching has been performed.",)
 
     def _include(self, field: str) -> None:
         """`all` among other fields makes them superfluous, and is taken so (QID-06)."""
@@ -167,13 +173,23 @@ class _Settings:
             return
         self.include.append(path_of(field))
 
-    def _switch(self, name: str, value: str) -> None:
-        if value.lower() not in {"true", "false"}:
-            raise InvalidRequest(f"{name} must be true or false.", offending=(name,))
-        if value.lower() == "true":
-            matching = "literal" if name == "fuzzymatching" else "single value"
-            sentence = f"The {name} parameter is not supported."
-            self.warnings += (f"{sentence} Only {matching} matching has been performed.",)
+
+def _is_true(name: str, value: str) -> bool:
+    if value.lower() not in {"true", "false"}:
+        raise InvalidRequest(f"{name} must be true or false.", offending=(name,))
+    return value.lower() == "true"
+
+
+def _literal_names(keys: Iterable[Key]) -> tuple[str, ...]:
+    """The admission for names that cannot be found by sound (PS3.18 8.3.4.2)."""
+    named = [BY_TAG[key.path[0]] for key in keys if len(key.path) == 1 and key.path[0] in BY_TAG]
+    literal = [
+        each.keyword for each in named if each.vr == "PN" and each.keyword not in FUZZY_NAMES
+    ]
+    if not literal:
+        return ()
+    sentence = f"The fuzzymatching parameter is not supported for {', '.join(literal)}."
+    return (f"{sentence} Only literal matching has been performed.",)
 
 
 def _number(name: str, value: str) -> int:
