@@ -11,7 +11,7 @@ import re
 import unicodedata
 from calendar import IllegalMonthError, monthrange
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -347,3 +347,15 @@ def search_words(text: str) -> tuple[str, ...]:
     """The folded words somebody typed, each of which must begin a token of a study found."""
     words = (word[:_LONGEST_TOKEN] for word in _WORD_CUT.split(fold_text(text)))
     return tuple(dict.fromkeys(word for word in words if word))
+
+
+def days_around(first: str, last: str) -> str:
+    """A date range one day wider on each side; `""` where either is no date."""
+    ends = []
+    for text, days in ((first, -1), (last, 1)):
+        try:
+            day = datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC)
+        except ValueError:
+            return ""
+        ends.append(f"{day + timedelta(days=days):%Y%m%d}")
+    return "-".join(ends)

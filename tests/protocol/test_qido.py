@@ -284,3 +284,47 @@ def test_a_study_without_modality_leaves_it_out_for_ohif(archive: Archive) -> No
     assert "00080061" not in row
     (row,) = archive.json(asked + "&includefield=ModalitiesInStudy")
     assert row["00080061"] == {"vr": "CS"}
+
+
+def test_explain_says_of_each_key_why_nothing_was_found(archive: Archive):
+    ds = ct_slice(
+        PatientName="Abernathy^Zoë=安部^ゾエ",
+        AccessionNumber="Expl-17",
+        StudyDate="20190301",
+        StudyDescription="Knie links",
+    )
+    archive.store(ds)
+
+    def explain(query: str) -> dict:
+        return archive.json(f"/studies?explain=1&{query}")
+
+    found = explain("PatientName=Abernathy*")
+    assert (found["found"], found["keys"][0]["alone"]) == (1, 1)
+
+    case = explain("AccessionNumber=EXPL-17")["keys"][0]
+    assert case["alone"] == 0
+    assert case["nearest"] == ["Expl-17"]
+    assert "letters" in case["reasons"][0]
+
+    whole = explain("StudyDescription=Knie")["keys"][0]
+    assert whole["nearest"] == ["Knie links"]
+    assert "*" in whole["reasons"][0]
+
+    name = explain("PatientName=Abernatty")["keys"][0]
+    assert name["nearest"] == ["Abernathy^Zoë=安部^ゾエ"]
+    assert any("fuzzymatching=true" in reason for reason in name["reasons"])
+
+    group = explain("PatientName=" + "=Abernathy*")["keys"][0]
+    assert any("component group" in reason for reason in group["reasons"])
+
+    off_by_one = explain("StudyDate=20190302&PatientName=Abernathy*")
+    date, other = off_by_one["keys"]
+    assert off_by_one["found"] == 0
+    assert any("time zone" in reason for reason in date["reasons"])
+    assert (date["without"], other["alone"]) == (1, 1)
+    assert "20190301" in date["nearest"]
+
+    each = explain("AccessionNumber=Expl-17&PatientID=" + "nobody's")["keys"]
+    assert [key["keyword"] for key in each] == ["AccessionNumber", "PatientID"]
+    assert each[1]["reasons"]
+    assert archive.get("/studies?explain=1&SOPInstanceUID=1.2", JSON).status_code == 400

@@ -29,6 +29,7 @@ _SETTINGS: Final = frozenset(
         "accept",
         "charset",
         "emptyvaluematching",
+        "explain",
         "fuzzymatching",
         "includefield",
         "limit",
@@ -48,6 +49,7 @@ class Search:
     warnings: tuple[str, ...]
     asked_tags: frozenset[int]
     said: Mapping[str, str]
+    explain: bool = False
 
 
 def search_from(
@@ -89,7 +91,7 @@ def search_from(
     everything = frozenset(BY_TAG) if settings.include_all else frozenset()
     said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
     warnings = settings.warnings + (_literal_names(keys) if settings.fuzzy else ())
-    return Search(query, limit, warnings, asked | everything, said)
+    return Search(query, limit, warnings, asked | everything, said, settings.explain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class _Settings:
         self.include: list[tuple[int, ...]] = []
         self.include_all = False
         self.fuzzy = False
+        self.explain = False
         self.warnings: tuple[str, ...] = ()
         for name, value in pairs:
             self._take(name.lower(), value)
@@ -160,6 +163,8 @@ class _Settings:
         elif name == "includefield":
             for field in filter(None, (each.strip() for each in value.split(","))):
                 self._include(field)
+        elif name == "explain":
+            self.explain = value in {"1", "true"}
         elif name == "fuzzymatching":
             self.fuzzy = _is_true(name, value)
         elif name in _UNSUPPORTED_SWITCHES and _is_true(name, value):

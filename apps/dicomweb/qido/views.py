@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
@@ -11,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
+from apps.archive.explanations import explained
 from apps.archive.selectors import count, search
 from apps.dicom.attributes import BY_TAG
 from apps.dicom.query import Level
@@ -71,6 +74,8 @@ def _search(
     asked = search_from(
         request.META.get("QUERY_STRING", ""), level, always_included(level), study, series
     )
+    if asked.explain:
+        return _explanation(asked, principal)
     base = base_url(request)
     if study is None:
         note_search(principal, _RESOURCE[level], asked.said)
@@ -89,6 +94,18 @@ def _search(
     response = _answer(request, offer, answers, base) if found else _nothing()
     if warnings:
         response["Warning"] = ", ".join(f'299 {base}: "{warning}"' for warning in warnings)
+    keep_private(response, "")
+    return response
+
+
+def _explanation(asked: Search, principal: Principal) -> HttpResponse:
+    """`explain=1`, our own: for each key why nothing was found, as plain JSON."""
+    keys = explained(asked.query, principal)
+    found = None
+    with suppress(OutOfResources):  # the key that cannot be counted says so
+        found = count(asked.query, principal)
+    body = {"found": found, "keys": [asdict(key) for key in keys]}
+    response = HttpResponse(orjson.dumps(body), content_type="application/json")
     keep_private(response, "")
     return response
 
