@@ -40,7 +40,7 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('archive', '0005_receipts'),
+        ('archive', '0006_non_patient_instances'),
     ]
 
     operations = [
