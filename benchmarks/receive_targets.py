@@ -59,6 +59,10 @@ class Pacsweb:
             self._database.close()
         self._stack.stop()
 
+    def manage(self, *arguments: str) -> None:
+        """A command of the product."""
+        self._stack.manage(*arguments)
+
     def processes(self) -> list[int]:
         return _with_descendants([*self._stack.processes()])
 
@@ -78,7 +82,12 @@ class Orthanc:
     name = "orthanc"
     ae_title = "ORTHANC"
 
-    def __init__(self) -> None:
+    def __init__(self, modalities: dict[str, tuple[str, str, int]] | None = None) -> None:
+        """`modalities`: name to AE title, host and port of those it may send to."""
+        self._modalities = modalities or {}
+        self._environment = dict(os.environ)
+        if modalities:  # it sends, and DCMTK leaves Nagle's algorithm on unless told otherwise
+            self._environment["TCP_NODELAY"] = "1"
         self._folder = Path(tempfile.mkdtemp(prefix="orthanc-"))
         self._http_port = free_port()
         self._dicom_port = free_port()
@@ -103,13 +112,18 @@ class Orthanc:
                     "RemoteAccessAllowed": False,
                     "AuthenticationEnabled": False,
                     "DicomAlwaysAllowStore": True,
+                    "DicomAlwaysAllowGet": True,
+                    "DicomAlwaysAllowMove": True,
+                    "DicomModalities": {
+                        name: list(where) for name, where in self._modalities.items()
+                    },
                     "Plugins": [],
                 }
             )
         )
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["Orthanc", str(configuration)], stdout=log, stderr=log
+                ["Orthanc", str(configuration)], stdout=log, stderr=log, env=self._environment
             )
         until = time.monotonic() + 60
         while time.monotonic() < until:

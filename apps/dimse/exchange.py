@@ -205,5 +205,8 @@ class Exchange:
         except OSError:
             return  # it is over already
 
+    def is_over(self) -> bool:
+        return self._over()
+
     def is_cancelled(self, message_id: int) -> bool:
         return message_id in self._cancelled or self._over()

@@ -53,6 +53,8 @@ def _followed(request: Request, transfer: int) -> Iterator[Response]:
     told, cancelled_at = time.monotonic(), 0.0
     while True:
         standing = standing_of(transfer)
+        if request.abandoned:
+            return  # the transfer goes on
         if standing.ended:
             break
         if request.cancelled and not cancelled_at:

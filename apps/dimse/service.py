@@ -89,6 +89,9 @@ class Peer(Protocol):
 
     def is_cancelled(self, message_id: int) -> bool: ...
 
+    def is_over(self) -> bool:
+        """True when the association has ended, however."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -137,6 +140,11 @@ class Request:
     def cancelled(self) -> bool:
         """True once the peer has sent C-CANCEL for this request, or the association is over."""
         return self.session.peer.is_cancelled(self.message_id)
+
+    @property
+    def abandoned(self) -> bool:
+        """True when the association is over: nobody will hear of the outcome."""
+        return self.session.peer.is_over()
 
     def text(self, element: int) -> str:
         """Text of the command element (0000,`element`), `""` where it is missing."""

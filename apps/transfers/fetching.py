@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.conf import settings
 
 from apps.dicom.attributes import BY_KEYWORD
@@ -13,8 +11,6 @@ from apps.network.scu import Progress
 from apps.transfers.actions.note_progress import note_counters
 from apps.transfers.models import Transfer
 from apps.transfers.sending import Cancelled, remote_of
-
-_EVERY_S: Final = 4
 
 
 def fetch(transfer: Transfer, holder: str) -> None:
@@ -27,21 +23,16 @@ def fetch(transfer: Transfer, holder: str) -> None:
 
 
 class _Following:
-    """Hears of the peer's progress and keeps the lease."""
+    """Hears of the peer's progress, and every second of whoever cancels."""
 
     def __init__(self, transfer: int, holder: str) -> None:
         self._transfer = transfer
         self._holder = holder
-        self._quiet = 0
 
     def __call__(self, progress: Progress | None) -> bool:
         """True when the transfer is to be cancelled. Raises LeaseLost."""
-        if progress is None:
-            self._quiet += 1
-            if self._quiet % _EVERY_S:
-                return False
-            return note_counters(self._transfer, self._holder, {})
-        return note_counters(self._transfer, self._holder, _counters(progress))
+        told = {} if progress is None else _counters(progress)
+        return note_counters(self._transfer, self._holder, told)
 
 
 def _counters(progress: Progress) -> dict[str, int]:

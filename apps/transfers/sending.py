@@ -28,6 +28,7 @@ _WRITE_SECONDS: Final = 0.5
 _WRITE_OUTCOMES: Final = 200
 _KIB: Final = 1024
 _LONGEST_NAP: Final = 0.5
+_REPLY_SECONDS: Final = 120.0
 
 
 class Cancelled(Exception):
@@ -84,7 +85,7 @@ class _Ledger:
         self.look()
 
     def look(self) -> None:
-        """Writes when it is time, also inside a long instance: the lease has to be kept."""
+        """Writes when it is time, also inside a long instance: somebody may have cancelled."""
         late = time.monotonic() - self._written >= _WRITE_SECONDS
         if late or len(self._outcomes) >= _WRITE_OUTCOMES:
             self.write()
@@ -182,6 +183,10 @@ class _Batch:
             except SourceEndedError as error:
                 association.abort()
                 raise PeerUnreachable("The stored object is cut off.") from error
+        waited = 0.0
+        while not association.waits(_LONGEST_NAP) and waited < _REPLY_SECONDS:
+            waited += _LONGEST_NAP
+            self._ledger.look()
         reply = association.receive()
         return reply.status, reply.comment
 

@@ -12,7 +12,8 @@ from django.utils import timezone
 from apps.network.models import ApplicationEntity
 from apps.transfers.models import Transfer
 
-LEASE: Final = timedelta(seconds=20)
+LEASE: Final = timedelta(seconds=10)
+"""Kept by its worker every few seconds (`apps.transfers.running`)."""
 _LOOKED_AT: Final = 100
 
 

@@ -1,4 +1,4 @@
-"""Write down what a running transfer has done so far, and keep its lease."""
+"""Write down what a running transfer has done so far."""
 
 from __future__ import annotations
 
@@ -54,16 +54,22 @@ def note_outcomes(
             warning=F("warning") + states.count(TransferInstance.State.WARNING),
             failed=F("failed") + states.count(TransferInstance.State.FAILED),
             sent_bytes=F("sent_bytes") + sent_bytes,
-            lease_until=timezone.now() + LEASE,
         )
     return cancelled
+
+
+def keep_lease(transfer: int, holder: str) -> bool:
+    """The worker is alive; False when the transfer is not its any more."""
+    rows = Transfer.objects.filter(pk=transfer, state=Transfer.State.RUNNING, lease_holder=holder)
+    return bool(rows.update(lease_until=timezone.now() + LEASE))
 
 
 def note_counters(transfer: int, holder: str, counters: dict[str, int]) -> bool:
     """What a peer says of a C-MOVE it does for us; True when it is to be cancelled."""
     with transaction.atomic():
         cancelled = _leased(transfer, holder)
-        Transfer.objects.filter(pk=transfer).update(lease_until=timezone.now() + LEASE, **counters)
+        if counters:
+            Transfer.objects.filter(pk=transfer).update(**counters)
     return cancelled
 
 
