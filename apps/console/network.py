@@ -20,7 +20,7 @@ class ApplicationEntityAdmin(AnyModelAdmin):
     search_fields = ("title", "host", "description")
     fieldsets = (
         (None, {"fields": ("title", "description", "enabled")}),
-        ("Where it listens", {"fields": ("host", "port", "use_tls")}),
+        ("Where it listens", {"fields": ("host", "port", "use_tls", "ask_commitment")}),
         (
             "What it may do here",
             {"fields": (*(right.value for right in Right), "match_address")},

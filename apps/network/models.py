@@ -61,6 +61,12 @@ class ApplicationEntity(models.Model):
             "this AE title. They open no other title, and without one of them it is refused."
         ),
     )
+    ask_commitment = models.BooleanField(
+        "ask it for storage commitment after sending",
+        default=False,
+        db_default=False,
+        help_text="It is asked to promise that it keeps what we sent; its answer is kept.",
+    )
     use_tls = models.BooleanField(
         "call it over TLS",
         default=False,

@@ -5,213 +5,167 @@ Data sets go out and come in as bytes: one about 100,000 instances must not beco
 
 from __future__ import annotations
 
-import logging
-import ssl
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
-from django.db import connections
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_role, evt
-from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
-
-from apps.dicom import uids
+from apps.dicom import command_set
+from apps.dicom.command_set import Value
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS, PUSH_MODEL_INSTANCE, REQUEST_ACTION
-from apps.errors import Unavailable
+from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from apps.errors import NotAcceptable, Unavailable
+from apps.network.associate_items import ProposedContext, Remote
+from apps.network.association import (
+    OpenContext,
+    OutgoingAssociation,
+    PeerUnreachable,
+    Received,
+)
 from apps.network.models import ApplicationEntity
-from apps.network.tls import TlsNotReady, client_context
 
-# We say in one line who cannot be reached; the library would add a stack.
-logging.getLogger("pynetdicom.transport").setLevel(logging.CRITICAL)
-
-_CONNECT_SECONDS: Final = 10
-_RESPONSE_SECONDS: Final = 60
+_SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_SUCCESS: Final = 0x0000
 
 Information = Callable[[bool], bytes]
 """Makes the data set, given whether the VR is implicit; Little Endian always."""
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """Whom we call and as whom."""
-
-    own_title: str
-    title: str
-    host: str
-    port: int
-    use_tls: bool = False
-
-
-def called_as(own_title: str, peer: ApplicationEntity | None, title: str) -> Called:
-    """How to call a peer; raises Unavailable, in words, when nobody has said where it is."""
-    if peer is None or not peer.host or not peer.port:
-        raise Unavailable(f"{title} has no host and port under Network, so it cannot be called.")
-    return Called(own_title, peer.title, peer.host, peer.port, use_tls=peer.use_tls)
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """An N-EVENT-REPORT as it came."""
 
-    event_type: int
     information: bytes
     implicit: bool
 
 
-def send_report(called: Called, event_type: int, information: Information) -> None:
+def remote_of(own_title: str, peer: ApplicationEntity | None, title: str) -> Remote:
+    """How to call a peer; raises NotAcceptable, in words, when nobody has said where it is."""
+    if peer is None or not peer.host or not peer.port:
+        raise NotAcceptable(f"{title} has no host and port under Network, so it cannot be called.")
+    return Remote(peer.title, peer.host, peer.port, own_title, peer.use_tls)
+
+
+def send_report(remote: Remote, event_type: int, information: Information) -> None:
     """Delivers a report on a new association, on which we are the SCP (PS3.4 J.3.3.1.2).
 
-    Raises Unavailable, in words for an administrator, unless the peer answered Success.
+    Raises a PacsError, in words for an administrator, unless the peer answered Success.
     """
-    with _association(called, scu=False, scp=True) as (association, context):
-        request = N_EVENT_REPORT()
-        request.MessageID = 1
-        request.AffectedSOPClassUID = UID(PUSH_MODEL_CLASS)
-        request.AffectedSOPInstanceUID = UID(PUSH_MODEL_INSTANCE)
-        request.EventTypeID = event_type
-        request.EventInformation = BytesIO(information(_implicit(context)))
-        _demand_success(called, "report", _response(called, association, context, request))
+    with _association(remote, as_scp=True) as (association, context):
+        _send(
+            association,
+            context,
+            {
+                command_set.COMMAND_FIELD: command_set.N_EVENT_REPORT_RQ,
+                command_set.AFFECTED_SOP_CLASS_UID: PUSH_MODEL_CLASS,
+                command_set.AFFECTED_SOP_INSTANCE_UID: PUSH_MODEL_INSTANCE,
+                command_set.EVENT_TYPE_ID: event_type,
+            },
+            information,
+        )
+        answer = association.receive()
+        _demand_success(remote, "report", answer)
 
 
 def ask(
-    called: Called, information: Information, heard: Callable[[Report], int], wait_seconds: float
+    remote: Remote, information: Information, heard: Callable[[Report], int], wait_seconds: float
 ) -> None:
     """Sends a request and waits a while for the report on the same association.
 
     `heard` gets the report and gives the status for the answer. Returns once the peer has
-    accepted the request and reported, released, or let the time pass; raises Unavailable, in
+    accepted the request and has reported, released, or let the time pass. Raises a PacsError, in
     words for an administrator, when it did not accept.
     """
-    reported = threading.Event()
-
-    def handle_n_event_report(event: Any) -> tuple[int, None]:
-        body = event.request.EventInformation
-        syntax = event.context.transfer_syntax
-        raw = body.getvalue() if body else b""
-        try:
-            status = heard(Report(event.event_type, raw, syntax == ImplicitVRLittleEndian))
-        finally:
-            connections.close_all()  # this thread's own
-        reported.set()
-        return status, None
-
-    handlers = [(evt.EVT_N_EVENT_REPORT, handle_n_event_report)]
-    with _association(called, scu=True, scp=False, handlers=handlers) as (association, context):
-        request = N_ACTION()
-        request.MessageID = 1
-        request.RequestedSOPClassUID = UID(PUSH_MODEL_CLASS)
-        request.RequestedSOPInstanceUID = UID(PUSH_MODEL_INSTANCE)
-        request.ActionTypeID = REQUEST_ACTION
-        request.ActionInformation = BytesIO(information(_implicit(context)))
-        _demand_success(called, "request", _response(called, association, context, request))
-        for _ in range(int(wait_seconds * 10)):
-            if reported.wait(0.1) or not association.is_established:
-                break
+    with _association(remote, as_scp=False) as (association, context):
+        _send(
+            association,
+            context,
+            {
+                command_set.COMMAND_FIELD: command_set.N_ACTION_RQ,
+                command_set.REQUESTED_SOP_CLASS_UID: PUSH_MODEL_CLASS,
+                command_set.REQUESTED_SOP_INSTANCE_UID: PUSH_MODEL_INSTANCE,
+                command_set.ACTION_TYPE_ID: REQUEST_ACTION,
+            },
+            information,
+        )
+        answer = association.receive()
+        reported = False
+        while answer.command_field == command_set.N_EVENT_REPORT_RQ:  # faster than its own answer
+            reported = _hear(association, context, answer, heard)
+            answer = association.receive()
+        _demand_success(remote, "request", answer)
+        until = time.monotonic() + wait_seconds
+        while not reported and association.waits(max(until - time.monotonic(), 0)):
+            try:
+                reported = _hear(association, context, association.receive(), heard)
+            except PeerUnreachable:
+                return  # it has ended the association, and will open one of its own
 
 
 @contextmanager
 def _association(
-    called: Called, *, scu: bool, scp: bool, handlers: list[Any] | None = None
-) -> Iterator[tuple[Association, Any]]:
-    """An association with the one context, released at the end."""
-    entity = AE(ae_title=called.own_title)
-    entity.implementation_class_uid = uids.IMPLEMENTATION_CLASS_UID
-    entity.implementation_version_name = uids.IMPLEMENTATION_VERSION_NAME
-    entity.connection_timeout = _CONNECT_SECONDS
-    entity.acse_timeout = _CONNECT_SECONDS
-    entity.dimse_timeout = entity.network_timeout = _RESPONSE_SECONDS
-    syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-    entity.add_requested_context(PUSH_MODEL_CLASS, syntaxes)
-    # Without negotiation the requestor is SCU (PS3.7 D.3.3.4), so only the other role is proposed.
-    roles = [build_role(PUSH_MODEL_CLASS, scu_role=scu, scp_role=scp)] if scp else []
-    connected = threading.Event()
-    association = entity.associate(
-        called.host,
-        called.port,
-        ae_title=called.title,
-        ext_neg=roles,
-        tls_args=_tls(called),
-        evt_handlers=[(evt.EVT_CONN_OPEN, lambda _event: connected.set()), *(handlers or [])],
-    )
-    if not association.is_established:
-        raise Unavailable(_why_not(called, association, scp=scp, connected=connected.is_set()))
-    try:
-        yield association, _context(called, association, scp=scp)
-    finally:
-        if association.is_established:
+    remote: Remote, *, as_scp: bool
+) -> Iterator[tuple[OutgoingAssociation, OpenContext]]:
+    """An association with the one context; without `as_scp` we are SCU, as PS3.7 assumes.
+
+    A peer that says nothing about our role is taken not to mind.
+    """
+    proposed = [ProposedContext(PUSH_MODEL_CLASS, _SYNTAXES, as_scp=as_scp)]
+    with OutgoingAssociation.open(remote, proposed) as association:
+        refused = as_scp and not association.roles.get(PUSH_MODEL_CLASS, (False, True))[1]
+        if refused or not association.contexts:
             association.release()
+            raise NotAcceptable(
+                f"{remote.title} does not accept storage commitment with us in the SCP role, so "
+                "it cannot take reports on a new association."
+                if as_scp
+                else f"{remote.title} does not accept storage commitment."
+            )
+        yield association, association.contexts[0]
 
 
-def _tls(called: Called) -> tuple[ssl.SSLContext, str] | None:
-    if not called.use_tls:
-        return None
-    try:
-        return client_context(), called.host
-    except TlsNotReady as error:
-        raise Unavailable(str(error)) from error
+def _send(
+    association: OutgoingAssociation,
+    context: OpenContext,
+    command: dict[int, Value],
+    information: Information,
+) -> None:
+    number = association.new_message_id()
+    data = information(context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN)
+    association.request(context, {**command, command_set.MESSAGE_ID: number}, data)
 
 
-def _context(called: Called, association: Association, *, scp: bool) -> Any:
-    """The accepted context; a peer that says nothing about our role is taken not to mind."""
-    context = next(iter(association.accepted_contexts), None)
-    if context is None:
-        association.release()
-        raise Unavailable(_not_accepted(called, scp=scp))
-    answered = association.acceptor.role_selection.get(UID(PUSH_MODEL_CLASS))
-    if scp and answered is not None and not answered.scp_role:
-        association.release()
-        raise Unavailable(_not_accepted(called, scp=scp))
-    return context
+def _hear(
+    association: OutgoingAssociation,
+    context: OpenContext,
+    message: Received,
+    heard: Callable[[Report], int],
+) -> bool:
+    """Answers a report; False for a message that is none."""
+    if message.command_field != command_set.N_EVENT_REPORT_RQ:
+        return False
+    implicit = context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
+    status = heard(Report(message.data, implicit))
+    response: dict[int, Value] = {
+        command_set.COMMAND_FIELD: command_set.N_EVENT_REPORT_RQ | command_set.RESPONSE,
+        command_set.AFFECTED_SOP_CLASS_UID: PUSH_MODEL_CLASS,
+        command_set.AFFECTED_SOP_INSTANCE_UID: PUSH_MODEL_INSTANCE,
+        command_set.MESSAGE_ID_BEING_RESPONDED_TO: command_set.number(
+            message.elements, command_set.MESSAGE_ID
+        ),
+        command_set.EVENT_TYPE_ID: command_set.number(message.elements, command_set.EVENT_TYPE_ID),
+        command_set.STATUS: status,
+    }
+    association.request(context, response, None)
+    return True
 
 
-def _why_not(called: Called, association: Association, *, scp: bool, connected: bool) -> str:
-    where = f"{called.title} at {called.host}:{called.port}"
-    if not connected:
-        return f"{where} cannot be reached."
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        reason = getattr(answer, "reason_str", "") if answer is not None else ""
-        return f"{where} rejects the association: {reason or 'no reason given'}."
-    if association.rejected_contexts:
-        return _not_accepted(called, scp=scp)
-    return f"{where} does not answer, or ends the association at once."
-
-
-def _not_accepted(called: Called, *, scp: bool) -> str:
-    if scp:
-        return (
-            f"{called.title} does not accept storage commitment with us in the SCP role, so it "
-            "cannot take reports on a new association."
+def _demand_success(remote: Remote, what: str, answer: Received) -> None:
+    if command_set.STATUS not in answer.elements:
+        raise Unavailable(f"{remote.title} did not answer the {what}.")
+    if answer.status != _SUCCESS:
+        comment = f": {answer.comment}" if answer.comment else ""
+        raise Unavailable(
+            f"{remote.title} refused the {what} with status {answer.status:04X}{comment}."
         )
-    return f"{called.title} does not accept storage commitment."
-
-
-def _implicit(context: Any) -> bool:
-    return bool(context.transfer_syntax[0] == ImplicitVRLittleEndian)
-
-
-def _response(called: Called, association: Association, context: Any, request: Any) -> Any:
-    """Sends as the library's own `send_n_*` do, but for the data set, which is bytes already."""
-    association._reactor_checkpoint.clear()
-    while not association._is_paused:
-        if not association.is_alive():
-            raise Unavailable(f"{called.title} ended the association.")
-        threading.Event().wait(0.001)
-    try:
-        association.dimse.send_msg(request, context.context_id)
-        _, response = association.dimse.get_msg(block=True)
-    finally:
-        association._reactor_checkpoint.set()
-    return response
-
-
-def _demand_success(called: Called, what: str, response: Any) -> None:
-    if response is None or getattr(response, "Status", None) is None:
-        raise Unavailable(f"{called.title} did not answer the {what}.")
-    if response.Status != 0:
-        raise Unavailable(f"{called.title} refused the {what} with status {response.Status:04X}.")

@@ -16,6 +16,7 @@ from apps.access.principals import system_principal
 from apps.archive.models import Instance, Receipt, Study
 from apps.commitment import pace
 from apps.commitment.actions.accept_request import Asking, TransactionInUse, accept_request
+from apps.commitment.actions.ask_peers import ask_again, ask_peers, request_commitment
 from apps.commitment.actions.deliver_reports import (
     SAME_ASSOCIATION,
     deliver_reports,
@@ -31,7 +32,13 @@ from apps.commitment.actions.scrub_blobs import (
     start_scrub,
 )
 from apps.commitment.actions.verify_requests import verify_requests
-from apps.commitment.models import CommitmentPolicy, CommitmentRequest, ScrubRun
+from apps.commitment.models import (
+    CommitmentInquiry,
+    CommitmentPolicy,
+    CommitmentRequest,
+    ScrubRun,
+)
+from apps.commitment.references import unpack_references
 from apps.commitment.selectors import event_type_of, outcomes_of
 from apps.dicom.element_shapes import Encoding
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
@@ -42,6 +49,8 @@ from apps.ingest import inbox, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network.models import ApplicationEntity
 from apps.storage.stores import blob_store
+from apps.transfers.actions.end_transfer import conclude
+from apps.transfers.models import Transfer, TransferInstance
 from tests.builders import CT_IMAGE_STORAGE, ct_slice, part10
 
 pytestmark = pytest.mark.django_db
@@ -240,8 +249,6 @@ def test_receipts_say_who_was_told_once_the_report_is_delivered():
     assert not Receipt.objects.filter(instance=second).exists()
 
 
-# pynetdicom drops the socket of a refused connection without closing it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_SC_06_a_peer_without_an_address_is_told_to_the_administrator_and_tried_again():
     (instance,) = stored(1)
     request = ask(instance.sop_instance_uid)
@@ -254,7 +261,7 @@ def test_SC_06_a_peer_without_an_address_is_told_to_the_administrator_and_tried_
     CommitmentRequest.objects.update(next_attempt_at=None)
     assert deliver_reports() == 0
     request.refresh_from_db()
-    assert request.problem == "CT1 at 127.0.0.1:1 cannot be reached."
+    assert request.problem == "CT1 at 127.0.0.1:1 cannot be reached: Connection refused."
     assert request.attempts == 2
     assert request.state == State.VERIFIED
     long_ago = timezone.now() - timedelta(days=15)
@@ -285,6 +292,74 @@ def test_a_worker_that_died_does_not_hold_a_request_for_long():
     assert request.verified == 0
     CommitmentRequest.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     assert outcome(request) == {instance.sop_instance_uid: 0}
+
+
+@pytest.mark.parametrize("policy", [True, False])
+def test_after_sending_the_peer_is_asked_where_its_policy_says_so(policy: bool):
+    first, second, third = stored()
+    peer = ApplicationEntity.objects.create(title="ARCHIVE", ask_commitment=policy)
+    transfer = Transfer.objects.create(
+        kind=Transfer.Kind.SEND,
+        state=Transfer.State.RUNNING,
+        peer=peer,
+        peer_title="ARCHIVE",
+        total=3,
+        completed=1,
+        warning=1,
+        failed=1,
+        not_before=timezone.now(),
+    )
+    states = TransferInstance.State
+    for place, (instance, state) in enumerate(
+        ((first, states.SENT), (second, states.WARNING), (third, states.FAILED))
+    ):
+        TransferInstance.objects.create(
+            transfer=transfer,
+            position=place,
+            instance_key=instance.pk,
+            sop_instance_uid=instance.sop_instance_uid,
+            state=state,
+        )
+    conclude(transfer, Transfer.State.PARTLY)
+    inquiries = CommitmentInquiry.objects.all()
+    assert inquiries.count() == int(policy)
+    for inquiry in inquiries:
+        row = inquiry.references.get()
+        assert set(unpack_references(bytes(row.packed))) == {
+            (CT_IMAGE_STORAGE, first.sop_instance_uid),
+            (CT_IMAGE_STORAGE, second.sop_instance_uid),
+        }
+
+
+def test_a_peer_that_never_reports_is_asked_again_and_then_given_up():
+    peer = ApplicationEntity.objects.create(title="ARCHIVE")
+    inquiry = request_commitment(peer, [(CT_IMAGE_STORAGE, "1.2.3")], "test")
+    assert inquiry is not None
+    assert ask_peers(0) == 0
+    inquiry.refresh_from_db()
+    assert (inquiry.state, inquiry.attempts) == ("to-ask", 1)
+    assert "no host and port" in inquiry.problem
+    uids = {inquiry.transaction_uid}
+    for reminders in (1, 2):
+        CommitmentInquiry.objects.update(state="asked", next_attempt_at=None)
+        ask_peers(0)
+        inquiry.refresh_from_db()
+        uids.add(inquiry.transaction_uid)
+        assert inquiry.reminders == reminders
+    assert len(uids) == 3
+    CommitmentInquiry.objects.update(state="asked", next_attempt_at=None)
+    ask_peers(0)
+    inquiry.refresh_from_db()
+    assert (inquiry.state, "has not reported" in inquiry.problem) == ("given-up", True)
+    assert Event.objects.filter(kind="CommitmentNotObtained").count() == 1
+    assert ask_again(ADMIN, inquiry)
+    inquiry.refresh_from_db()
+    assert (inquiry.state, inquiry.reminders) == ("to-ask", 0)
+
+
+def test_nothing_sent_is_nothing_asked():
+    peer = ApplicationEntity.objects.create(title="ARCHIVE")
+    assert request_commitment(peer, []) is None
 
 
 # --- the scrub ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 from django.conf import settings
@@ -23,10 +24,10 @@ from apps.commitment.references import (
 from apps.commitment.selectors import commitment_policy
 from apps.dicom.storage_commitment import Reference, action_information
 from apps.dicom.uids import mint
-from apps.errors import InvalidRequest, PacsError
+from apps.errors import PacsError
 from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
-from apps.network.storage_commitment import Report, ask, called_as
+from apps.network.storage_commitment import Report, ask, remote_of
 
 logger = logging.getLogger(__name__)
 State = CommitmentInquiry.State
@@ -40,11 +41,15 @@ _ACTOR: Final = Actor("system", "storage commitment")
 
 def request_commitment(
     peer: ApplicationEntity, sent: Iterable[tuple[str, str]], purpose: str = ""
-) -> CommitmentInquiry:
+) -> CommitmentInquiry | None:
     """Queues the question whether `peer` commits to (SOP Class UID, SOP Instance UID) pairs.
 
-    Durable when this returns; asked within seconds. Raises InvalidRequest for nothing.
+    Durable when the caller's transaction is; asked within seconds. None for no pairs.
     """
+    wanted = chunks_without_repetition(Reference(*pair) for pair in sent)
+    first = next(wanted, None)
+    if first is None:
+        return None
     with transaction.atomic():
         inquiry = CommitmentInquiry.objects.create(
             transaction_uid=mint(),
@@ -52,14 +57,11 @@ def request_commitment(
             purpose=purpose[:200],
             created_at=timezone.now(),
         )
-        wanted = (Reference(*pair) for pair in sent)
-        for number, chunk in enumerate(chunks_without_repetition(wanted)):
+        for number, chunk in enumerate(chain([first], wanted)):
             inquiry.instances += len(chunk)
             InquiredReferences.objects.create(
                 inquiry=inquiry, number=number, packed=pack_references(chunk)
             )
-        if not inquiry.instances:
-            raise InvalidRequest("There is nothing to ask storage commitment for.")
         inquiry.save(update_fields=["instances"])
     return inquiry
 
@@ -108,7 +110,7 @@ def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:
         return False
     try:
         ask(
-            called_as(settings.PACSWEB.ae_title, inquiry.peer, inquiry.peer.title),
+            remote_of(settings.PACSWEB.ae_title, inquiry.peer, inquiry.peer.title),
             lambda implicit: action_information(
                 inquiry.transaction_uid, _wanted(inquiry), implicit=implicit
             ),

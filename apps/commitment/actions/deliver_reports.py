@@ -21,10 +21,11 @@ from apps.commitment.actions.accept_request import ASSOCIATION_LEASE
 from apps.commitment.actions.note_committed import note_committed
 from apps.commitment.models import CommitmentRequest
 from apps.commitment.selectors import commitment_policy, event_type_of, information_of
-from apps.errors import Unavailable
+from apps.errors import PacsError
 from apps.events.log import Actor, NewEvent, record
+from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity
-from apps.network.storage_commitment import Called, called_as, send_report
+from apps.network.storage_commitment import remote_of, send_report
 
 logger = logging.getLogger(__name__)
 State = CommitmentRequest.State
@@ -65,21 +66,21 @@ def _take(pk: int, condition: Q) -> bool:
 def _deliver(request: CommitmentRequest) -> bool:
     try:
         send_report(
-            _called(request),
+            _remote(request),
             event_type_of(request),
             lambda implicit: information_of(request, implicit=implicit),
         )
-    except Unavailable as error:
+    except PacsError as error:
         postpone_report(request, error.message)
         return False
     mark_reported(request, NEW_ASSOCIATION)
     return True
 
 
-def _called(request: CommitmentRequest) -> Called:
+def _remote(request: CommitmentRequest) -> Remote:
     title = request.calling_ae_title
     peer = ApplicationEntity.objects.filter(title=title).first()
-    return called_as(request.called_ae_title, peer, title)
+    return remote_of(request.called_ae_title, peer, title)
 
 
 def postpone_report(request: CommitmentRequest, problem: str) -> None:

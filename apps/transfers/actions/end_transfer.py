@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 
+from apps.archive.models import Instance
+from apps.commitment.actions.ask_peers import request_commitment
 from apps.dicom.sub_operations import OUR_FAILURE
 from apps.events.log import Actor, NewEvent, record
 from apps.transfers.actions.note_progress import LeaseLost
@@ -15,6 +19,7 @@ from apps.transfers.models import Transfer, TransferInstance
 
 # How long to wait before the second, third, ... attempt.
 _PAUSES: Final = tuple(timedelta(seconds=each) for each in (15, 60, 300, 1800, 7200))
+_AT_ONCE: Final = 500
 _ENDED: Final = {
     Transfer.State.SUCCEEDED: "TransferCompleted",
     Transfer.State.PARTLY: "TransferCompleted",
@@ -63,7 +68,27 @@ def conclude(row: Transfer, state: Transfer.State) -> None:
         "failed": row.failed,
         "bytes": row.sent_bytes,
     }
+    _ask_commitment(row)
     record([NewEvent(_ENDED[state], actor, payload=payload)])
+
+
+def _ask_commitment(row: Transfer) -> None:
+    """A peer whose policy says so is asked, by a worker, whether it keeps what has arrived."""
+    if row.kind != Transfer.Kind.SEND or row.peer is None or not row.peer.ask_commitment:
+        return
+    if row.completed + row.warning:
+        request_commitment(row.peer, _arrived(row), f"transfer {row.pk}")
+
+
+def _arrived(row: Transfer) -> Iterator[tuple[str, str]]:
+    """SOP Class and SOP Instance UIDs of what was sent and is still stored."""
+    sent = (TransferInstance.State.SENT, TransferInstance.State.WARNING)
+    rows = row.instances.filter(state__in=sent).order_by("position")
+    keys = rows.values_list("instance_key", flat=True).iterator(chunk_size=_AT_ONCE)
+    while part := list(islice(keys, _AT_ONCE)):
+        yield from Instance.objects.filter(pk__in=part).values_list(
+            "sop_class_uid", "sop_instance_uid"
+        )
 
 
 def _settle_rest(row: Transfer, problem: str) -> None:

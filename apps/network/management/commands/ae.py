@@ -19,6 +19,7 @@ _SWITCHES = (
     ("may-worklist", "it may ask for the worklist"),
     ("may-mpps", "it may report performed procedure steps"),
     ("may-commit", "it may ask for storage commitment"),
+    ("ask-commitment", "it is asked for storage commitment of what we sent it"),
     ("match-address", "accept it only from its host's address"),
     ("require-tls", "accept it only over TLS"),
     ("use-tls", "call it over TLS"),
