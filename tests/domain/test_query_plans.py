@@ -12,7 +12,14 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.access.principals import system_principal
 from apps.archive.actions.index_names import index_names
-from apps.archive.models import Instance, Patient, Series, Study, StudySearchToken
+from apps.archive.models import (
+    Instance,
+    Patient,
+    Series,
+    Study,
+    StudyAlert,
+    StudySearchToken,
+)
 from apps.archive.selectors import count, instances_of, search
 from apps.archive.study_list import StudyListFilter, study_list
 from apps.dicom.attributes import BY_KEYWORD
@@ -65,6 +72,11 @@ def _fill() -> None:
             for token in sorted(search_tokens(names=[names[n]], identifiers=[f"P{n}"]))
         )
         index_names(Study.objects.all())
+        StudyAlert.objects.bulk_create(
+            StudyAlert(study_id=n, cause=cause, text="Look", raised_at=now["received_at"])
+            for n in numbers
+            for cause in StudyAlert.Cause.values
+        )
         Series.objects.bulk_create(
             Series(id=n, study_id=n, series_instance_uid=f"1.2.{n}.1", series_number=1,
                    modality="SEG" if n % 1000 == 0 else "CT", last_received_at=now["received_at"],
