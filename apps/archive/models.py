@@ -114,6 +114,8 @@ class Study(Provenance):
     number_of_study_related_instances = models.BigIntegerField(default=0)
     body_parts_examined = ExactText(default="", blank=True)
     station_names = ExactText(default="", blank=True)
+    # DICOM JSON of attributes without a column: see `apps.dicom.level_attributes`.
+    stored_attributes = models.TextField(default="", blank=True)
     size_bytes = models.BigIntegerField(default=0)
 
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVING)
@@ -296,6 +298,7 @@ class Series(Provenance):
     performed_procedure_step_start_date = AttributeColumn("PerformedProcedureStepStartDate")
     performed_procedure_step_start_time = AttributeColumn("PerformedProcedureStepStartTime")
     number_of_series_related_instances = models.BigIntegerField(default=0)
+    stored_attributes = models.TextField(default="", blank=True)
     size_bytes = models.BigIntegerField(default=0)
     last_received_at = models.DateTimeField()
 

@@ -38,6 +38,7 @@ from apps.dicom.frames import (
     native_frames,
 )
 from apps.dicom.json_model import ValueContext, Writer
+from apps.dicom.level_attributes import LEVEL_TAGS
 from apps.dicom.part10 import FileMeta
 from apps.dicom.passages import (
     MOST_BYTES,
@@ -66,7 +67,9 @@ class InstanceScan:
 
     `attributes` holds text by keyword for the indexed attributes of the top level, several values
     joined by backslashes, decoded and without padding. `json` are the pieces of the DICOM JSON
-    object between which the service's base URL belongs. `frames` is None without Pixel Data.
+    object between which the service's base URL belongs. `of_levels` is a JSON object of the members
+    that describe the study or the series (`level_attributes`), `""` without any. `frames` is None
+    without Pixel Data.
     """
 
     meta: FileMeta
@@ -74,6 +77,7 @@ class InstanceScan:
     dataset_offset: int
     attributes: dict[str, str]
     json: tuple[bytes, ...]
+    of_levels: str
     frames: FrameTable | None
     warnings: tuple[str, ...]
 
@@ -141,6 +145,7 @@ class Scanning:
             dataset_offset=self._reader.meta.dataset_offset,
             attributes=attributes,
             json=self._pieces(attributes),
+            of_levels=self._of_levels(),
             frames=frames,
             warnings=tuple(dict.fromkeys(self._warnings)),
         )
@@ -326,6 +331,13 @@ class Scanning:
             extended_offsets=extended,
             warnings=self._warnings,
         )
+
+    def _of_levels(self) -> str:
+        present = LEVEL_TAGS.intersection(self._tags)
+        if not present:
+            return ""
+        members = (self._members[self._tags.index(tag)] for tag in sorted(present))
+        return "{" + ",".join(members).replace(json_model.PIECE_BREAK, "") + "}"
 
     def _pieces(self, attributes: dict[str, str]) -> tuple[bytes, ...]:
         """The JSON, cut where the base URL belongs; the rest of each URL is written here."""

@@ -13,6 +13,7 @@ from apps.archive.actions.add_instances import NewInstance
 from apps.archive.columns import column_text
 from apps.archive.fragments import pack
 from apps.archive.identity import PatientIdentity
+from apps.dicom.level_attributes import gathered
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
 from apps.dicom.passages import PassageMemory
 from apps.dicom.reader import InstanceReader
@@ -141,6 +142,7 @@ def new_instance(
         attributes=scan.attributes,
         identity=PatientIdentity.of(scan.attributes),
         fragment=pack(scan.json),
+        level_attributes=gathered(scan.of_levels) if scan.of_levels else {},
         frame_table=None if scan.frames is None else scan.frames.to_bytes(),
         transfer_syntax_uid=scan.transfer_syntax_uid,
         blob_key=blob_key,

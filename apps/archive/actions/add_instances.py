@@ -7,14 +7,15 @@ the locks they are read, added to, and written back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from django.db import models
 from django.utils import timezone
 
+from apps.archive.actions.gather_attributes import gather
 from apps.archive.actions.index_names import index_names
 from apps.archive.bulk import insert_rows
 from apps.archive.columns import column_number, column_text, fill_empty, values_for
@@ -28,6 +29,8 @@ from apps.archive.models import (
     Study,
     StudySearchToken,
 )
+from apps.dicom.attributes import Entity
+from apps.dicom.level_attributes import Document
 from apps.dicom.values import search_tokens
 
 
@@ -48,6 +51,7 @@ class NewInstance:
     source_ae_title: str
     source_address: str
     source_door: str
+    level_attributes: Mapping[Entity, Document] = field(default_factory=dict)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -102,6 +106,8 @@ def add_instances(new: Sequence[NewInstance]) -> Added:
     _derived(new, series, ids)
     new_studies = {uid for uid, row in studies.items() if not row.number_of_study_related_instances}
     renamed = _complete(new, studies, series, patient_of)
+    gather((each.level_attributes, studies[each.study_instance_uid],
+            series[each.series_instance_uid]) for each in new)  # fmt: skip
     _count(new, studies, series, patient_of)
     _save(Patient, "identity_key", patients.values())
     _save(Study, "study_instance_uid", studies.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apps.archive.actions.add_instances import LISTS
+from apps.archive.actions.gather_attributes import gather_again
 from apps.archive.actions.index_names import forget_unused_words
 from apps.archive.models import Instance, Patient, Series, Study
 
@@ -39,6 +40,7 @@ def remove_instances(instances: Sequence[Instance]) -> None:
     Instance.objects.filter(pk__in=[each.pk for each in instances]).delete()
     for study in studies.values():
         _list_again(study)
+        gather_again(study, {key: row for key, row in series.items() if row.study_id == study.pk})
     for row in [*patients.values(), *studies.values(), *series.values()]:
         row.save()
 
