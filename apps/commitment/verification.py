@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import QuerySet
 
-from apps.archive.models import Instance, Receipt
+from apps.archive.models import Instance, NonPatientInstance, Receipt
 from apps.dicom.part10 import HEAD_LENGTH, read_file_meta
 from apps.errors import Unavailable, UnreadableInstance
 from apps.storage.blobs import BlobMissing
@@ -19,8 +19,6 @@ from apps.storage.stores import blob_store
 Verdict = Receipt.Verdict
 
 _COLUMNS: Final = (
-    "pk",
-    "study_id",
     "sop_instance_uid",
     "sop_class_uid",
     "transfer_syntax_uid",
@@ -48,18 +46,35 @@ class StoredBlob:
 
 def stored_blobs(rows: QuerySet[Instance]) -> Iterator[StoredBlob]:
     """The rows as the index has them, one query."""
-    for row in rows.only(*_COLUMNS):
-        yield StoredBlob(
-            row.pk,
-            row.study_id,
-            row.sop_instance_uid,
-            row.sop_class_uid,
-            row.transfer_syntax_uid,
-            row.blob_key,
-            row.size_bytes,
-            row.dataset_offset,
-            bytes(row.dataset_sha256),
-        )
+    for row in rows.only("study_id", *_COLUMNS):
+        yield _stored(row, row.pk, row.study_id)
+
+
+def blobs_of(sop_instance_uids: Sequence[str]) -> dict[str, StoredBlob]:
+    """What is stored under these UIDs; instances of no patient have no receipt and `pk` 0."""
+    found = {
+        each.sop_instance_uid: each
+        for each in stored_blobs(Instance.objects.filter(sop_instance_uid__in=sop_instance_uids))
+    }
+    missing = [uid for uid in sop_instance_uids if uid not in found]
+    if missing:
+        apart = NonPatientInstance.objects.filter(sop_instance_uid__in=missing)
+        found |= {row.sop_instance_uid: _stored(row, 0, 0) for row in apart.only(*_COLUMNS)}
+    return found
+
+
+def _stored(row: Instance | NonPatientInstance, pk: int, study_id: int) -> StoredBlob:
+    return StoredBlob(
+        pk,
+        study_id,
+        row.sop_instance_uid,
+        row.sop_class_uid,
+        row.transfer_syntax_uid,
+        row.blob_key,
+        row.size_bytes,
+        row.dataset_offset,
+        bytes(row.dataset_sha256),
+    )
 
 
 def read_back(

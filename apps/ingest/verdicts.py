@@ -20,6 +20,7 @@ class StoredInstance:
     transfer_syntax_uid: str
     series_instance_uid: str
     study_instance_uid: str
+    damaged: bool = False
 
 
 @dataclass(slots=True)
@@ -54,7 +55,12 @@ class Quarantine:
     explanation: str
 
 
-Verdict = Store | StoreApart | AlreadyStored | Quarantine
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The same bytes are stored, and were found damaged: these take their place."""
+
+
+Verdict = Store | StoreApart | AlreadyStored | Restore | Quarantine
 
 _UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -108,7 +114,7 @@ def _again(
     stored: StoredInstance, series: str, study: str, sha256: bytes, transfer_syntax_uid: str
 ) -> Verdict:
     if stored.dataset_sha256 == sha256 and stored.transfer_syntax_uid == transfer_syntax_uid:
-        return AlreadyStored()
+        return Restore() if stored.damaged else AlreadyStored()
     if (stored.series_instance_uid, stored.study_instance_uid) != (series, study):
         return Quarantine(Reason.OTHER_SERIES, _INSTANCE_ELSEWHERE)
     return Quarantine(Reason.OTHER_BYTES, _OTHER_BYTES)

@@ -103,9 +103,7 @@ def outcome(request: CommitmentRequest) -> dict[str, int]:
 
 
 def blob_path(instance: Instance) -> Path:
-    path = blob_store().local_path(instance.blob_key)
-    assert path is not None
-    return path
+    return blob_path_of(instance.blob_key)
 
 
 def alter(instance: Instance, offset: int) -> None:
@@ -360,6 +358,47 @@ def test_a_peer_that_never_reports_is_asked_again_and_then_given_up():
 def test_nothing_sent_is_nothing_asked():
     peer = ApplicationEntity.objects.create(title="ARCHIVE")
     assert request_commitment(peer, []) is None
+
+
+def test_instances_of_no_patient_are_committed_too():
+    ds = Dataset()
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.39.1"  # Color Palette Storage
+    ds.SOPInstanceUID = "1.2.3.4.5.6"
+    ds.ContentLabel = "HOT"
+    send(ds)
+    drain_inbox(60)
+    request = ask(ds.SOPInstanceUID, sop_class=ds.SOPClassUID)
+    assert outcome(request) == {ds.SOPInstanceUID: 0}
+    assert not Receipt.objects.exists()
+
+
+def test_the_same_instance_sent_again_heals_what_is_damaged():
+    study = ct_slice()
+    send(study)
+    drain_inbox(60)
+    (instance,) = Instance.objects.all()
+    alter(instance, -1)
+    start_scrub(ADMIN)
+    scrub_blobs(10)
+    assert Study.objects.get().alerts.count() == 1
+    damaged = instance.blob_key
+    send(study)
+    send(study)
+    result = drain_inbox(60)
+    assert (result.stored, result.already_stored, result.quarantined) == (0, 2, 0)
+    instance.refresh_from_db()
+    assert instance.blob_key != damaged
+    assert not blob_path_of(damaged).exists()
+    assert Study.objects.get().alerts.count() == 0
+    assert Study.objects.get().size_bytes == instance.size_bytes
+    assert Event.objects.filter(kind="InstancesRestored").count() == 1
+    assert outcome(ask(instance.sop_instance_uid)) == {instance.sop_instance_uid: 0}
+
+
+def blob_path_of(key: str) -> Path:
+    path = blob_store().local_path(key)
+    assert path is not None
+    return path
 
 
 # --- the scrub ------------------------------------------------------------------------------------

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from django.db.models import Count
 from django.utils import timezone
 
-from apps.archive.actions.raise_alerts import raise_alerts
-from apps.archive.models import Instance, Receipt, Study, StudyAlert
+from apps.archive.actions.alert_damage import DAMAGED, alert_damage
+from apps.archive.models import Instance, Receipt, Study
 from apps.commitment.verification import StoredBlob, Verdict
 from apps.events.log import Actor, NewEvent
 
-_DAMAGED: Final = (Verdict.MISSING, Verdict.ALTERED)
 _NAMED: Final = 100
 
 
@@ -34,7 +32,7 @@ def note_verdicts(
     current = [each for each in verdicts if there.get(each[0].pk) == each[0].blob_key]
     was_damaged = set(
         Receipt.objects.filter(
-            pk__in=[stored.pk for stored, _ in current], verdict__in=_DAMAGED
+            pk__in=[stored.pk for stored, _ in current], verdict__in=DAMAGED
         ).values_list("pk", flat=True)
     )
     now = timezone.now()
@@ -51,33 +49,7 @@ def note_verdicts(
     healed = [each for each in current if each[1] is Verdict.GOOD and each[0].pk in was_damaged]
     events = _told(broken, "InstancesDamaged", actor) + _told(healed, "InstancesRestored", actor)
     changed = {each.study_instance_uid for each in events}
-    return events + alert_of_damage(changed, actor)
-
-
-def alert_of_damage(study_uids: Collection[str], actor: Actor) -> list[NewEvent]:
-    """Raises or settles the alert of each study by its receipts, in the caller's transaction."""
-    if not study_uids:
-        return []
-    counts: dict[str, dict[str, int]] = {uid: {} for uid in sorted(study_uids)}
-    damaged = Receipt.objects.filter(
-        verdict__in=_DAMAGED, instance__study__study_instance_uid__in=study_uids
-    )
-    for uid, verdict, count in damaged.values_list(
-        "instance__study__study_instance_uid", "verdict"
-    ).annotate(Count("pk")):
-        counts[uid][verdict] = count
-    texts = {uid: _sentence(found) for uid, found in counts.items()}
-    return raise_alerts(StudyAlert.Cause.DAMAGE, texts, actor)
-
-
-def _sentence(found: Mapping[str, int]) -> str:
-    if not found:
-        return ""
-    kinds = " and ".join(f"{count} {verdict}" for verdict, count in sorted(found.items()))
-    return (
-        f"Stored instances of this study are damaged: {kinds}. "
-        "Send the study again from its source, or restore it from a backup."
-    )
+    return events + alert_damage(changed, actor)
 
 
 def _new_damage(each: tuple[StoredBlob, Receipt.Verdict], was_damaged: set[int]) -> bool:

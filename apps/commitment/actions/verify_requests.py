@@ -15,14 +15,14 @@ from django.db import transaction
 from django.utils import timezone
 from pydicom.uid import UID_dictionary
 
-from apps.archive.models import Instance, Receipt
+from apps.archive.models import Receipt
 from apps.commitment import leases
 from apps.commitment.actions.note_verdicts import note_verdicts
 from apps.commitment.models import CommitmentRequest, RequestedReferences
 from apps.commitment.pace import Pace
 from apps.commitment.references import pack_outcomes, unpack_references
 from apps.commitment.selectors import commitment_policy
-from apps.commitment.verification import StoredBlob, Verdict, read_back, stored_blobs
+from apps.commitment.verification import StoredBlob, Verdict, blobs_of, read_back
 from apps.dicom import sop_classes
 from apps.dicom.storage_commitment import FailureReason
 from apps.errors import Unavailable
@@ -140,10 +140,7 @@ def _judged(
     """Failure reasons of some references, 0 for those we commit to."""
     uids = [instance for _, instance in pairs]
     arriving = _arriving(request)  # before we look: what is not waiting now is in the index then
-    stored = {
-        each.sop_instance_uid: each
-        for each in stored_blobs(Instance.objects.filter(sop_instance_uid__in=uids))
-    }
+    stored = blobs_of(uids)
     if arriving and len(stored) < len(set(uids)):
         raise _StillArriving
     undecided = set(
@@ -156,7 +153,7 @@ def _judged(
         failure = _objection(sop_class, stored.get(uid), quarantined=uid in undecided)
         if not failure:
             verdict = _verdict(request, stored[uid], spend)
-            if verdict is not None:
+            if verdict is not None and stored[uid].pk:
                 verdicts.append((stored[uid], verdict))
             failure = FailureReason.RESOURCE_LIMITATION if verdict is None else _REASONS[verdict]
         failures.append(failure)

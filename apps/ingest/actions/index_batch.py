@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
@@ -20,12 +20,14 @@ from django.utils import timezone
 
 from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instances, identity_of
 from apps.archive.actions.add_non_patient_instances import add_non_patient_instances
-from apps.archive.models import Instance, NonPatientInstance, Series, Study
+from apps.archive.actions.alert_damage import DAMAGED
+from apps.archive.models import Instance, NonPatientInstance, Receipt, Series, Study
 from apps.errors import PacsError, Unavailable
 from apps.events.log import Actor, NewEvent, record
 from apps.ingest import spool
 from apps.ingest.actions.alert_studies import alert_new_studies
 from apps.ingest.actions.quarantine_instances import quarantine_instances
+from apps.ingest.actions.restore_damaged import restore_damaged
 from apps.ingest.arrivals import Arrival, arrive, failed, refuse, unread
 from apps.ingest.crash_points import crash_point
 from apps.ingest.models import QuarantinedInstance
@@ -35,6 +37,7 @@ from apps.ingest.verdicts import (
     AlreadyStored,
     Known,
     Quarantine,
+    Restore,
     StoreApart,
     StoredInstance,
     decide,
@@ -73,6 +76,7 @@ class _Plan:
 
     store: list[Arrival] = field(default_factory=list)
     apart: list[Arrival] = field(default_factory=list)
+    restore: dict[str, Arrival] = field(default_factory=dict)  # by SOP Instance UID
     quarantine: list[tuple[Arrival, Quarantine]] = field(default_factory=list)
 
 
@@ -140,7 +144,7 @@ def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
         crash_point("placed")
         try:
             with transaction.atomic():
-                _record(plan)
+                displaced = _record(plan)
                 crash_point("recorded")
         except (StaleSnapshot, IntegrityError):
             # Another worker stored something of ours meanwhile: look again and decide again.
@@ -149,6 +153,8 @@ def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
             continue
         break
     crash_point("indexed")
+    for key in displaced:
+        blob_store().delete(key)
     _settle(arrivals)
     stored, quarantined = len(plan.store) + len(plan.apart), len(plan.quarantine)
     return BatchResult(stored, len(arrivals) - stored - quarantined, quarantined)
@@ -162,21 +168,27 @@ def _commit_to_disk() -> None:
 
 
 def _known(arrivals: Sequence[Arrival]) -> Known:
-    """What is stored under the batch's UIDs: four queries, whatever its size."""
+    """What is stored under the batch's UIDs: five queries, whatever its size."""
 
     def uids(keyword: str) -> list[str]:
         return sorted({uid for each in arrivals if (uid := each.attributes.get(keyword))})
 
     known = Known()
     instances = Instance.objects.filter(sop_instance_uid__in=uids("SOPInstanceUID"))
-    for uid, *fields, sha256 in instances.values_list(
+    for uid, syntax, series_uid, study_uid, sha256 in instances.values_list(
         "sop_instance_uid",
         "transfer_syntax_uid",
         "series__series_instance_uid",
         "study__study_instance_uid",
         "dataset_sha256",
     ):
-        known.instances[uid] = StoredInstance(bytes(sha256), *fields)
+        known.instances[uid] = StoredInstance(bytes(sha256), syntax, series_uid, study_uid)
+    # Hardly ever any, and then found by an index of its own.
+    damaged = Receipt.objects.filter(
+        verdict__in=DAMAGED, instance__sop_instance_uid__in=list(known.instances)
+    )
+    for uid in damaged.values_list("instance__sop_instance_uid", flat=True):
+        known.instances[uid] = replace(known.instances[uid], damaged=True)
     apart = NonPatientInstance.objects.filter(sop_instance_uid__in=uids("SOPInstanceUID"))
     for uid, syntax, sha256 in apart.values_list(
         "sop_instance_uid", "transfer_syntax_uid", "dataset_sha256"
@@ -211,6 +223,8 @@ def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
             plan.quarantine.append((arrival, verdict))
         elif isinstance(verdict, StoreApart):
             plan.apart.append(arrival)
+        elif isinstance(verdict, Restore):
+            plan.restore[arrival.attributes["SOPInstanceUID"]] = arrival
         elif not isinstance(verdict, AlreadyStored):
             plan.store.append(arrival)
     return plan
@@ -218,7 +232,7 @@ def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
 
 def _place(plan: _Plan) -> None:
     """Instances to their places; quarantined bytes aside, unless these bytes are there already."""
-    placed = (*plan.store, *plan.apart)
+    placed = (*plan.store, *plan.apart, *plan.restore.values())
     sources = [(arrival.new.blob_key, arrival.file.path) for arrival in placed if arrival.new]
     if plan.quarantine:
         aside = {
@@ -235,8 +249,11 @@ def _place(plan: _Plan) -> None:
     blob_store().place_all(sources)
 
 
-def _record(plan: _Plan) -> None:
-    """Rows and events, in the caller's transaction; events last, they take the log's lock."""
+def _record(plan: _Plan) -> list[str]:
+    """Rows and events, in the caller's transaction; events last, they take the log's lock.
+
+    Returns the keys of blobs that no row points to afterwards.
+    """
     events: list[NewEvent] = []
     if plan.store:
         added = add_instances([arrival.new for arrival in plan.store if arrival.new])
@@ -249,7 +266,15 @@ def _record(plan: _Plan) -> None:
         )
     if plan.quarantine:
         events += quarantine_instances(plan.quarantine)
+    displaced: list[str] = []
+    if plan.restore:
+        restored = restore_damaged(
+            [(arrival.new, arrival.actor) for arrival in plan.restore.values() if arrival.new]
+        )
+        events += restored.events
+        displaced = restored.displaced
     record(events)
+    return displaced
 
 
 def _stored_events(stored: Sequence[Arrival], added: Added) -> list[NewEvent]:
