@@ -737,3 +737,37 @@ def test_a_multi_frame_image_is_a_stack_that_plays(
     )
     page.keyboard.press("c")
     assert _settled(page)["playing"] is False
+
+
+def test_an_ecg_is_drawn_on_millimetre_paper(page: Page, stack: Stack, archive: Archive) -> None:
+    """Two leads of two seconds, 25 mm a second at first."""
+    ds = _image(new_uid(), 1, _quadrants(0))
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
+        delattr(ds, keyword)
+    ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.9.1.1", "ECG"
+    group = Dataset()
+    group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = 2, 1000
+    group.SamplingFrequency, group.MultiplexGroupLabel = 500, "RHYTHM"
+    group.WaveformBitsAllocated, group.WaveformSampleInterpretation = 16, "SS"
+    group.ChannelDefinitionSequence = Sequence([_lead("Lead I"), _lead("Lead II")])
+    beats = (1000 * np.sin(np.arange(2000) / 40)).astype("<i2")
+    group.add_new("WaveformData", "OW", beats.tobytes())
+    ds.WaveformOriginality = "ORIGINAL"
+    ds.WaveformSequence = Sequence([group])
+    assert archive.store(ds).status_code == 200
+    page.goto(stack.url(f"/viewer/{ds.StudyInstanceUID}"))
+    paper = page.get_by_role("img", name="RHYTHM I, II")
+    expect(paper).to_be_visible()
+    box = paper.bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(44 + 2 * 25 * 96 / 25.4, abs=2)
+    page.get_by_label("Speed").select_option("50")
+    page.wait_for_function("() => document.querySelector('.waveform canvas').clientWidth > 400")
+
+
+def _lead(name: str) -> Dataset:
+    lead = Dataset()
+    lead.ChannelSourceSequence = Sequence([_code(name, name)])
+    lead.ChannelSensitivity, lead.WaveformBitsStored = 1, 16
+    lead.ChannelSensitivityUnitsSequence = Sequence([_code("uV", "microvolt")])
+    return lead

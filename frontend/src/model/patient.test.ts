@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { ageAt, ageOf, patientOf, readableDate, readableName } from "./patient";
+import { ageAt, ageOf, birthWords, patientOf, readableDate, readableName } from "./patient";
 import { priorsOf, studyOf } from "./series";
 import { dataSet } from "./dataset-builder";
 import { Tag } from "./tags";
+
+describe("birth date and age", () => {
+	it("says the age alone where no birth date is recorded", () => {
+		expect(birthWords("19610312", "65")).toBe("12 Mar 1961 (65)");
+		expect(birthWords("19610312", "")).toBe("12 Mar 1961");
+		expect(birthWords("", "65")).toBe("65 y");
+		expect(birthWords("", "6 months")).toBe("6 months");
+		expect(birthWords("", "")).toBe("");
+	});
+});
 
 describe("age", () => {
 	it("counts completed years at the study", () => {

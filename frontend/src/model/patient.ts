@@ -72,6 +72,13 @@ export function ageOf(patient: Patient, studyDate: string): string {
 	return ageAt(patient.birthDate, studyDate) || readableAge(patient.recordedAge);
 }
 
+/** `12 Mar 1961 (65)`, or the age alone where no birth date is recorded: `65 y`. */
+export function birthWords(birthDate: string, age: string): string {
+	const date = readableDate(birthDate);
+	if (date) return age ? `${date} (${age})` : date;
+	return /^\d+$/.test(age) ? `${age} y` : age;
+}
+
 function parts(date: string): { year: number; month: number; day: number } | undefined {
 	const match = /^(\d{4})[.-]?(\d{2})[.-]?(\d{2})$/.exec(date);
 	if (!match) return undefined;

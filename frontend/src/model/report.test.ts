@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DataSet } from "../dicomweb/dicom-json";
-import { reportOf } from "./report";
+import { readableUnit, reportOf } from "./report";
 
 const code = (meaning: string, value = "X"): DataSet => ({
 	"00080100": { vr: "SH", Value: [value] },
@@ -92,5 +92,18 @@ describe("reportOf", () => {
 			stated: false,
 			blocks: [],
 		});
+	});
+});
+
+describe("units", () => {
+	it("are written as people write them", () => {
+		expect(["mm2", "cm3", "Gy.m2", "kg/m2", "ms", "H2O"].map(readableUnit)).toEqual([
+			"mm\u00b2",
+			"cm\u00b3",
+			"Gy\u00b7m\u00b2",
+			"kg/m\u00b2",
+			"ms",
+			"H2O",
+		]);
 	});
 });

@@ -112,12 +112,20 @@ function codeMeaning(dataSet: DataSet, tag: string): string {
 	);
 }
 
+/** UCUM as people write it: `mm2` is mm², `Gy.m2` is Gy·m². */
+export function readableUnit(code: string): string {
+	return code
+		.replace(/(?<=[A-Za-z])2(?![A-Za-z0-9])/g, "\u00b2")
+		.replace(/(?<=[A-Za-z])3(?![A-Za-z0-9])/g, "\u00b3")
+		.replace(/\./g, "\u00b7");
+}
+
 function unitOf(measured: DataSet): string {
 	const code = items(measured, Sr.MeasurementUnitsCodeSequence)[0];
 	const value = code ? text(code, Sr.CodeValue) : "";
 	// UCUM writes dimensionless as 1 and annotations in braces: {score}.
 	if (value === "1" || value === "") return "";
-	return /^\{.*\}$/.test(value) ? value.slice(1, -1) : value;
+	return /^\{.*\}$/.test(value) ? value.slice(1, -1) : readableUnit(value);
 }
 
 function dateTime(value: string): string {

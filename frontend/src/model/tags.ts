@@ -117,6 +117,8 @@ export const Tag = {
 	EncapsulatedDocument: "00420011",
 	MIMETypeOfEncapsulatedDocument: "00420012",
 	Units: "00541001",
+	WaveformSequence: "54000100",
+	WaveformData: "54001010",
 	PixelData: "7FE00010",
 	FloatPixelData: "7FE00008",
 	DoubleFloatPixelData: "7FE00009",

@@ -37,6 +37,7 @@ function Chips({ references, describe, open }: { references: readonly Reference[
 }
 
 function Measurements({ rows, ...opening }: { rows: readonly MeasurementRow[] } & Opening) {
+	const detailed = rows.some((row) => row.qualifiers.length > 0 || row.references.length > 0);
 	return (
 		<table className="report-table">
 			<thead>
@@ -46,7 +47,7 @@ function Measurements({ rows, ...opening }: { rows: readonly MeasurementRow[] } 
 						Value
 					</th>
 					<th scope="col">Unit</th>
-					<th scope="col">Details</th>
+					{detailed && <th scope="col">Details</th>}
 				</tr>
 			</thead>
 			<tbody>
@@ -56,10 +57,12 @@ function Measurements({ rows, ...opening }: { rows: readonly MeasurementRow[] } 
 						<td>{row.name}</td>
 						<td className="number">{row.value}</td>
 						<td>{row.unit}</td>
-						<td>
-							<span className="report-qualifiers">{row.qualifiers.join(" · ")}</span>
-							<Chips references={row.references} {...opening} />
-						</td>
+						{detailed && (
+							<td>
+								<span className="report-qualifiers">{row.qualifiers.join(" · ")}</span>
+								<Chips references={row.references} {...opening} />
+							</td>
+						)}
 					</tr>
 				))}
 			</tbody>

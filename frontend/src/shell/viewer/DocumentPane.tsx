@@ -2,12 +2,13 @@ import { useEffect, useMemo, useState } from "react";
 import { bulkData } from "../../dicomweb/client";
 import { inlineBinary, text } from "../../dicomweb/dicom-json";
 import type { DisplaySet } from "../../model/display-sets";
-import { ageOf, patientOf, readableDate, readableSex } from "../../model/patient";
+import { ageOf, birthWords, patientOf, readableDate, readableSex } from "../../model/patient";
 import { reportOf } from "../../model/report";
 import { Tag } from "../../model/tags";
 import { ReportPage } from "../../reports/ReportPage";
 import { Notice } from "../Notice";
 import { useSession, useViewer } from "./session-context";
+import { WaveformView } from "./WaveformView";
 import { locate } from "./viewer-state";
 
 function ReportView({ displaySet }: { displaySet: DisplaySet }) {
@@ -23,7 +24,7 @@ function ReportView({ displaySet }: { displaySet: DisplaySet }) {
 			patient={[
 				patient.name,
 				patient.id,
-				[readableDate(patient.birthDate), age && `(${age})`].filter(Boolean).join(" "),
+				birthWords(patient.birthDate, age),
 				readableSex(patient.sex),
 			]}
 			describe={(reference) => {
@@ -83,7 +84,6 @@ const CARD_WORDS: Readonly<Partial<Record<DisplaySet["kind"], string>>> = {
 		"Segmentations are stored and can be retrieved; they are not drawn over images yet.",
 	presentation: "It says how images are to be shown; it is stored, and not applied yet.",
 	radiotherapy: "Radiotherapy objects are stored and can be retrieved; they are not drawn yet.",
-	waveform: "Waveforms are stored and can be retrieved; they are not drawn yet.",
 	video: "Video is stored and can be retrieved; it is not played yet.",
 };
 
@@ -112,6 +112,7 @@ function ObjectCard({ displaySet }: { displaySet: DisplaySet }) {
 /** Whatever is no stack of images. */
 export function DocumentPane({ displaySet }: { displaySet: DisplaySet }) {
 	if (displaySet.kind === "report") return <ReportView displaySet={displaySet} />;
+	if (displaySet.kind === "waveform") return <WaveformView displaySet={displaySet} />;
 	const type = text(displaySet.instances[0] ?? {}, Tag.MIMETypeOfEncapsulatedDocument);
 	if (displaySet.kind === "document" && (type === "application/pdf" || type === "")) {
 		return <PdfView displaySet={displaySet} />;

@@ -32,7 +32,7 @@ import {
 	Type,
 } from "lucide-react";
 import { Link, useNavigate } from "react-router";
-import { ageOf, readableDate, readableSex } from "../../model/patient";
+import { ageOf, birthWords, readableDate, readableSex } from "../../model/patient";
 import type { Study } from "../../model/series";
 import { TOOLS, type ToolId } from "../../tools/tool-table";
 import { Tip } from "../Tip";
@@ -60,12 +60,16 @@ const TOOL_ICONS: Readonly<Record<ToolId, LucideIcon>> = {
 function Identity({ study }: { study: Study }) {
 	const { patient } = study;
 	const age = ageOf(patient, study.date);
-	const birth = [readableDate(patient.birthDate), age && `(${age})`].filter(Boolean).join(" ");
+	const birth = birthWords(patient.birthDate, age);
 	return (
 		<div className="identity" data-testid="patient">
-			<strong title={patient.otherName || undefined}>{patient.name}</strong>
+			<strong title={[patient.name, patient.otherName].filter(Boolean).join(" ")}>
+				{patient.name}
+			</strong>
 			{patient.otherName && <span className="identity-other">{patient.otherName}</span>}
-			<span>{patient.id || "no ID"}</span>
+			<span className="identity-id" title={patient.id || undefined}>
+				{patient.id || "no ID"}
+			</span>
 			{birth && <span>{birth}</span>}
 			{readableSex(patient.sex) && <span>{readableSex(patient.sex)}</span>}
 		</div>

@@ -103,7 +103,7 @@ function OpenStudy({ studyInstanceUID }: { studyInstanceUID: string }) {
 	const [session, setSession] = useState<ViewerSession>();
 	useEffect(() => {
 		const opened = new ViewerSession(studyInstanceUID, (uid) => leave.current(uid));
-		opened.start(imagingCore(), (current) => ask.current(current));
+		opened.start(imagingCore, (current) => ask.current(current));
 		const conceal = exposeForSupport(opened);
 		setSession(opened);
 		return () => {

@@ -27,6 +27,8 @@ import {
 
 const MOST_PANES = 25;
 const OFFER_UNDO = 8000;
+/** Milliseconds that the imaging core waits for a slow search at most. */
+const LONGEST_WAIT = 200;
 const PRIOR_FIELDS =
 	"StudyDescription,ModalitiesInStudy,PatientBirthDate,IssuerOfPatientID,NumberOfStudyRelatedInstances";
 
@@ -38,6 +40,7 @@ export class ViewerSession {
 	private prefetcher: Prefetcher | undefined;
 	private keeper: DraftKeeper | undefined;
 	private deletedTimer: ReturnType<typeof setTimeout> | undefined;
+	private metadataAsked: () => void = () => {};
 	imaging: typeof Imaging | undefined;
 	views: StackView[] = [];
 
@@ -54,12 +57,20 @@ export class ViewerSession {
 
 	readonly getState = (): ViewerState => this.state;
 
-	/** Loads the imaging core and the study side by side. */
+	/**
+	 * Loads the study and the imaging core side by side. Running the core's code holds up everything
+	 * else for a moment, so the first series' metadata is asked for before.
+	 */
 	start(
-		load: Promise<typeof Imaging>,
+		load: () => Promise<typeof Imaging>,
 		askText: (current: string) => Promise<string | undefined>,
 	): void {
-		void load.then(async (imaging) => {
+		const asked = new Promise<void>((resolve) => {
+			this.metadataAsked = resolve;
+			setTimeout(resolve, LONGEST_WAIT);
+		});
+		this.loadStudy().catch((error: unknown) => this.fail(error));
+		void asked.then(load).then(async (imaging) => {
 			await imaging.startEngine();
 			if (this.stopping.signal.aborted) return;
 			imaging.startTools(askText);
@@ -78,7 +89,6 @@ export class ViewerSession {
 			this.set({});
 			this.keepDraft();
 		});
-		this.loadStudy().catch((error: unknown) => this.fail(error));
 	}
 
 	/** Leaves nothing of the patient behind. */
@@ -136,7 +146,9 @@ export class ViewerSession {
 		const { signal } = this.stopping;
 		this.updateSeries(seriesInstanceUID, { status: "loading", failure: undefined });
 		try {
-			const instances = await seriesMetadata(this.studyInstanceUID, seriesInstanceUID, { signal });
+			const asked = seriesMetadata(this.studyInstanceUID, seriesInstanceUID, { signal });
+			this.metadataAsked();
+			const instances = await asked;
 			const displaySets = displaySetsOf(instances);
 			this.updateSeries(seriesInstanceUID, { status: "ready", displaySets });
 			this.keeper?.seriesRead();
@@ -180,6 +192,7 @@ export class ViewerSession {
 	}
 
 	private fail(error: unknown): void {
+		this.metadataAsked();
 		if (this.stopping.signal.aborted) return;
 		const sentence = error instanceof Error ? error.message : String(error);
 		const signedOut = error instanceof RequestError && error.signedOut;
