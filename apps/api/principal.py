@@ -11,8 +11,13 @@ from rest_framework.views import APIView, exception_handler
 
 from apps import errors
 from apps.access.principals import Permission, Principal, permit
+from apps.network.association import AssociationRejected, PeerUnreachable
+from apps.network.scu import PeerRefused
 
 _STATUS: dict[type[errors.PacsError], int] = {
+    PeerUnreachable: 502,
+    AssociationRejected: 502,
+    PeerRefused: 502,
     errors.InvalidRequest: 400,
     errors.NotAuthenticated: 401,
     errors.NotPermitted: 403,

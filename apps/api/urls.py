@@ -28,6 +28,16 @@ from apps.api.read_marks import ReadMarkView
 from apps.api.receipts import AssociationReceiptsView, ReceiptsView, StudyReceiptsView
 from apps.api.session import SessionView
 from apps.api.studies import DemoView, StudiesView
+from apps.api.transfers import (
+    FetchesView,
+    PeerEchoView,
+    PeerSearchView,
+    PeersView,
+    TransferInstancesView,
+    TransferRetryView,
+    TransfersView,
+    TransferView,
+)
 from apps.api.worklist import EntriesView, EntryStatusView, EntryView
 
 _INSTANCE = "studies/<str:study>/series/<str:series>/instances/<str:instance>/"
@@ -75,6 +85,18 @@ urlpatterns = [
     path("worklist/performed-steps/<str:uid>/", PerformedStepView.as_view(), name="performed-step"),
     path("worklist/unlinked-studies/", UnlinkedStudiesView.as_view(), name="unlinked-studies"),
     path("worklist/studies/<str:study>/order/", AssignmentView.as_view(), name="study-order"),
+    path("transfers/", TransfersView.as_view(), name="transfers"),
+    path("transfers/fetch/", FetchesView.as_view(), name="fetches"),
+    path("transfers/<int:transfer>/", TransferView.as_view(), name="transfer"),
+    path("transfers/<int:transfer>/retry/", TransferRetryView.as_view(), name="transfer-retry"),
+    path(
+        "transfers/<int:transfer>/instances/",
+        TransferInstancesView.as_view(),
+        name="transfer-instances",
+    ),
+    path("peers/", PeersView.as_view(), name="peers"),
+    path("peers/<str:title>/echo/", PeerEchoView.as_view(), name="peer-echo"),
+    path("peers/<str:title>/search/", PeerSearchView.as_view(), name="peer-search"),
     path("demo/", DemoView.as_view(), name="demo"),
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
     path(_INSTANCE + "report/", ReportView.as_view(), name="report"),

@@ -9,6 +9,7 @@ from apps.console import (
     performed,
     quarantine,
     system,
+    transfers,
     worklist,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "performed",
     "quarantine",
     "system",
+    "transfers",
     "worklist",
 ]

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 
 from apps.archive.models import Instance, NonPatientInstance, Patient, Series, Study
 from apps.console.read_only import ReadOnlyAdmin
+from apps.console.transfers import send_to
 from apps.dicom.sop_classes import sop_class
 
 
@@ -48,6 +49,7 @@ class PatientAdmin(ReadOnlyAdmin):
 
 @admin.register(Study)
 class StudyAdmin(ReadOnlyAdmin):
+    actions = [send_to]
     list_display = ("name", "study_date", "modalities", "study_description", "images", "opened")
     list_filter = ("state", "source_door")
     search_fields = (

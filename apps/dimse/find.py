@@ -28,7 +28,7 @@ _RESOURCE: Final = {
     Level.SERIES: "series",
     Level.INSTANCE: "instances",
 }
-_RELATIONAL, _DATE_TIME, _, _ZONE = range(4)
+_RELATIONAL, _DATE_TIME, _FUZZY, _ZONE = range(4)
 
 
 def handle_c_find(request: Request) -> Iterator[Response]:
@@ -83,6 +83,7 @@ def query_of(identifier: Identifier, model: QueryModel, options: bytes) -> Query
         combined_datetime=option(options, _DATE_TIME),
         timezone_offset=zone,
         relational=option(options, _RELATIONAL),
+        fuzzy_names=option(options, _FUZZY),
         only_asked=True,
     )
     if not query.relational:

@@ -38,12 +38,15 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 
 TABLE: Final[tuple[Service, ...]] = (
     Service("Verification", (VERIFICATION,), None, {C_ECHO_RQ: handle_c_echo}),
-    Service(
-        "Query",
-        tuple(model.find for model in query_models.TABLE),
-        Right.QUERY,
-        {C_FIND_RQ: handle_c_find},
-        extend=query_models.extension(query_models.FIND_OPTIONS),
+    *(
+        Service(
+            f"Query ({model.name})",
+            (model.find,),
+            Right.QUERY,
+            {C_FIND_RQ: handle_c_find},
+            extend=query_models.extension(query_models.find_options(model)),
+        )
+        for model in query_models.TABLE
     ),
     Service(
         "Retrieve (C-GET)",

@@ -43,13 +43,23 @@ BY_SOP_CLASS: Final[dict[str, QueryModel]] = {
 
 
 # TABLE: bytes of the extended negotiation of C-FIND (PS3.4 C.5.1.1.1), and whether we can.
-FIND_OPTIONS: Final = (
+_FIND_OPTIONS: Final = (
     ("relational queries", True),
     ("combined date-time matching", True),
-    ("fuzzy semantic matching of person names", False),
+    ("fuzzy semantic matching of person names", True),
     ("timezone query adjustment", True),
     ("enhanced multi-frame image conversion", False),
 )
+_FUZZY: Final = 2
+
+
+def find_options(model: QueryModel) -> tuple[tuple[str, bool], ...]:
+    """Names that sound alike are found in studies and below, so the Patient Root has no such."""
+    if model.root is Level.STUDY:
+        return _FIND_OPTIONS
+    return tuple((name, can and place != _FUZZY) for place, (name, can) in enumerate(_FIND_OPTIONS))
+
+
 # Of C-MOVE and C-GET (C.5.2.1.1, C.5.3.1.1).
 RETRIEVE_OPTIONS: Final = (
     ("relational retrieval", True),

@@ -7,20 +7,18 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from django.conf import settings
-
 from apps.archive.models import Instance
 from apps.dicom.sub_operations import CANNOT_SEND, OUR_FAILURE, PEER_ENDED
 from apps.errors import NotAcceptable, PacsError
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import MOST_CONTEXTS, OutgoingAssociation, PeerUnreachable
-from apps.network.models import ApplicationEntity
 from apps.network.store_writer import SourceEndedError, StoreCommand, StoreWriter
 from apps.retrieve.datasets import REWRITTEN_TO, outgoing, outgoing_syntax
 from apps.retrieve.locations import Location, locations_by_key
 from apps.storage.blobs import BlobMissing
 from apps.transfers.actions.note_progress import Outcome, note_outcomes
 from apps.transfers.models import Transfer, TransferInstance
+from apps.transfers.remote import remote_for
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +39,6 @@ def remote_of(transfer: Transfer) -> Remote:
     if peer is None:
         raise NotAcceptable(f"It is not known any more where {transfer.peer_title} listens.")
     return remote_for(peer)
-
-
-def remote_for(peer: ApplicationEntity) -> Remote:
-    """The application entity as associations call it. Raises NotAcceptable."""
-    if not peer.enabled or not peer.host or not peer.port:
-        raise NotAcceptable(f"It is not known where {peer.title} listens, or it is switched off.")
-    return Remote(peer.title, peer.host, peer.port, settings.PACSWEB.ae_title, peer.use_tls)
 
 
 def send(transfer: Transfer, holder: str) -> None:

@@ -190,7 +190,13 @@ def test_extended_negotiation_answers_only_what_we_can(archive: DimseServer) -> 
             users=wire.user_information(extra=wire.item(0x56, asked)),
         )
         peer.release()
-    assert accepted.user_items[0x56] == [asked[:-5] + b"\1\1\0\1\0"]
+    assert accepted.user_items[0x56] == [asked[:-5] + b"\1\1\1\1\0"]
+
+
+def test_names_that_sound_alike_when_negotiated(archive: DimseServer) -> None:
+    assert not find(archive, query(PatientName="Smyth^Jon"))[0]
+    answers, _ = find(archive, query(PatientName="Smyth^Jon"), options=b"\0\0\1")
+    assert names(answers) == ["Smith^John"]
 
 
 def test_FND_12_a_list_of_uids(archive: DimseServer, studies: list[Dataset]) -> None:

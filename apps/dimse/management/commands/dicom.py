@@ -1,0 +1,158 @@
+"""`manage.py dicom`: verify, query, send to and fetch from other DICOM systems."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.access.principals import Principal, system_principal
+from apps.dicom.attributes import BY_KEYWORD
+from apps.errors import PacsError
+from apps.network import scu
+from apps.network.models import ApplicationEntity
+from apps.transfers.actions.request_transfer import fetch_instances, send_instances
+from apps.transfers.models import ENDED, Transfer
+from apps.transfers.remote import (
+    Wanted,
+    instance_keys,
+    peer_named,
+    query_peer,
+    remote_for,
+    unique_keys,
+    verify,
+)
+from apps.transfers.running import run_due_transfers
+from apps.transfers.tasks import request_work
+
+_LOOK_SECONDS: Final = 0.3
+# Without a worker that takes it, the command runs the transfer itself.
+_PATIENCE_SECONDS: Final = 5.0
+
+
+class Command(BaseCommand):
+    help = "Verifies, queries, sends to and fetches from other DICOM systems."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        self._verb(verbs, "echo", "ask whether it is there (C-ECHO)")
+        find = self._verb(verbs, "find", "search it (C-FIND)")
+        find.add_argument("keys", nargs="*", metavar="KEYWORD=VALUE")
+        find.add_argument("--level", default="STUDY", choices=("STUDY", "SERIES", "IMAGE"))
+        find.add_argument("--limit", type=int, default=100)
+        find.add_argument("--json", action="store_true", help="one JSON object a line")
+        send = self._verb(verbs, "send", "send studies to it (C-STORE)")
+        send.add_argument("studies", nargs="+", metavar="STUDY_INSTANCE_UID")
+        move = self._verb(verbs, "move", "have it send studies here, or elsewhere (C-MOVE)")
+        move.add_argument("studies", nargs="+", metavar="STUDY_INSTANCE_UID")
+        move.add_argument("--to", default="", help="AE title of another destination it knows")
+        get = self._verb(verbs, "get", "fetch studies on the same association (C-GET)")
+        get.add_argument("studies", nargs="+", metavar="STUDY_INSTANCE_UID")
+        for each in (send, move, get):
+            each.add_argument("--no-wait", action="store_true", help="return at once")
+
+    @staticmethod
+    def _verb(verbs: Any, name: str, meaning: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = verbs.add_parser(name, help=meaning)
+        parser.add_argument("title", help="AE title of the other system, as in `ae list`")
+        return parser
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
+        principal = system_principal("manage.py dicom")
+        run: Callable[[Principal, ApplicationEntity, dict[str, Any]], None] = {
+            "echo": self._echo,
+            "find": self._find,
+            "send": self._send,
+            "move": self._fetch,
+            "get": self._fetch,
+        }[options["verb"]]
+        try:
+            run(principal, peer_named(options["title"]), options)
+        except PacsError as error:
+            raise CommandError(error.message, returncode=2) from error
+
+    def _echo(self, principal: Principal, peer: ApplicationEntity, _options: Any) -> None:
+        began = time.monotonic()
+        status = verify(principal, peer)
+        milliseconds = (time.monotonic() - began) * 1000
+        self.stdout.write(f"{peer.title} answered {status:04X} in {milliseconds:.0f} ms.")
+
+    def _find(self, principal: Principal, peer: ApplicationEntity, options: Any) -> None:
+        keys = dict(each.partition("=")[::2] for each in options["keys"])
+        found = 0
+        for answer in query_peer(principal, peer, options["level"], keys, options["limit"]):
+            found += 1
+            if options["json"]:
+                self.stdout.write(json.dumps(answer, ensure_ascii=False))
+            else:
+                shown = (f"{name}={value}" for name, value in answer.items() if value)
+                self.stdout.write("  ".join(shown))
+        if not options["json"]:
+            self.stdout.write(f"{found} found.")
+
+    def _send(self, principal: Principal, peer: ApplicationEntity, options: Any) -> None:
+        keys = instance_keys(principal, Wanted(studies=options["studies"]))
+        self._follow([send_instances(principal, peer=peer, keys=keys)], options)
+
+    def _fetch(self, principal: Principal, peer: ApplicationEntity, options: Any) -> None:
+        if options.get("to"):
+            self._elsewhere(peer, options)
+            return
+        transfers = [
+            fetch_instances(
+                principal,
+                peer=peer,
+                level="STUDY",
+                keys=unique_keys("STUDY", {"StudyInstanceUID": uid}),
+                method=options["verb"],
+            )
+            for uid in options["studies"]
+        ]
+        self._follow(transfers, options)
+
+    def _elsewhere(self, peer: ApplicationEntity, options: Any) -> None:
+        tag = BY_KEYWORD["StudyInstanceUID"].tag
+        for uid in options["studies"]:
+            last = scu.move(
+                remote_for(peer), options["to"], "STUDY", {tag: uid}, lambda _progress: False
+            )
+            self.stdout.write(
+                f"{last.status:04X}: {last.completed} sent, {last.warning} with a warning, "
+                f"{last.failed} failed."
+            )
+
+    def _follow(self, transfers: list[Transfer], options: Any) -> None:
+        request_work()
+        for transfer in transfers:
+            if options["no_wait"]:
+                self.stdout.write(f"Transfer {transfer.pk} was requested.")
+            else:
+                self._wait(transfer)
+        if not options["no_wait"] and any(
+            each.state in {Transfer.State.FAILED, Transfer.State.PARTLY} for each in transfers
+        ):
+            sys.exit(1)
+
+    def _wait(self, transfer: Transfer) -> None:
+        """Until it has ended. Ctrl-C leaves it to the workers."""
+        began = time.monotonic()
+        while transfer.state not in ENDED:
+            waits = transfer.state == Transfer.State.WAITING
+            if waits and not transfer.attempts and time.monotonic() - began > _PATIENCE_SECONDS:
+                run_due_transfers()
+            time.sleep(_LOOK_SECONDS)
+            transfer.refresh_from_db()
+            if sys.stderr.isatty():
+                done = transfer.completed + transfer.warning + transfer.failed
+                sys.stderr.write(f"\r{done} of {transfer.total} {transfer.message}\x1b[K")
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+        self.stdout.write(
+            f"Transfer {transfer.pk} {transfer.get_state_display()}: {transfer.completed} sent, "
+            f"{transfer.warning} with a warning, {transfer.failed} failed. {transfer.message}"
+        )
