@@ -208,8 +208,9 @@ def test_a_transfer_survives_its_requester(stack: Stack, study: list[Dataset], s
     association = ae.associate("127.0.0.1", stack.dicom_port, ae_title=stack.ae_title)
     keys = Dataset()
     keys.QueryRetrieveLevel, keys.StudyInstanceUID = "STUDY", study[0].StudyInstanceUID
-    responses = association.send_c_move(keys, "SINK5", MOVE, msg_id=5)
-    assert responses is not None
+    association.send_c_move(keys, "SINK5", MOVE, msg_id=5)
+    while not sink.came:
+        time.sleep(0.02)
     association.abort()
     until = time.monotonic() + 15
     while len(sink.came) < SLICES:
