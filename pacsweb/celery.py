@@ -22,6 +22,10 @@ application.autodiscover_tasks()
 application.conf.beat_schedule = {
     "sweep-inbox": {"task": "apps.ingest.tasks.sweep_inbox", "schedule": 2.0},
     "complete-studies": {"task": "apps.ingest.tasks.complete_studies", "schedule": 5.0},
+    "follow-completed-studies": {
+        "task": "apps.forwarding.tasks.follow_completed_studies",
+        "schedule": 5.0,
+    },
     "forget-associations": {
         "task": "apps.network.tasks.forget_associations",
         "schedule": 3600.0,

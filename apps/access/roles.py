@@ -44,6 +44,7 @@ ADMINISTERED_APPS: Final = (
     "axes",
     "commitment",
     "events",
+    "forwarding",
     "ingest",
     "network",
     "storage",

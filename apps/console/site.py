@@ -16,7 +16,12 @@ from apps.console.today import today
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (
         "Network",
-        ("network.ApplicationEntity", "network.AssociationRecord", "network.NetworkPolicy"),
+        (
+            "network.ApplicationEntity",
+            "network.AssociationRecord",
+            "forwarding.ForwardingRule",
+            "network.NetworkPolicy",
+        ),
     ),
     (
         "Archive",

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "apps.ingest",
     "apps.retrieve",
     "apps.transfers",
+    "apps.forwarding",
     "apps.rendering",
     "apps.commitment",
     "apps.dimse",
