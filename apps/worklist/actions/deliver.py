@@ -12,15 +12,10 @@ from django.utils import timezone
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit, system_principal
-from apps.dicom.data_sets import as_dataset
 from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
 from apps.events.log import NewEvent, record
-from apps.network.normalized import (
-    NormalizedAssociation,
-    Outcome,
-    Peer,
-    normalized_association,
-)
+from apps.network.associate_items import Remote
+from apps.network.normalized import NormalizedAssociation, Outcome, normalized_association
 from apps.worklist.models import Delivery, WorkflowPeer
 
 MPPS: Final = "1.2.840.10008.3.1.2.3.3"
@@ -61,7 +56,7 @@ def _deliver_class(destination: WorkflowPeer, sop_class_uid: str) -> int:
     if not claimed:
         return 0
     try:
-        with normalized_association(_peer(destination), sop_class_uid) as association:
+        with normalized_association(_remote(destination), sop_class_uid) as association:
             return _send_all(association, claimed)
     except PacsError as error:
         for each in claimed:
@@ -69,11 +64,12 @@ def _deliver_class(destination: WorkflowPeer, sop_class_uid: str) -> int:
     return 0
 
 
-def _peer(destination: WorkflowPeer) -> Peer:
+def _remote(destination: WorkflowPeer) -> Remote:
     entity = destination.application_entity
     if not entity.host or not entity.port:
         raise NotAcceptable("The destination has no host and port.")
-    return Peer(entity.title.strip(), entity.host, entity.port, settings.PACSWEB.ae_title)
+    own_title = settings.PACSWEB.ae_title
+    return Remote(entity.title.strip(), entity.host, entity.port, own_title, entity.use_tls)
 
 
 def _claim(delivery: Delivery) -> bool:
@@ -117,10 +113,9 @@ def _has_older(delivery: Delivery) -> bool:
 
 
 def _send(association: NormalizedAssociation, delivery: Delivery) -> Outcome:
-    data_set = as_dataset(delivery.document)
     if delivery.kind == Delivery.Kind.SET:
-        return association.set(delivery.sop_instance_uid, data_set)
-    return association.create(delivery.sop_instance_uid, data_set)
+        return association.set(delivery.sop_instance_uid, delivery.document)
+    return association.create(delivery.sop_instance_uid, delivery.document)
 
 
 def _settle(delivery: Delivery, outcome: Outcome) -> bool:
