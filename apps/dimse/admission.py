@@ -97,6 +97,9 @@ _PERMISSIONS: dict[Right, frozenset[Permission]] = {
     Right.QUERY: frozenset({Permission.VIEW_IMAGES, Permission.TRANSFER_STUDIES}),
     Right.WORKLIST: frozenset({Permission.VIEW_WORKLIST}),
     Right.MPPS: frozenset({Permission.VIEW_WORKLIST, Permission.PERFORM_STEPS}),
+    Right.UPS: frozenset(
+        {Permission.VIEW_WORKLIST, Permission.MANAGE_WORKLIST, Permission.PERFORM_STEPS}
+    ),
 }
 
 

@@ -25,7 +25,11 @@ from apps.dicom.command_set import (
 )
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from apps.dimse import mpps, query_models, worklist
+from apps.dicom.ups import PULL as UPS_PULL
+from apps.dicom.ups import PUSH as UPS_PUSH
+from apps.dicom.ups import QUERY as UPS_QUERY
+from apps.dicom.ups import WATCH as UPS_WATCH
+from apps.dimse import mpps, query_models, ups, worklist
 from apps.dimse.commitment import handle_n_action, handle_n_event_report
 from apps.dimse.echo import handle_c_echo
 from apps.dimse.find import handle_c_find
@@ -85,6 +89,40 @@ TABLE: Final[tuple[Service, ...]] = (
         (mpps.RETRIEVE,),
         Right.MPPS,
         {N_GET_RQ: mpps.handle_n_get},
+    ),
+    Service(
+        "Unified Procedure Step - Push",
+        (UPS_PUSH,),
+        Right.UPS,
+        {
+            N_CREATE_RQ: ups.handle_n_create,
+            N_ACTION_RQ: ups.handle_n_action,
+            N_GET_RQ: ups.handle_n_get,
+        },
+    ),
+    Service(
+        "Unified Procedure Step - Pull",
+        (UPS_PULL,),
+        Right.UPS,
+        {
+            C_FIND_RQ: ups.handle_c_find,
+            N_GET_RQ: ups.handle_n_get,
+            N_SET_RQ: ups.handle_n_set,
+            N_ACTION_RQ: ups.handle_n_action,
+        },
+    ),
+    Service(
+        "Unified Procedure Step - Watch",
+        (UPS_WATCH,),
+        Right.UPS,
+        {
+            C_FIND_RQ: ups.handle_c_find,
+            N_GET_RQ: ups.handle_n_get,
+            N_ACTION_RQ: ups.handle_n_action,
+        },
+    ),
+    Service(
+        "Unified Procedure Step - Query", (UPS_QUERY,), Right.UPS, {C_FIND_RQ: ups.handle_c_find}
     ),
 )
 

@@ -32,6 +32,7 @@ class ApplicationEntity(models.Model):
     may_query = models.BooleanField("may query and retrieve here", default=True)
     may_worklist = models.BooleanField("may ask for the worklist", default=True)
     may_mpps = models.BooleanField("may report performed procedure steps", default=True)
+    may_ups = models.BooleanField("may use unified procedure steps", default=True, db_default=True)
     may_commit = models.BooleanField("may ask for storage commitment", default=True)
     match_address = models.BooleanField(
         "only from its address",

@@ -26,6 +26,7 @@ class Right(Enum):
     QUERY = "may_query"
     WORKLIST = "may_worklist"
     MPPS = "may_mpps"
+    UPS = "may_ups"
     COMMIT = "may_commit"
 
 

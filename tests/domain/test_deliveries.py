@@ -13,16 +13,20 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
 from apps.access.principals import Principal, PrincipalKind
+from apps.dicom import ups
 from apps.errors import NotFound, NotPermitted
 from apps.events.models import Event
 from apps.network.models import ApplicationEntity
 from apps.worklist.actions.announce_images import announce_images
 from apps.worklist.actions.change_step import change_step
+from apps.worklist.actions.change_work_item import change_work_item_state
+from apps.worklist.actions.create_work_item import create_work_item
 from apps.worklist.actions.deliver import AVAILABILITY, MPPS, decide_delivery, deliver
 from apps.worklist.actions.start_step import StepReport, start_step
+from apps.worklist.actions.subscribe import subscribe
 from apps.worklist.models import Delivery, WorkflowPeer
 from tests.domain.archive_rows import make_instance, make_patient, make_series, make_study
-from tests.domain.worklist_rows import ASKER, begun, ended, entry, scheduled_item
+from tests.domain.worklist_rows import ASKER, begun, data_set, ended, entry, scheduled_item
 from tests.servers import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +46,13 @@ class Ris:
         entity = AE(ae_title="RIS")
         for uid in (MPPS, AVAILABILITY):
             entity.add_supported_context(uid)
-        handlers = [(evt.EVT_N_CREATE, self._create), (evt.EVT_N_SET, self._set)]
+        # Events come from the SCP, on an association it opens.
+        entity.add_supported_context(ups.EVENT, scu_role=False, scp_role=True)
+        handlers = [
+            (evt.EVT_N_CREATE, self._create),
+            (evt.EVT_N_SET, self._set),
+            (evt.EVT_N_EVENT_REPORT, self._event),
+        ]
         self._server = entity.start_server(
             ("127.0.0.1", self.port), block=False, evt_handlers=handlers
         )
@@ -58,6 +68,11 @@ class Ris:
     def _set(self, event: Any) -> tuple[int, Dataset | None]:
         uid = str(event.request.RequestedSOPInstanceUID)
         return self._take("set", uid, event.modification_list)
+
+    def _event(self, event: Any) -> tuple[int, Dataset | None]:
+        assert event.request.AffectedSOPClassUID == ups.PUSH
+        uid = str(event.request.AffectedSOPInstanceUID)
+        return self._take(f"event {event.event_type}", uid, event.event_information)
 
     def _take(self, what: str, uid: str, sent: Dataset) -> tuple[int, Dataset | None]:
         status = self.answers.pop(0) if self.answers else 0x0000
@@ -188,3 +203,24 @@ def test_two_workers_never_send_the_same_message_twice(ris: Ris) -> None:
     _due()
     deliver()
     assert sorted(what for what, _, _ in ris.got) == ["create", "set"]
+
+
+def test_subscribers_of_a_work_item_are_told_on_an_association_of_ours(ris: Ris) -> None:
+    ris.start()
+    create_work_item(
+        ASKER,
+        "1.2.3.300",
+        data_set(
+            ScheduledProcedureStepPriority="LOW",
+            ProcedureStepLabel="Read",
+            ScheduledProcedureStepStartDateTime="20240705",
+            InputReadinessState="READY",
+            ProcedureStepState="SCHEDULED",
+        ),
+    )
+    subscribe(ASKER, "1.2.3.300", "RIS")
+    change_work_item_state(ASKER, "1.2.3.300", ups.IN_PROGRESS, "2.25.1")
+    assert deliver() == 2
+    assert [(what, uid) for what, uid, _ in ris.got] == [("event 1", "1.2.3.300")] * 2
+    assert [sent.ProcedureStepState for _, _, sent in ris.got] == ["SCHEDULED", "IN PROGRESS"]
+    assert ris.got[0][2].InputReadinessState == "READY"

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit, system_principal
+from apps.dicom import ups
 from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
 from apps.events.log import NewEvent, record
 from apps.network.associate_items import Remote
@@ -24,6 +25,7 @@ _CLASS_OF: Final = {
     Delivery.Kind.CREATE: MPPS,
     Delivery.Kind.SET: MPPS,
     Delivery.Kind.AVAILABILITY: AVAILABILITY,
+    Delivery.Kind.EVENT: ups.EVENT,
 }
 # Nobody else takes a delivery while it is under way; after a crash it is free again by itself.
 _LEASE: Final = timedelta(minutes=2)
@@ -46,7 +48,7 @@ def deliver() -> int:
 
 
 def _deliver_to(destination: WorkflowPeer) -> int:
-    return sum(_deliver_class(destination, uid) for uid in (MPPS, AVAILABILITY))
+    return sum(_deliver_class(destination, uid) for uid in dict.fromkeys(_CLASS_OF.values()))
 
 
 def _deliver_class(destination: WorkflowPeer, sop_class_uid: str) -> int:
@@ -56,7 +58,10 @@ def _deliver_class(destination: WorkflowPeer, sop_class_uid: str) -> int:
     if not claimed:
         return 0
     try:
-        with normalized_association(_remote(destination), sop_class_uid) as association:
+        # Events are the SCP's to send (PS3.4 CC.2.4), on an association it opens.
+        scp = sop_class_uid == ups.EVENT
+        remote = _remote(destination)
+        with normalized_association(remote, sop_class_uid, as_scp=scp) as association:
             return _send_all(association, claimed)
     except PacsError as error:
         for each in claimed:
@@ -115,6 +120,9 @@ def _has_older(delivery: Delivery) -> bool:
 def _send(association: NormalizedAssociation, delivery: Delivery) -> Outcome:
     if delivery.kind == Delivery.Kind.SET:
         return association.set(delivery.sop_instance_uid, delivery.document)
+    if delivery.kind == Delivery.Kind.EVENT:
+        event = delivery.event_type or 0
+        return association.report(ups.PUSH, delivery.sop_instance_uid, event, delivery.document)
     return association.create(delivery.sop_instance_uid, delivery.document)
 
 

@@ -11,6 +11,7 @@ from apps.worklist.models.links import StudyLink, UnlinkedStudy
 from apps.worklist.models.messages import Delivery, FeedPosition, WorkflowPeer
 from apps.worklist.models.orders import RequestedProcedure, ScheduledProcedureStep, ServiceRequest
 from apps.worklist.models.performed import PerformedInstance, PerformedProcedureStep, PerformedStudy
+from apps.worklist.models.work_items import WorkItem, WorkItemSubscription
 
 __all__ = [
     "Delivery",
@@ -23,5 +24,7 @@ __all__ = [
     "ServiceRequest",
     "StudyLink",
     "UnlinkedStudy",
+    "WorkItem",
+    "WorkItemSubscription",
     "WorkflowPeer",
 ]

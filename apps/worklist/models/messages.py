@@ -44,6 +44,7 @@ class Delivery(models.Model):
         CREATE = "n-create", "performed step created"
         SET = "n-set", "performed step changed"
         AVAILABILITY = "ian", "images available"
+        EVENT = "n-event", "work item changed"
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"
@@ -57,6 +58,7 @@ class Delivery(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     sop_instance_uid = ExactText()
     document = models.JSONField()
+    event_type = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField()

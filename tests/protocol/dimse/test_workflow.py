@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
+from apps.dicom import ups
 from apps.dicom.data_sets import write_data_set
 from apps.dicom.mpps import tag_of
 from tests.domain.worklist_rows import begun, data_set, ended, scheduled_item, wrong_entry
@@ -46,20 +50,33 @@ def hospital(server: DimseServer) -> DimseServer:
     return server
 
 
-def associate(server: DimseServer, *classes: str) -> Any:
+@contextmanager
+def associated(server: DimseServer, *classes: str) -> Iterator[Any]:
+    """An association of pynetdicom's whose own reactor is kept out of the way.
+
+    On a busy machine it now and then takes an answer off the queue that a request waits for.
+    """
     entity = AE(ae_title="CT1")
     for each in classes:
         entity.add_requested_context(each)
     association = entity.associate("127.0.0.1", server.port, ae_title="PACSWEB")
     assert association.is_established
-    return association
+    reactor = association._reactor_checkpoint
+    reactor.clear()
+    time.sleep(0.05)
+    server.wait_for(lambda: association._is_paused)
+    association._reactor_checkpoint = threading.Event()
+    try:
+        yield association
+        association.release()
+    finally:
+        reactor.set()
 
 
 @pytest.fixture
 def modality(hospital: DimseServer) -> Iterator[Any]:
-    association = associate(hospital, MWL, MPPS, MPPS_RETRIEVE)
-    yield association
-    association.release()
+    with associated(hospital, MWL, MPPS, MPPS_RETRIEVE) as association:
+        yield association
 
 
 def query(*, character_set: str = "", **keys: str) -> Dataset:
@@ -263,6 +280,69 @@ def test_a_uid_is_minted_for_a_step_without_one(modality: Any, hospital: DimseSe
     assert status.Status == 0x0000
     status, kept = modality.send_n_get([0x00400252, 0x00180015], MPPS_RETRIEVE, uid)
     assert (status.Status, kept.PerformedProcedureStepStatus) == (0x0001, "DISCONTINUED")
+
+
+# --- unified procedure steps ----------------------------------------------------------------------
+
+
+def test_UPS_a_work_item_is_pushed_found_taken_and_completed(hospital: DimseServer) -> None:
+    """One association with three SOP Classes, as a workstation has them; pynetdicom as SCU."""
+    with associated(hospital, ups.PUSH, ups.PULL, ups.WATCH) as workstation:
+        _life_of_a_work_item(workstation)
+
+
+def _life_of_a_work_item(workstation: Any) -> None:
+    uid, key = "1.2.9.300", "2.25.77"
+    pushed = as_sent(data_set(
+        ScheduledProcedureStepPriority="HIGH", ProcedureStepLabel="Segment",
+        ScheduledProcedureStepStartDateTime="20240705100000", InputReadinessState="READY",
+        ProcedureStepState="SCHEDULED", PatientID="UPS1", PatientName="Müller^Jörg",
+    ))  # fmt: skip
+    assert workstation.send_n_create(pushed, ups.PUSH, uid)[0].Status == 0x0000
+    assert workstation.send_n_create(pushed, ups.PUSH, uid)[0].Status == 0x0111
+
+    asked = Dataset()
+    asked.PatientID, asked.ProcedureStepState, asked.SOPInstanceUID = "UPS1", "SCHEDULED", ""
+    asked.PatientName, asked.TransactionUID = "", ""
+    answers = [
+        (int(status.Status), answer) for status, answer in workstation.send_c_find(asked, ups.PULL)
+    ]
+    assert [each for each, _ in answers] == [0xFF01, 0x0000]
+    assert (answers[0][1].SOPInstanceUID, str(answers[0][1].PatientName)) == (uid, "Müller^Jörg")
+    assert "TransactionUID" not in answers[0][1]
+
+    def act(number: int, abstract: str, **values: str) -> int:
+        information = as_sent(data_set(**values))
+        status, _ = workstation.send_n_action(information, number, ups.PUSH, uid, meta_uid=abstract)
+        return int(status.Status)
+
+    def change(**values: Any) -> int:
+        sent = as_sent(data_set(**values))
+        return int(workstation.send_n_set(sent, ups.PUSH, uid, meta_uid=ups.PULL)[0].Status)
+
+    assert act(1, ups.PULL, ProcedureStepState="IN PROGRESS", TransactionUID=key) == 0x0000
+    assert act(1, ups.PULL, ProcedureStepState="COMPLETED", TransactionUID="2.25.78") == 0xC301
+    assert act(1, ups.PULL, ProcedureStepState="COMPLETED", TransactionUID=key) == 0xC304
+    assert act(1, ups.PULL, ProcedureStepState="SCHEDULED", TransactionUID=key) == 0xC303
+    assert act(1, ups.PUSH, ProcedureStepState="COMPLETED", TransactionUID=key) == 0x0123
+    assert act(3, ups.WATCH, ReceivingAE="NOBODY", DeletionLock="FALSE") == 0xC308
+    assert change(ProcedureStepLabel="x") == 0xC301
+    code = data_set(CodeValue="W", CodingSchemeDesignator="99X", CodeMeaning="W")
+    done = data_set(
+        PerformedStationNameCodeSequence=[code], PerformedWorkitemCodeSequence=[code],
+        PerformedProcedureStepStartDateTime="20240705", OutputInformationSequence=[],
+        PerformedProcedureStepEndDateTime="20240705",
+    )  # fmt: skip
+    assert (
+        change(UnifiedProcedureStepPerformedProcedureSequence=[done], TransactionUID=key) == 0x0000
+    )
+    status, kept = workstation.send_n_get([], ups.PUSH, uid, meta_uid=ups.WATCH)
+    assert (status.Status, kept.ProcedureStepState) == (0x0000, "IN PROGRESS")
+    assert "TransactionUID" not in kept
+    assert act(1, ups.PULL, ProcedureStepState="COMPLETED", TransactionUID=key) == 0x0000
+    assert act(1, ups.PULL, ProcedureStepState="COMPLETED", TransactionUID=key) == 0xB306
+    assert act(2, ups.WATCH) == 0xC311
+    assert workstation.send_n_get([], ups.PUSH, "1.2.9.301", meta_uid=ups.WATCH)[0].Status == 0xC307
 
 
 def test_who_may_not_is_refused_each_service_on_its_own(hospital: DimseServer) -> None:

@@ -18,6 +18,7 @@ _SWITCHES = (
     ("may-query", "it may query and retrieve here"),
     ("may-worklist", "it may ask for the worklist"),
     ("may-mpps", "it may report performed procedure steps"),
+    ("may-ups", "it may use unified procedure steps"),
     ("may-commit", "it may ask for storage commitment"),
     ("ask-commitment", "it is asked for storage commitment of what we sent it"),
     ("match-address", "accept it only from its host's address"),
@@ -99,6 +100,7 @@ class Command(BaseCommand):
                     ("may not query", not row.may_query),
                     ("no worklist", not row.may_worklist),
                     ("no MPPS", not row.may_mpps),
+                    ("no UPS", not row.may_ups),
                     ("no commitment", not row.may_commit),
                     ("address checked", row.match_address),
                 )
