@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from django.conf import settings
 
 from apps.conformance import claims
 from apps.conformance.document import Row, Section, Table
-from apps.dicom import command_set, uids
-from apps.dicom.attributes import TABLE as ATTRIBUTES
+from apps.dicom import command_set, uids, ups
 from apps.dicom.attributes import UNIQUE_KEYS, Entity
+from apps.dicom.worklist import TABLE as WORKLIST
 from apps.dimse import admission, offered, status
 from apps.dimse.receiver import MAXIMUM_PDU_BYTES, Limits
 from apps.dimse.service import Service
@@ -285,7 +285,13 @@ def _service_tables(service: Service) -> Iterator[Table]:
             tuple(Row(cells) for cells in _statuses(field)),
         )
     if command_set.C_FIND_RQ in service.handlers:
-        yield from _keys() if service.right is Right.QUERY else _worklist_keys()
+        yield from _KEYS_OF.get(service.right, _no_keys)()
+    if service.right is Right.UPS:
+        yield Table(
+            "Failures and warnings of the UPS",
+            ("status", "meaning"),
+            tuple(Row((f"{fault:04X}", ups.WORDS[fault])) for fault in ups.Fault),
+        )
 
 
 def _statuses(field: int) -> Iterator[tuple[str, str, str]]:
@@ -314,9 +320,8 @@ def _keys() -> Iterator[Table]:
 
 
 def _worklist_keys() -> Iterator[Table]:
-    rows = [each for each in ATTRIBUTES if each.entity not in claims.QUERY_ENTITIES]
     yield Table(
-        "Matching and return keys of the worklist, beside those of the patient",
+        "Matching and return keys of the worklist",
         ("attribute", "tag", "VR", "type", "matching", "module"),
         tuple(
             Row(
@@ -329,9 +334,31 @@ def _worklist_keys() -> Iterator[Table]:
                     each.entity.value.capitalize(),
                 )
             )
-            for each in rows
+            for each in WORKLIST
         ),
     )
+
+
+def _work_item_keys() -> Iterator[Table]:
+    yield Table(
+        "Matching and return keys of the UPS",
+        ("attribute", "matching"),
+        (
+            Row(("every standard attribute, also inside sequences", "by its VR, PS3.4 C.2.2.2")),
+            Row(("Transaction UID", "never matched and never returned")),
+        ),
+    )
+
+
+def _no_keys() -> Iterator[Table]:
+    yield from ()
+
+
+_KEYS_OF: Final[dict[Right | None, Callable[[], Iterator[Table]]]] = {
+    Right.QUERY: _keys,
+    Right.WORKLIST: _worklist_keys,
+    Right.UPS: _work_item_keys,
+}
 
 
 def _interfaces() -> Section:

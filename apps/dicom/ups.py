@@ -107,7 +107,7 @@ class Fault(IntEnum):
     ALREADY_COMPLETED_WARNING = 0xB306
 
 
-_WORDS: Final[dict[Fault, str]] = {
+WORDS: Final[dict[Fault, str]] = {
     Fault.NO_LONGER: "The UPS may no longer be updated",
     Fault.WRONG_TRANSACTION_UID: "The correct Transaction UID was not provided",
     Fault.ALREADY_IN_PROGRESS: "The UPS is already IN PROGRESS",
@@ -129,7 +129,7 @@ class UpsFault(WrongState):
     """A request that the state of the UPS, or the request itself, does not allow."""
 
     def __init__(self, fault: Fault, *, detail: str = "") -> None:
-        super().__init__(_WORDS[fault], detail=detail)
+        super().__init__(WORDS[fault], detail=detail)
         self.fault = fault
 
 
