@@ -11,6 +11,7 @@ from apps.console import (
     quarantine,
     system,
     transfers,
+    work_items,
     worklist,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "quarantine",
     "system",
     "transfers",
+    "work_items",
     "worklist",
 ]

@@ -45,6 +45,8 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "worklist.ServiceRequest",
             "worklist.PerformedProcedureStep",
             "worklist.UnlinkedStudy",
+            "worklist.WorkItem",
+            "worklist.WorkItemSubscription",
             "worklist.WorkflowPeer",
             "worklist.Delivery",
         ),

@@ -12,6 +12,7 @@ from apps.access.authentication import forget_remembered
 from apps.access.models import User
 from apps.network.models import ApplicationEntity
 from apps.worklist.actions.change_step import change_step
+from apps.worklist.actions.create_work_item import create_work_item
 from apps.worklist.actions.link_study import link_study
 from apps.worklist.actions.start_step import StepReport, start_step
 from apps.worklist.models import (
@@ -23,7 +24,7 @@ from apps.worklist.models import (
     WorkflowPeer,
 )
 from tests.domain.archive_rows import make_patient, make_study
-from tests.domain.worklist_rows import ASKER, begun, ended, entry, scheduled_item
+from tests.domain.worklist_rows import ASKER, begun, data_set, ended, entry, scheduled_item
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/worklist/scheduledprocedurestep/"
@@ -139,6 +140,24 @@ def test_messages_to_other_systems_are_tried_again_or_given_up() -> None:
     assert message.state == "cancelled"
     for name in ("servicerequest", "workflowpeer", "unlinkedstudy"):
         assert client.get(f"/admin/worklist/{name}/").status_code == 200
+
+
+def test_work_items_are_shown_and_cancelled_after_a_page_that_says_what_that_means() -> None:
+    client = client_of()
+    item = create_work_item(ASKER, "1.2.3.300", data_set(
+        ScheduledProcedureStepPriority="LOW", ProcedureStepLabel=HOSTILE,
+        ScheduledProcedureStepStartDateTime="20240705", InputReadinessState="READY",
+        ProcedureStepState="SCHEDULED"))  # fmt: skip
+    url = "/admin/worklist/workitem/"
+    for page in (url, f"{url}{item.pk}/change/", "/admin/worklist/workitemsubscription/"):
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.content.decode()
+    chosen = {"_selected_action": [item.pk], "action": "ask_to_cancel"}
+    assert "may decline" in client.post(url, chosen).content.decode()
+    client.post(url, {**chosen, "confirmed": "yes"})
+    item.refresh_from_db()
+    assert item.state == "CANCELED"
 
 
 def test_who_may_not_schedule_cannot_in_the_admin_either() -> None:
