@@ -341,7 +341,7 @@ def _life_of_a_work_item(workstation: Any) -> None:
     assert "TransactionUID" not in kept
     assert act(1, ups.PULL, ProcedureStepState="COMPLETED", TransactionUID=key) == 0x0000
     assert act(1, ups.PULL, ProcedureStepState="COMPLETED", TransactionUID=key) == 0xB306
-    assert act(2, ups.WATCH) == 0xC311
+    assert act(2, ups.WATCH, ContactDisplayName="Doc") == 0xC311
     assert workstation.send_n_get([], ups.PUSH, "1.2.9.301", meta_uid=ups.WATCH)[0].Status == 0xC307
 
 
