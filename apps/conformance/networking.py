@@ -8,6 +8,7 @@ from typing import Final
 from django.conf import settings
 
 from apps.conformance import claims
+from apps.conformance.commitment import commitment_tables
 from apps.conformance.document import Row, Section, Table
 from apps.dicom import command_set, uids, ups
 from apps.dicom.attributes import UNIQUE_KEYS, Entity
@@ -284,6 +285,8 @@ def _service_tables(service: Service) -> Iterator[Table]:
             ("status", "meaning", "cause"),
             tuple(Row(cells) for cells in _statuses(field)),
         )
+    if service.right is Right.COMMIT:
+        yield from commitment_tables()
     if command_set.C_FIND_RQ in service.handlers:
         yield from _KEYS_OF.get(service.right, _no_keys)()
     if service.right is Right.UPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from apps.commitment.actions.note_committed import note_copied
 from apps.commitment.actions.scrub_blobs import check_new_blobs, scrub_blobs, start_scrub
 from apps.commitment.ledger import association_account, ledger_page, study_account
 from apps.commitment.models import CommitmentPolicy, CommitmentRequest, ScrubRun
+from apps.conformance.commitment import commitment_tables
 from apps.errors import NotFound
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network.models import AssociationRecord
@@ -27,8 +29,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> None:
+def _folders(data_folders: Path) -> Iterator[None]:
     CommitmentPolicy.objects.create(pk=1, verify_rate=10_000, scrub_rate=10_000)
+    yield
+    forget_remembered()  # the next test has other users under the same keys
 
 
 def the_study() -> str:
@@ -244,3 +248,19 @@ def test_the_console_shows_and_settles_what_did_not_get_through():
     selected = {"action": "check_everything", "_selected_action": [ScrubRun.objects.get().pk]}
     client.post("/admin/commitment/scrubrun/", selected)
     assert ScrubRun.objects.count() == 2
+
+
+def test_SC_10_the_conformance_statement_says_what_a_commitment_means_now():
+    CommitmentPolicy.objects.update(report_for_days=9)
+    conditions, reasons = commitment_tables()
+    said = dict(row.cells for row in conditions.rows)
+    assert {"persistence", "deletion", "volatility", "capacity", "latency"} <= said.keys()
+    assert "tried for 9 days" in said["report"]
+    assert [row.cells[0] for row in reasons.rows] == [
+        "0110",
+        "0112",
+        "0119",
+        "0122",
+        "0131",
+        "0213",
+    ]

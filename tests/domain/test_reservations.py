@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> None:
+def _folders(data_folders: Path) -> Iterator[None]:
     StoragePolicy.objects.create(pk=1, refuse_associations_below=0.0, refuse_instances_below=0.0)
     room.forget()
+    yield
+    forget_remembered()  # the next test has other users under the same keys
 
 
 def free() -> int:
