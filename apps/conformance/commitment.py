@@ -25,8 +25,8 @@ def _conditions() -> Iterator[tuple[str, str]]:
     yield (
         "what is promised",
         (
-            "Each instance by itself, after its bytes were read from storage again and their length, "
-            "File Meta and SHA-256 were those of what was received."
+            "Each instance by itself, after its bytes were read from storage again and their "
+            "length, File Meta and SHA-256 were those of what was received."
         ),
     )
     yield "persistence", "Until a person with the right to delete studies deletes it."
@@ -39,15 +39,15 @@ def _conditions() -> Iterator[tuple[str, str]]:
     yield (
         "latency",
         (
-            f"The time to read the instances back, at {policy.verify_rate} MB/s at most, a quarter of "
-            "it while instances arrive; what is not indexed yet is waited for."
+            f"The time to read the instances back, at {policy.verify_rate} MB/s at most, a quarter "
+            "of it while instances arrive; what is not indexed yet is waited for."
         ),
     )
     yield (
         "report",
         (
-            "On the association of the request while it is open, else on a new one in the SCP role, "
-            f"under the AE title that was asked; tried for {policy.report_for_days} days."
+            "On the association of the request while it is open, else on a new one in the SCP "
+            f"role, under the AE title that was asked; tried for {policy.report_for_days} days."
         ),
     )
     yield "Retrieve AE Title", "Outside of the sequences, never in their items."
