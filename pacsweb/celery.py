@@ -30,6 +30,7 @@ application.conf.beat_schedule = {
         "task": "apps.network.tasks.forget_associations",
         "schedule": 3600.0,
     },
+    "deliver-webhooks": {"task": "apps.network.tasks.deliver_webhooks", "schedule": 2.0},
     "record-searches": {"task": "apps.access.tasks.record_searches", "schedule": 5.0},
     "verify-requests": {"task": "apps.commitment.tasks.verify_requests", "schedule": 5.0},
     "ask-peers": {"task": "apps.commitment.tasks.ask_peers", "schedule": 5.0},

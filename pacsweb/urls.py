@@ -13,6 +13,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("apps.api.urls")),
     path("conformance/", include("apps.conformance.urls")),
+    path("fhir/", include("apps.dicomweb.fhir.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
     path("wado", resource(GET=retrieve_by_uri), name="wado"),
     path("receipts/", include("apps.console.urls")),

@@ -20,6 +20,8 @@ _KINDS = (
     "StudyReopened",
     "StudyDeleted",
     "InstanceReplaced",
+    "InstancesRejected",
+    "InstancesRestored",
     "StudyMarkedRead",
     "StudyMarkedUnread",
     "StudyAlertRaised",

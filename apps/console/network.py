@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from apps.console.model_admin import AnyModelAdmin
 from apps.console.one_row import OneRowAdmin
-from apps.network.models import ApplicationEntity, NetworkPolicy
+from apps.network.models import ApplicationEntity, NetworkPolicy, Webhook
 from apps.network.peers import Right
 
 
@@ -75,3 +75,22 @@ class NetworkPolicyAdmin(OneRowAdmin):
     def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
         """The policy always exists."""
         return False
+
+
+@admin.register(Webhook)
+class WebhookAdmin(AnyModelAdmin):
+    list_display = ("url", "enabled", "delivered_at", "failures", "last_error")
+    list_filter = ("enabled",)
+    search_fields = ("url", "description")
+    fields = (
+        "url",
+        "description",
+        "secret",
+        "kinds",
+        "enabled",
+        "delivered_at",
+        "failures",
+        "last_error",
+        "next_attempt_at",
+    )
+    readonly_fields = ("delivered_at", "failures", "last_error", "next_attempt_at")

@@ -39,6 +39,11 @@ def allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
 
 
+def is_preflight(request: HttpRequest) -> bool:
+    """Whether a browser asks what it may do; others ask for capabilities (PS3.18 8.9)."""
+    return bool(request.META.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"))
+
+
 def preflight_response(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
     """The answer to OPTIONS: which methods and headers the resource takes; needs no sign-in."""
     response = HttpResponse(status=204)

@@ -18,7 +18,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.access.authentication import challenge_for, principal_of
 from apps.access.principals import Principal
-from apps.dicomweb.cors import allow_origin, preflight_response
+from apps.dicomweb.capabilities import describe
+from apps.dicomweb.cors import allow_origin, is_preflight, preflight_response
 from apps.dicomweb.status import MethodNotAllowed, failure_response, status_of
 from apps.errors import NotAuthenticated, NotFound, PacsError, Unavailable
 from apps.retrieve.locations import forget_locations
@@ -85,12 +86,16 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
     requests that are signed in by a session.
     """
     methods = tuple(views) + (("HEAD",) if "GET" in views else ())
-    described = next(iter(views.values()))
+    any_view = next(iter(views.values()))
 
-    @functools.wraps(described)
+    @functools.wraps(any_view)
     def answer(request: HttpRequest, *args: P.args, **path: P.kwargs) -> HttpResponseBase:
         if request.method == "OPTIONS":
-            return preflight_response(request, methods)
+            if is_preflight(request):
+                return preflight_response(request, methods)
+            described = describe(request, methods)
+            allow_origin(request, described)
+            return described
         method = "GET" if request.method == "HEAD" else request.method or ""
         response: HttpResponseBase
         try:

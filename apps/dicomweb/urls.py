@@ -6,8 +6,11 @@ from django.urls import URLPattern, path
 
 from apps.dicom.sop_classes import TABLE
 from apps.dicomweb import non_patient
+from apps.dicomweb.capabilities import openapi_document
+from apps.dicomweb.changes import list_changes
 from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
+from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.stow_rs.views import store_instances
 from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata
 from apps.dicomweb.wado_rs.frames import retrieve_frames
@@ -51,9 +54,11 @@ urlpatterns = [
     path(f"{_SERIES}/instances", resource(GET=search_instances), name="series-instances"),
     path("series", resource(GET=search_series), name="series-search"),
     path("instances", resource(GET=search_instances), name="instances-search"),
-    path(_STUDY, resource(GET=retrieve_instances, POST=store_instances), name="study"),
-    path(_SERIES, resource(GET=retrieve_instances), name="series"),
-    path(_INSTANCE, resource(GET=retrieve_instances), name="instance"),
+    path(
+        _STUDY, resource(GET=retrieve_instances, POST=store_instances, DELETE=reject), name="study"
+    ),
+    path(_SERIES, resource(GET=retrieve_instances, DELETE=reject), name="series"),
+    path(_INSTANCE, resource(GET=retrieve_instances, DELETE=reject), name="instance"),
     path(f"{_INSTANCE}/bulkdata/<path:element>", resource(GET=retrieve_bulkdata), name="bulkdata"),
     path(f"{_FRAMES}/rendered", resource(GET=retrieve_rendered), name="frames-rendered"),
     path(f"{_FRAMES}/thumbnail", resource(GET=retrieve_thumbnail), name="frames-thumbnail"),
@@ -63,5 +68,9 @@ urlpatterns = [
     path(f"{_SERIES}/thumbnail", resource(GET=retrieve_thumbnail), name="series-thumbnail"),
     path(f"{_STUDY}/rendered", resource(GET=retrieve_rendered), name="study-rendered"),
     path(f"{_STUDY}/thumbnail", resource(GET=retrieve_thumbnail), name="study-thumbnail"),
+    path("openapi.json", resource(GET=openapi_document), name="openapi"),
+    path("changes", resource(GET=list_changes), name="changes"),
+    path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),
+    path(f"{_STUDY}/purge", resource(POST=purge), name="study-purge"),
     *(each for npi in _NON_PATIENT for each in _non_patient(npi)),
 ]

@@ -19,6 +19,7 @@ class QuarantinedInstance(Provenance):
         OTHER_SERIES = "other-series", "same SOP Instance UID in another series or study"
         OTHER_PATIENT = "other-patient", "same Study Instance UID for another patient"
         FAILED = "failed", "indexing failed"
+        REJECTED = "rejected", "rejected by a person"
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting for a decision"

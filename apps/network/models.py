@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models
+import secrets
+from collections.abc import Collection
 
+from django.core.validators import (
+    MaxValueValidator,
+    MinValueValidator,
+    RegexValidator,
+    URLValidator,
+)
+from django.db import models
+from django.utils import timezone
+
+from apps.events.log import latest_sequence
 from apps.network import rule_lists
 
 
@@ -251,3 +261,51 @@ class AssociationRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.calling_ae_title or self.address} {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _newest_event() -> int:
+    return latest_sequence()
+
+
+class Webhook(models.Model):
+    """A receiver that is told of changes over HTTP, from now on (`apps.network.webhooks`)."""
+
+    url = models.URLField(
+        "address",
+        max_length=500,
+        validators=[URLValidator(schemes=["http", "https"])],
+        help_text="Changes are posted there as JSON. Use https outside your own network.",
+    )
+    description = models.CharField(max_length=200, blank=True, default="")
+    secret = models.CharField(
+        max_length=200,
+        default=_new_secret,
+        help_text="Signs every call; the receiver checks it with the same secret.",
+    )
+    kinds = models.TextField(
+        "only these events",
+        blank=True,
+        default="",
+        help_text="Names such as StudyCompleted, separated by spaces; empty for all changes.",
+    )
+    enabled = models.BooleanField(default=True)
+    last_sequence = models.BigIntegerField(default=_newest_event, editable=False)
+    failures = models.PositiveIntegerField("failed attempts in a row", default=0, editable=False)
+    last_error = models.CharField(max_length=200, blank=True, default="", editable=False)
+    next_attempt_at = models.DateTimeField(default=timezone.now, editable=False)
+    delivered_at = models.DateTimeField("last delivery", null=True, blank=True, editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["enabled", "next_attempt_at"])]
+
+    def __str__(self) -> str:
+        return f"webhook {self.pk}"
+
+    def wanted(self, known: Collection[str]) -> list[str]:
+        """The kinds of events it is told of, of those there are."""
+        named = set(self.kinds.split())
+        return [kind for kind in known if not named or kind in named]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
 
+from apps.dicomweb import urls
+from apps.dicomweb.capabilities import TABLE
 from tests.builders import ct_slice
 from tests.protocol.dicomweb_archive import Archive, path_of
 
@@ -27,7 +31,7 @@ def test_head_has_the_headers_and_no_body(archive: Archive, image):
         assert response.headers["Content-Type"]
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("method", ["PUT", "MOVE", "PATCH"])
 def test_methods_the_resource_does_not_know(archive: Archive, image, method):
     url = archive.root + path_of(image)
     response = requests.request(method, url, auth=archive.stack.auth, timeout=10)
@@ -35,10 +39,69 @@ def test_methods_the_resource_does_not_know(archive: Archive, image, method):
     assert "GET" in response.headers["Allow"]
 
 
-def test_options_tell_what_a_resource_takes(archive: Archive):
-    response = requests.options(archive.root + "/studies", timeout=10)
-    assert response.status_code == 204
-    assert {"GET", "POST"} <= set(response.headers["Allow"].replace(" ", "").split(","))
+def test_CAP_01_options_on_any_resource_are_its_capabilities(archive: Archive):
+    for path in ("/studies", "/studies/1.2.3", "/studies/1.2.3/metadata", "/instances"):
+        response = requests.options(archive.root + path, timeout=10)
+        assert response.status_code == 200
+        assert "GET" in response.headers["Allow"]
+        assert response.headers["Content-Type"] == "application/vnd.sun.wadl+xml"
+        root = ET.fromstring(response.content)
+    methods = {each.get("id") for each in root.iter("{http://wadl.dev.java.net/2009/02}method")}
+    assert {"SearchForStudies", "RetrieveFrames", "StoreInstances"} <= methods
+    as_json = requests.options(
+        archive.root + "/studies", headers={"Accept": "application/json"}, timeout=10
+    )
+    assert as_json.json()["openapi"].startswith("3.")
+
+
+def test_CAP_01_the_description_names_every_resource_and_method(archive: Archive):
+    """Routes, table and OpenAPI document say the same."""
+    document = archive.get("/openapi.json", "application/json").json()
+    described = {
+        (re.sub(r"\{\w+\}", "{}", path), method)
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    for route in urls.urlpatterns:
+        if "npi" in route.default_args:
+            continue
+        path = "/" + re.sub(r"<\w+:\w+>", "{}", str(route.pattern))
+        placed = archive.root + path.replace("{}", "1")
+        allowed = requests.options(placed, timeout=10).headers["Allow"].lower().split(", ")
+        for method in set(allowed) - {"options", "head"}:
+            assert (path, method) in described, (path, method)
+            described.discard((path, method))
+    assert described == set()
+
+
+HOSTILE = (
+    *("", "-1", "0", "99999999999999999999", "'; DROP TABLE--", "<script>", "%00", "\\", "*"),
+    *("?", "1,2,3,4,5,6", "null", "true", "NaN,NaN,linear", "山"),
+)
+READING = [row for row in TABLE if row.method == "GET"]
+
+
+@pytest.mark.parametrize("row", READING, ids=lambda row: row.name)
+def test_no_request_of_the_description_is_a_500(archive: Archive, image, row):
+    """Every parameter of every resource with values that mean harm, on what is there and is not."""
+    places = {
+        "study": image.StudyInstanceUID,
+        "series": image.SeriesInstanceUID,
+        "instance": image.SOPInstanceUID,
+        "frames": "1",
+        "element": "7FE00010",
+    }
+    path = "/" + re.sub(r"\{(\w+)\}", lambda match: places[match[1]], row.path)
+    for number, value in enumerate(HOSTILE):
+        query = dict.fromkeys(row.parameters[number % 2 :: 2], value) or {"x": value}
+        response = archive.get(path, row.answers[number % len(row.answers)], params=query)
+        assert response.status_code < 500, (path, query, response.text[:300])
+        if response.status_code >= 400:
+            assert response.text.strip().strip('"}').endswith(".") or response.json()["offending"]
+    for place in re.findall(r"\{(\w+)\}", row.path):
+        for value in ("x", "1" * 100, "%2e%2e%2f", "1.2.3'--"):
+            wrong = "/" + row.path.format(**{**places, place: value})
+            assert archive.get(wrong, row.answers[0]).status_code < 500, wrong
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,228 @@
+"""TABLE: what can be done with each resource; from it come OPTIONS and the OpenAPI document.
+
+PS3.18 8.9 wants a Capabilities Description of every resource, as WADL. The same rows make the
+OpenAPI document, which is what tools of today read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+from xml.sax.saxutils import escape, quoteattr
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apps.access.principals import Principal
+from apps.dicomweb.links import base_url
+
+WADL: Final = "application/vnd.sun.wadl+xml"
+_JSON_TYPES: Final = ("application/json", "application/vnd.oai.openapi+json")
+
+_DICOM: Final = (
+    'multipart/related; type="application/dicom"',
+    "application/dicom",
+    "application/zip",
+)
+_METADATA: Final = (
+    "application/dicom+json",
+    'multipart/related; type="application/dicom+xml"',
+    "application/json",
+)
+_FRAMES: Final = (
+    'multipart/related; type="application/octet-stream"',
+    'multipart/related; type="image/jpeg"',
+    'multipart/related; type="image/jls"',
+    'multipart/related; type="image/jp2"',
+    'multipart/related; type="image/jphc"',
+    'multipart/related; type="image/dicom-rle"',
+    "application/octet-stream",
+)
+_PICTURES: Final = ("image/jpeg", "image/png", "image/gif")
+_RENDERED: Final = (
+    *_PICTURES, "text/html", "text/plain", "text/xml", "application/pdf", "video/mp4", "video/mpeg"
+)  # fmt: skip
+_STORE: Final = (
+    'multipart/related; type="application/dicom"',
+    'multipart/related; type="application/dicom+json"',
+    'multipart/related; type="application/dicom+xml"',
+    'multipart/related; type="application/octet-stream"',
+    "application/dicom",
+)
+_JSON: Final = ("application/json",)
+_SEARCH: Final = ("limit", "offset", "includefield", "fuzzymatching", "explain", "accept")
+_RENDERING: Final = ("viewport", "window", "quality", "annotation", "iccprofile", "accept")
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One method of one resource: what it is for, what it takes by query and body, and gives."""
+
+    path: str
+    method: str
+    name: str
+    parameters: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+_STUDY: Final = "studies/{study}"
+_SERIES: Final = f"{_STUDY}/series/{{series}}"
+_INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
+_FRAME: Final = f"{_INSTANCE}/frames/{{frames}}"
+_LEVELS: Final = ((_STUDY, "Study"), (_SERIES, "Series"), (_INSTANCE, "Instance"))
+
+
+def _table() -> tuple[Capability, ...]:
+    rows = [
+        Capability("studies", "GET", "SearchForStudies", _SEARCH, _METADATA),
+        Capability(f"{_STUDY}/series", "GET", "SearchForStudySeries", _SEARCH, _METADATA),
+        Capability(f"{_STUDY}/instances", "GET", "SearchForStudyInstances", _SEARCH, _METADATA),
+        Capability("series", "GET", "SearchForSeries", _SEARCH, _METADATA),
+        Capability(f"{_SERIES}/instances", "GET", "SearchForSeriesInstances", _SEARCH, _METADATA),
+        Capability("instances", "GET", "SearchForInstances", _SEARCH, _METADATA),
+        Capability("studies", "POST", "StoreInstances", (), _METADATA[:2], _STORE),
+        Capability(_STUDY, "POST", "StoreStudyInstances", (), _METADATA[:2], _STORE),
+        Capability(_FRAME, "GET", "RetrieveFrames", ("accept",), _FRAMES),
+        Capability(f"{_FRAME}/rendered", "GET", "RetrieveRenderedFrames", _RENDERING, _PICTURES),
+        Capability(f"{_FRAME}/thumbnail", "GET", "RetrieveFrameThumbnail", _RENDERING, _PICTURES),
+        Capability(
+            f"{_INSTANCE}/bulkdata/{{element}}",
+            "GET",
+            "RetrieveBulkdata",
+            ("accept",),
+            ("application/octet-stream", 'multipart/related; type="application/octet-stream"'),
+        ),
+        Capability("changes", "GET", "ListChanges", ("after", "limit"), _JSON),
+        Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
+        Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),
+        Capability("openapi.json", "GET", "DescribeService", (), _JSON),
+    ]
+    for path, level in _LEVELS:
+        rows += [
+            Capability(path, "GET", f"Retrieve{level}", ("accept",), _DICOM),
+            Capability(path, "DELETE", f"Reject{level}", ("reason",), _JSON),
+            Capability(f"{path}/metadata", "GET", f"Retrieve{level}Metadata", (), _METADATA),
+            Capability(
+                f"{path}/rendered", "GET", f"RetrieveRendered{level}", _RENDERING, _RENDERED
+            ),
+            Capability(
+                f"{path}/thumbnail", "GET", f"Retrieve{level}Thumbnail", _RENDERING, _PICTURES
+            ),
+        ]
+    return tuple(rows)
+
+
+TABLE: Final = _table()
+_PLACE: Final = re.compile(r"\{(\w+)\}")
+_NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
+_SWITCHES: Final = frozenset({"fuzzymatching"})
+_ERRORS: Final = {
+    "400": "The request breaks a rule; the message says which.",
+    "401": "Sign in first.",
+    "403": "This caller may not do this.",
+    "404": "Nothing by that name.",
+    "406": "None of the accepted media types can be made.",
+}
+
+
+def openapi(base: str) -> dict[str, Any]:
+    """The service in OpenAPI 3.0."""
+    paths: dict[str, dict[str, Any]] = {}
+    for row in TABLE:
+        paths.setdefault(f"/{row.path}", {})[row.method.lower()] = _operation(row)
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "pacsweb DICOMweb", "version": "1"},
+        "servers": [{"url": base}],
+        "security": [{"basic": []}, {"token": []}],
+        "components": {
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            }
+        },
+        "paths": paths,
+    }
+
+
+def _operation(row: Capability) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PLACE.findall(row.path)
+    ]
+    parameters += [
+        {"name": name, "in": "query", "schema": _schema(name)} for name in row.parameters
+    ]
+    done: dict[str, Any] = {"description": "Done."}
+    if row.answers:
+        done["content"] = {media_type: {"schema": {}} for media_type in row.answers}
+    responses = {"2XX": done, **{code: {"description": text} for code, text in _ERRORS.items()}}
+    operation: dict[str, Any] = {
+        "operationId": row.name,
+        "parameters": parameters,
+        "responses": responses,
+    }
+    if row.takes:
+        content = {each: {"schema": {"type": "string", "format": "binary"}} for each in row.takes}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _schema(name: str) -> dict[str, Any]:
+    if name in _NUMBERS:
+        return {"type": "integer", "minimum": 0}
+    return {"type": "boolean" if name in _SWITCHES else "string"}
+
+
+def wadl(base: str) -> bytes:
+    """The Capabilities Description of PS3.18 8.9 and Annex H."""
+    namespace = "http://wadl.dev.java.net/2009/02"
+    out = [f'<?xml version="1.0" encoding="UTF-8"?><application xmlns="{namespace}">']
+    out.append(f"<resources base={quoteattr(base)}>")
+    by_path: dict[str, list[Capability]] = {}
+    for row in TABLE:
+        by_path.setdefault(row.path, []).append(row)
+    for path, rows in by_path.items():
+        out.append(f"<resource path={quoteattr(path)}>")
+        out += [
+            f'<param name={quoteattr(name)} style="template" required="true"/>'
+            for name in _PLACE.findall(path)
+        ]
+        out += [_wadl_method(row) for row in rows]
+        out.append("</resource>")
+    out.append("</resources></application>")
+    return "".join(out).encode()
+
+
+def _wadl_method(row: Capability) -> str:
+    query = "".join(f'<param name={quoteattr(name)} style="query"/>' for name in row.parameters)
+    takes = "".join(f"<representation mediaType={quoteattr(each)}/>" for each in row.takes)
+    gives = "".join(f"<representation mediaType={quoteattr(each)}/>" for each in row.answers)
+    return (
+        f"<method name={quoteattr(row.method)} id={quoteattr(row.name)}>"
+        f"<doc>{escape(row.name)}</doc><request>{query}{takes}</request>"
+        f'<response status="200">{gives}</response></method>'
+    )
+
+
+def describe(request: HttpRequest, allowed: tuple[str, ...]) -> HttpResponse:
+    """The answer to OPTIONS: WADL unless JSON is asked for; the resource's methods in Allow."""
+    accept = request.META.get("HTTP_ACCEPT", "").lower()
+    base = base_url(request)
+    if any(each in accept for each in _JSON_TYPES) and WADL not in accept:
+        response = HttpResponse(orjson.dumps(openapi(base)), content_type="application/json")
+    else:
+        response = HttpResponse(wadl(base), content_type=WADL)
+    response["Allow"] = ", ".join((*allowed, "OPTIONS"))
+    response["Vary"] = "Accept"
+    return response
+
+
+def openapi_document(request: HttpRequest, _principal: Principal) -> HttpResponseBase:
+    """`/openapi.json`."""
+    body = orjson.dumps(openapi(base_url(request)))
+    response = HttpResponse(body, content_type="application/json")
+    response["Cache-Control"] = "private, no-cache"
+    return response

@@ -1,0 +1,86 @@
+"""restore_rejected: what was rejected of a study comes back, from its bytes, as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Final
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from apps.access.audit import actor_of
+from apps.access.principals import Permission, Principal, permit
+from apps.archive.actions.add_instances import NewInstance, StaleSnapshot, add_instances
+from apps.archive.models import Instance
+from apps.dicom.part10 import Provenance
+from apps.dicom.reader import InstanceReader
+from apps.errors import IdentityConflict, NotFound
+from apps.events.log import NewEvent, record
+from apps.ingest.arrivals import new_instance
+from apps.ingest.models import QuarantinedInstance
+from apps.storage.stores import blob_store
+
+_AT_ONCE: Final = 200
+_RESTORABLE: Final = (QuarantinedInstance.State.KEPT, QuarantinedInstance.State.WAITING)
+
+
+def restore_rejected(principal: Principal, study_uid: str) -> int:
+    """How many instances came back; those that came back before a failure stay.
+
+    Raises NotPermitted, NotFound where nothing of the study is rejected, and IdentityConflict
+    where something else has taken an instance's place meanwhile.
+    """
+    permit(principal, Permission.DELETE_STUDIES)
+    restored = 0
+    while keys := list(rejected_of(study_uid).values_list("pk", flat=True)[:_AT_ONCE]):
+        with transaction.atomic():
+            rows = list(rejected_of(study_uid).select_for_update().filter(pk__in=keys))
+            _restore(principal, study_uid, rows)
+        restored += len(rows)
+    if not restored:
+        raise NotFound("Nothing of this study is rejected.")
+    return restored
+
+
+def rejected_of(study_uid: str) -> QuerySet[QuarantinedInstance]:
+    """The rejected instances of a study that can still come back."""
+    return QuarantinedInstance.objects.filter(
+        study_instance_uid=study_uid,
+        reason=QuarantinedInstance.Reason.REJECTED,
+        state__in=_RESTORABLE,
+    ).order_by("pk")
+
+
+def _restore(principal: Principal, study_uid: str, rows: Sequence[QuarantinedInstance]) -> None:
+    uids = [row.sop_instance_uid for row in rows]
+    if Instance.objects.filter(sop_instance_uid__in=uids).exists():
+        raise IdentityConflict("An instance with the same UID was stored meanwhile.")
+    try:
+        add_instances([_as_new(row) for row in rows])
+    except StaleSnapshot:
+        raise IdentityConflict(
+            "Its series or study belongs to another study or patient meanwhile."
+        ) from None
+    QuarantinedInstance.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    payload = {"count": len(rows)}
+    event = NewEvent("InstancesRestored", actor_of(principal), study_uid, payload=payload)
+    record([event])
+
+
+def _as_new(row: QuarantinedInstance) -> NewInstance:
+    """The instance scanned again, its blob where it always was."""
+    with closing(blob_store().open(row.blob_key)) as source:
+        scan = InstanceReader(source).scan()
+    return new_instance(
+        scan,
+        Provenance(
+            row.source_door,
+            source_ae_title=row.source_ae_title,
+            source_address=row.source_address,
+        ),
+        blob_key=row.blob_key,
+        size_bytes=row.size_bytes,
+        dataset_sha256=bytes(row.sha256),
+        received_at=row.received_at,
+    )

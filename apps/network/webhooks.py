@@ -1,0 +1,90 @@
+"""Webhooks: who is told of changes over HTTP, and how one call is made and signed.
+
+The body is JSON. `X-Pacsweb-Signature` is `sha256=` and the HMAC-SHA-256, in hexadecimal, of the
+timestamp in `X-Pacsweb-Timestamp`, a dot and the body, under the webhook's secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from apps.events.models import Event
+
+CHANGES: Final = (
+    "StudyCreated",
+    "InstancesStored",
+    "StudyCompleted",
+    "StudyReopened",
+    "StudyDeleted",
+    "InstanceReplaced",
+    "InstancesRejected",
+    "InstancesRestored",
+    "InstancesPurged",
+)
+"""Events that change what the archive holds: what the change feed and webhooks tell of."""
+
+TIMEOUT_SECONDS: Final = 10.0
+_OK: Final = range(200, 300)
+
+
+class DeliveryFailed(Exception):
+    """The receiver did not take it; the text says why, without what was sent."""
+
+
+def change_of(event: Event) -> dict[str, Any]:
+    """An event as the change feed gives it: UIDs and numbers, nothing of the patient."""
+    return {
+        "sequence": event.sequence,
+        "kind": event.kind,
+        "occurred_at": event.occurred_at.isoformat(),
+        "study": event.study_instance_uid,
+        "series": event.series_instance_uid,
+        "instance": event.sop_instance_uid,
+        "count": event.payload.get("count"),
+    }
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """What a receiver computes to know that a call is ours."""
+    message = timestamp.encode("ascii") + b"." + body
+    return "sha256=" + hmac.new(secret.encode("utf-8"), message, hashlib.sha256).hexdigest()
+
+
+def call(url: str, secret: str, events: Sequence[Event]) -> None:
+    """Delivers the events in one POST. Redirects are not followed. Raises DeliveryFailed."""
+    body = json.dumps({"changes": [change_of(each) for each in events]}).encode()
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "pacsweb",
+        "X-Pacsweb-Timestamp": timestamp,
+        "X-Pacsweb-Signature": signature(secret, timestamp, body),
+    }
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port)
+        try:
+            connection.request("POST", path, body, headers)
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise DeliveryFailed(f"The receiver cannot be reached ({type(error).__name__}).") from error
+    if status not in _OK:
+        raise DeliveryFailed(f"The receiver answered {status}.")
+
+
+def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+    if scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context)
+    return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)

@@ -1,0 +1,116 @@
+"""Webhooks: told in order, signed, tried again; a real receiver on a real socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from django.utils import timezone
+
+from apps.events.log import Actor, NewEvent, record
+from apps.network.actions.deliver_webhooks import deliver_webhooks
+from apps.network.models import Webhook
+from apps.network.webhooks import signature
+
+pytestmark = pytest.mark.django_db
+ACTOR = Actor("system", "test")
+
+
+class Receiver(HTTPServer):
+    """Answers with `status`; keeps what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = 204
+        self.calls: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook?a=1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.path == "/hook?a=1"
+        self.server.calls.append((dict(self.headers), body))
+        self.send_response(self.server.status)
+        self.send_header("Location", "http://127.0.0.1:1/")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def happened(*kinds: str) -> None:
+    record([NewEvent(kind, ACTOR, "1.2.3", payload={"count": 2}) for kind in kinds])
+
+
+def test_changes_since_the_webhook_was_made_are_told_once_and_in_order(receiver: Receiver):
+    happened("StudyCreated")
+    Webhook.objects.create(url=receiver.url, secret="s3cret")
+    happened("StudyViewed", "InstancesStored", "StudyCompleted")
+    assert deliver_webhooks() == 2
+    ((headers, body),) = receiver.calls
+    changes = json.loads(body)["changes"]
+    assert [each["kind"] for each in changes] == ["InstancesStored", "StudyCompleted"]
+    assert changes[0]["study"] == "1.2.3"
+    assert changes[0]["sequence"] < changes[1]["sequence"]
+    stamp = headers["X-Pacsweb-Timestamp"]
+    assert headers["X-Pacsweb-Signature"] == signature("s3cret", stamp, body)
+    assert headers["X-Pacsweb-Signature"] != signature("other", stamp, body)
+    assert deliver_webhooks() == 0
+    assert len(receiver.calls) == 1
+
+
+@pytest.mark.parametrize("status", [500, 302, 404])
+def test_what_is_not_taken_is_told_again_later(receiver: Receiver, status: int):
+    webhook = Webhook.objects.create(url=receiver.url)
+    happened("StudyCreated")
+    receiver.status = status
+    assert deliver_webhooks() == 0
+    webhook.refresh_from_db()
+    assert (webhook.failures, webhook.last_error) == (1, f"The receiver answered {status}.")
+    assert webhook.next_attempt_at > timezone.now()
+    assert deliver_webhooks() == 0
+    assert len(receiver.calls) == 1  # not yet
+    receiver.status = 200
+    Webhook.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    assert deliver_webhooks() == 1
+    webhook.refresh_from_db()
+    assert (webhook.failures, webhook.last_error) == (0, "")
+
+
+def test_a_receiver_that_is_not_there_keeps_nobody_from_the_others(receiver: Receiver):
+    Webhook.objects.create(url="http://127.0.0.1:9/")
+    Webhook.objects.create(url=receiver.url, kinds="StudyDeleted StudyCreated")
+    Webhook.objects.create(url=receiver.url, enabled=False)
+    happened("StudyCreated", "StudyCompleted")
+    assert deliver_webhooks() == 1
+    assert [each["kind"] for each in json.loads(receiver.calls[0][1])["changes"]] == [
+        "StudyCreated"
+    ]
+
+
+def test_many_changes_go_in_several_calls(receiver: Receiver):
+    Webhook.objects.create(url=receiver.url)
+    happened(*["InstancesStored"] * 250)
+    assert deliver_webhooks() == 250
+    assert [len(json.loads(body)["changes"]) for _, body in receiver.calls] == [100, 100, 50]

@@ -1,0 +1,130 @@
+"""FHIR R4 ImagingStudy from the archive's rows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.builders import ct_slice
+from tests.protocol.dicomweb_archive import Archive
+
+FHIR = "application/fhir+json; charset=utf-8"
+
+
+def fhir(archive: Archive, path: str, **options):
+    return archive.stack.get("/fhir/" + path, **options)
+
+
+@pytest.fixture(scope="module")
+def study(archive: Archive):
+    first = ct_slice(
+        PatientID="FHIR-1",
+        PatientName="Chalmers^Peter",
+        AccessionNumber="F-77",
+        StudyDate="20210305",
+        TimezoneOffsetFromUTC="+0100",
+        BodyPartExamined="HEAD",
+    )
+    second = ct_slice(study=first.StudyInstanceUID, number=7, Modality="MR", SeriesNumber=2,
+                      PatientID="FHIR-1", PatientName="Chalmers^Peter")  # fmt: skip
+    assert archive.store(first, second).status_code == 200
+    return first, second
+
+
+def no_empty_members(value) -> None:
+    """FHIR forbids empty strings, arrays, objects and nulls."""
+    assert value not in ("", None, [], {})
+    inside = value.values() if isinstance(value, dict) else value
+    for each in inside if isinstance(value, dict | list) else ():
+        no_empty_members(each)
+
+
+def test_a_study_read_with_its_series_and_instances(archive: Archive, study):
+    first, _ = study
+    response = fhir(archive, f"ImagingStudy/{first.StudyInstanceUID}")
+    assert response.headers["Content-Type"] == FHIR
+    resource = response.json()
+    no_empty_members(resource)
+    assert resource["resourceType"] == "ImagingStudy"
+    assert resource["identifier"][0] == {
+        "system": "urn:dicom:uid",
+        "value": f"urn:oid:{first.StudyInstanceUID}",
+    }
+    assert resource["started"] == "2021-03-05T10:15:00+01:00"
+    assert resource["subject"]["identifier"]["value"] == "FHIR-1"
+    assert resource["subject"]["display"] == "Peter Chalmers"
+    assert [each["code"] for each in resource["modality"]] == ["CT", "MR"]
+    assert (resource["numberOfSeries"], resource["numberOfInstances"]) == (2, 2)
+    ct, mr = resource["series"]
+    assert ct["bodySite"]["display"] == "HEAD"
+    assert mr["instance"][0]["number"] == 7
+    assert ct["instance"][0]["uid"] == first.SOPInstanceUID
+    assert ct["instance"][0]["sopClass"]["code"] == f"urn:oid:{first.SOPClassUID}"
+    assert resource["contained"][0]["address"] == archive.root
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("identifier=urn:dicom:uid|urn:oid:{uid}", 1),
+        ("_id={uid}", 1),
+        ("patient.identifier=FHIR-1", 1),
+        ("subject:identifier=urn:x|FHIR-1&modality=MR", 1),
+        ("patient.identifier=FHIR-1&modality=US", 0),
+        ("accession=F-77&started=2021-03-05", 1),
+        ("accession=F-77&started=ge2021-03&started=lt2021-04-01", 1),
+        ("accession=F-77&started=gt2021-03-05", 0),
+        ("accession=F-77&started=le2021", 1),
+        ("accession=F-77&started=lt2021-03", 0),
+        ("patient.identifier=FHIR-1&bodysite=HEAD&status=available", 1),
+        ("patient.identifier=nobody", 0),
+    ],
+)
+def test_a_search_is_a_bundle(archive: Archive, study, query, found):
+    bundle = fhir(archive, "ImagingStudy?" + query.format(uid=study[0].StudyInstanceUID)).json()
+    if found:
+        no_empty_members(bundle["entry"])
+    assert (bundle["type"], bundle["total"]) == ("searchset", found)
+    uids = [entry["resource"]["id"] for entry in bundle.get("entry", [])]
+    assert uids == [study[0].StudyInstanceUID] * found
+    assert all("instance" not in each for entry in bundle.get("entry", [])
+               for each in entry["resource"]["series"])  # fmt: skip
+
+
+def test_pages_follow_their_links(archive: Archive, study):
+    archive.store(*(ct_slice(PatientID="FHIR-PAGE") for _ in range(3)))
+    path, seen = "ImagingStudy?patient.identifier=FHIR-PAGE&_count=2", []
+    while path:
+        bundle = fhir(archive, path).json()
+        seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        path = re.sub(r"^.*/fhir/", "", links["next"]) if "next" in links else ""
+    assert len(seen) == len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("ImagingStudy/1.2.3.999", 404),
+        ("ImagingStudy?colour=red", 400),
+        ("ImagingStudy?started=soon", 400),
+        ("ImagingStudy?started=2021-02-31", 400),
+        ("ImagingStudy?patient.identifier=*", 400),
+        ("ImagingStudy?_count=-1", 400),
+        ("ImagingStudy?status=cancelled", 400),
+    ],
+)
+def test_failures_are_operation_outcomes(archive: Archive, path, status):
+    response = fhir(archive, path)
+    assert response.status_code == status, response.text
+    outcome = response.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert outcome["issue"][0]["diagnostics"].endswith(".")
+
+
+def test_what_the_server_can_and_who_may_ask(archive: Archive):
+    statement = fhir(archive, "metadata").json()
+    assert statement["fhirVersion"] == "4.0.1"
+    assert statement["rest"][0]["resource"][0]["type"] == "ImagingStudy"
+    assert fhir(archive, "ImagingStudy", auth=None).status_code == 401
