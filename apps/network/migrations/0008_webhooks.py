@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('network', '0005_transfers_to_peers'),
+        ('network', '0007_ups_right'),
     ]
 
     operations = [
