@@ -91,11 +91,7 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
     @functools.wraps(any_view)
     def answer(request: HttpRequest, *args: P.args, **path: P.kwargs) -> HttpResponseBase:
         if request.method == "OPTIONS":
-            if is_preflight(request):
-                return preflight_response(request, methods)
-            described = describe(request, methods)
-            allow_origin(request, described)
-            return described
+            return _options(request, methods)
         method = "GET" if request.method == "HEAD" else request.method or ""
         response: HttpResponseBase
         try:
@@ -122,6 +118,15 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
 
     answer.methods = methods  # type: ignore[attr-defined]  # the conformance statement reads it
     return csrf_exempt(answer)  # type: ignore[return-value]  # P is kept by wraps
+
+
+def _options(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponseBase:
+    """To a browser what it may send; to others the capabilities. Neither needs a sign-in."""
+    if is_preflight(request):
+        return preflight_response(request, methods)
+    response = describe(request, methods)
+    allow_origin(request, response)
+    return response
 
 
 def _answer_failure(request: HttpRequest, failure: Exception) -> HttpResponseBase:
