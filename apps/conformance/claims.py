@@ -11,7 +11,7 @@ from apps.dicom.attributes import TABLE as ATTRIBUTES
 from apps.dicom.attributes import Attribute
 from apps.dicom.query import Level
 from apps.dicom.uids import name_of
-from apps.dimse import offered
+from apps.dimse import offered, query_models
 from apps.dimse.service import Service
 
 QUERY_ENTITIES: Final = tuple(level.entity for level in Level)
@@ -70,6 +70,21 @@ def nothing_else() -> Claim:
         "(result 3).",
         "no-others",
     )
+
+
+def extended() -> Iterator[Claim]:
+    """SOP Class Extended Negotiation of Query/Retrieve (PS3.4 C.5.1.1.1, C.5.2.1.1)."""
+    for model in query_models.TABLE:
+        options = query_models.find_options(model)
+        retrieve = query_models.RETRIEVE_OPTIONS
+        for uid, rows in ((model.find, options), (model.move, retrieve), (model.get, retrieve)):
+            told = ", ".join(f"{name}: {'yes' if can else 'no'}" for name, can in rows)
+            yield Claim(
+                f"extended:{uid}",
+                f"{name_of(uid)} negotiates {told}.",
+                "extended",
+                {"abstract_syntax": uid, "answer": [int(can) for _, can in rows]},
+            )
 
 
 def query_keys() -> Iterator[tuple[Attribute, Claim]]:

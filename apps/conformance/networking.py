@@ -275,6 +275,17 @@ def _behaviours() -> Iterator[Section]:
             f"SOP-specific behaviour: {service.name}",
             tables=tuple(_service_tables(service)),
         )
+    yield _query_retrieve(number + 1)
+
+
+def _query_retrieve(number: int) -> Section:
+    """What all Query/Retrieve services share."""
+    rows = tuple(Row((claim.text,), claim) for claim in claims.extended())
+    return Section(
+        f"4.2.1.{number}",
+        "Query/Retrieve: keys and extended negotiation",
+        tables=(Table("Extended negotiation", ("SOP Class and options",), rows), *_keys()),
+    )
 
 
 def _service_tables(service: Service) -> Iterator[Table]:
@@ -358,7 +369,6 @@ def _no_keys() -> Iterator[Table]:
 
 
 _KEYS_OF: Final[dict[Right | None, Callable[[], Iterator[Table]]]] = {
-    Right.QUERY: _keys,
     Right.WORKLIST: _worklist_keys,
     Right.UPS: _work_item_keys,
 }

@@ -14,6 +14,7 @@ from apps.dicom.attributes import BY_KEYWORD, UNIQUE_KEYS, Entity
 from apps.dicom.uids import name_of
 from apps.dimse import offered, query_models, status
 from apps.network.associate_items import ProposedContext, Remote
+from apps.network.association import OutgoingAssociation
 from apps.network.probe import Answered, ask, first_match
 
 _NOT_SUPPORTED: Final = 3
@@ -36,12 +37,13 @@ def run(statement: Statement, target: Remote) -> Iterator[Outcome]:
     claims = list(statement.claims().values())
     yield from _contexts([each for each in claims if each.kind == "contexts"], target)
     yield from _no_others([each for each in claims if each.kind == "no-others"], target)
+    yield from _extended([each for each in claims if each.kind == "extended"], target)
     yield from _keys([each for each in claims if each.kind == "key"], target)
 
 
 def untested(statement: Statement) -> list[Claim]:
     """Claims that no test exists for; there should be none."""
-    known = {"contexts", "no-others", "key"}
+    known = {"contexts", "no-others", "extended", "key"}
     return [each for each in statement.claims().values() if each.kind not in known]
 
 
@@ -104,6 +106,22 @@ def _no_others(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
         for each in wrong[:_MOST_NAMED]
     )
     yield Outcome(claims[0], not wrong, named or f"{len(others)} SOP Classes refused")
+
+
+def _extended(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
+    """Asks for every option, and compares what is granted."""
+    if not claims:
+        return
+    uids = [str(claim.facts["abstract_syntax"]) for claim in claims]
+    asked = {
+        uid: b"\1" * len(claim.facts["answer"]) for uid, claim in zip(uids, claims, strict=True)
+    }
+    proposed = [ProposedContext(uid, (_EXPLICIT, _IMPLICIT)) for uid in uids]
+    with OutgoingAssociation.open(target, proposed, extended=asked) as association:
+        answers = dict(association.extended)
+    for uid, claim in zip(uids, claims, strict=True):
+        granted = list(answers.get(uid, b""))
+        yield Outcome(claim, granted == claim.facts["answer"], f"answered {granted}")
 
 
 def _keys(claims: list[Claim], target: Remote) -> Iterator[Outcome]:

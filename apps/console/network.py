@@ -40,6 +40,7 @@ class ApplicationEntityAdmin(AnyModelAdmin):
             },
         ),
         ("Transfers to and from it", {"fields": ("parallel_transfers", "send_limit_kib")}),
+        ("How its texts are read", {"fields": ("default_character_set",)}),
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
     readonly_fields = ("created_at", "last_seen_at")

@@ -134,8 +134,10 @@ _SINGLE_BYTE: Final = {
     "ISO_IR 6": "ascii",
     "": "ascii",
 }
-DEFINED_TERMS: Final = tuple(
-    filter(None, dict.fromkeys((*_SINGLE_BYTE, *_EXTENSIONS, *_STAND_ALONE)))
+DEFINED_TERMS: Final = (
+    *filter(None, _SINGLE_BYTE),
+    *(f"ISO 2022 IR {number}" for number in _EXTENSIONS),
+    *_STAND_ALONE,
 )
 """Every defined term of Specific Character Set that is read (PS3.3 C.12.1.1.2)."""
 

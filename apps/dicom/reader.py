@@ -53,6 +53,10 @@ class InstanceReader:
         self._encoding = Encoding(seen.implicit, seen.big_endian)
         self._head = head
 
+    def fall_back_to(self, character_set: tuple[str, ...]) -> None:
+        """As `fallback_character_set`, for who learns the source from `meta`."""
+        self._fallback = character_set
+
     @property
     def data(self) -> RandomAccess:
         """Where element and frame offsets point: the file, or its inflated data set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -66,14 +67,19 @@ class Arrival:
         return self.file.name.blob_key(QUARANTINE)
 
 
-def arrive(file: SpoolFile) -> Arrival:
+def arrive(file: SpoolFile, character_sets: Mapping[str, tuple[str, ...]] | None = None) -> Arrival:
     """Scans the file. What is wrong with the bytes is a refusal.
 
+    `character_sets` are what sources that declare none, or a wrong one, are known to mean.
     A failing disk is no fault of the file's and is raised: OSError, Unavailable.
     """
     crash_point("scanning")
     try:
-        scan = InstanceReader(_Borrowed(file.descriptor)).scan(_MEMORY)
+        reader = InstanceReader(_Borrowed(file.descriptor))
+        if character_sets:
+            source = _provenance(file, reader.meta).source_ae_title
+            reader.fall_back_to(character_sets.get(source, ()))
+        scan = reader.scan(_MEMORY)
         return _arrival(file, scan)
     except UnidentifiedInstance as error:
         return _refused(file, Quarantine(_Reason.MISSING_UID, _unidentified(error.message)))

@@ -121,6 +121,17 @@ class ApplicationEntity(models.Model):
         db_default=0,
         help_text="KiB per second for each transfer to it; 0 for no limit.",
     )
+    default_character_set = models.CharField(
+        max_length=128,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_character_set],
+        help_text=(
+            "Specific Character Set its texts are read by where they do not fit what it declares, "
+            "such as ISO_IR 144 or \\ISO 2022 IR 87. Stored bytes stay as they came."
+        ),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
 

@@ -11,6 +11,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 
 from apps.dicom import sop_classes, transfer_syntaxes
+from apps.dicom.character_sets import DEFINED_TERMS
 from apps.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
 from apps.dicom.uids import is_valid, name_of
 
@@ -67,6 +68,18 @@ def forbidden_transfer_syntax_uids(text: str) -> frozenset[str]:
     return frozenset(uids)
 
 
+def character_set_terms(text: str) -> tuple[str, ...]:
+    """Defined terms of Specific Character Set, the first of several may be empty.
+
+    Raises ValidationError.
+    """
+    terms = tuple(part.strip() for part in text.split("\\"))
+    for place, term in enumerate(terms):
+        if term not in DEFINED_TERMS and (term or place):
+            raise ValidationError(f"{term} is no defined term of Specific Character Set.")
+    return terms
+
+
 # Validators of model fields; a function with a name, so that migrations can point to it.
 
 
@@ -84,6 +97,10 @@ def validate_sop_classes(text: str) -> None:
 
 def validate_networks(text: str) -> None:
     networks(text)
+
+
+def validate_character_set(text: str) -> None:
+    character_set_terms(text)
 
 
 def validate_certificate_names(text: str) -> None:

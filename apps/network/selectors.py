@@ -37,6 +37,13 @@ def read_peers() -> Peers:
     )
 
 
+def default_character_sets() -> dict[str, tuple[str, ...]]:
+    """By AE title, what those mean whose instances declare no character set, or a wrong one."""
+    rows = ApplicationEntity.objects.exclude(default_character_set="")
+    found = rows.values_list("title", "default_character_set")
+    return {title.strip(): tuple(terms.split("\\")) for title, terms in found}
+
+
 def associations(
     principal: Principal,
     *,

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from apps.access.principals import system_principal
+from apps.archive.models import Study
+from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from apps.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
 from apps.dimse.negotiation import Proposal, Result, judge
 from apps.errors import InvalidRequest
+from apps.ingest import inbox
+from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network import rule_lists
 from apps.network.actions.register_application_entity import register_application_entity
 from apps.network.explanation import Why
@@ -20,6 +24,7 @@ from apps.network.models import ApplicationEntity
 from apps.network.peers import Admission, ContextRules, Right
 from apps.network.selectors import read_peers
 from apps.network.tls import TlsNotReady, server_context
+from tests.builders import ct_slice, part10
 
 pytestmark = pytest.mark.django_db
 
@@ -118,3 +123,33 @@ def test_TLS_settings_that_cannot_work_say_so(
     )
     with pytest.raises(TlsNotReady, match=words):
         server_context()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_texts_of_a_source_that_declares_nothing_are_read_as_its_rule_says(
+    data_folders: Path,
+) -> None:
+    """Cyrillic in ISO_IR 144 without (0008,0005): right with the rule, bytes unchanged."""
+    register_application_entity(
+        system_principal("test"), title="OLDCR", default_character_set="ISO_IR 144"
+    )
+    name = "Иванов^Иван"
+    raw_name = name.encode("iso8859_5")
+    for sender, expected in (("OLDCR", name), ("OTHER", raw_name.decode("latin_1"))):
+        dataset = ct_slice()
+        dataset.PatientName = "X" * len(name)
+        raw = part10(dataset).replace(b"X" * len(name), raw_name)
+        provenance = Provenance("dimse", sender, "PACSWEB", "10.0.0.1")
+        inbox.receive_part10(provenance, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+        drain_inbox(60)
+        study = Study.objects.get(study_instance_uid=dataset.StudyInstanceUID)
+        assert study.patient_name == expected
+
+
+def test_a_character_set_nobody_defined_is_refused() -> None:
+    for good in ("ISO_IR 144", "\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 87"):
+        rule_lists.character_set_terms(good)
+    with pytest.raises(InvalidRequest, match="no defined term"):
+        register_application_entity(
+            system_principal("test"), title="WRONG", default_character_set="KLINGON"
+        )

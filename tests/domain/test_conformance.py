@@ -18,6 +18,7 @@ from apps.conformance.models import StatementVersion
 from apps.conformance.self_test import Outcome
 from apps.conformance.statement import conformance_statement
 from apps.dicom.attributes import TABLE as ATTRIBUTES
+from apps.dicom.character_sets import DEFINED_TERMS, character_set
 from apps.dimse import offered, status, store
 from apps.dimse.service import Service
 
@@ -42,6 +43,13 @@ def test_every_key_and_service_of_the_tables_is_a_claim() -> None:
             assert f"key:{row.entity.value}:{row.keyword}" in claims
     for service in offered.TABLE:
         assert {f"service:{uid}" for uid in service.abstract_syntaxes} <= set(claims)
+
+
+def test_every_character_set_claimed_is_a_defined_term_that_is_read() -> None:
+    for term in DEFINED_TERMS:
+        terms = ("", term) if term.startswith("ISO 2022 IR") else (term,)
+        warned = character_set(terms).warnings
+        assert not warned, (term, warned)
 
 
 def test_section_numbers_rise_and_claims_are_unique() -> None:

@@ -10,7 +10,7 @@ whole batch in the inbox and is raised as Unavailable or OutOfResources.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -42,6 +42,7 @@ from apps.ingest.verdicts import (
     StoredInstance,
     decide,
 )
+from apps.network.selectors import default_character_sets
 from apps.storage.stores import blob_store
 
 _INDEXER = Actor("system", "index")
@@ -90,10 +91,12 @@ def index_batch(groups: Iterable[Sequence[SpoolFile]], *, scan: bool = True) -> 
     arrivals: list[Arrival] = []
     try:
         with _infrastructure():
+            known: Mapping[str, tuple[str, ...]] | None = None
             for files in groups:
                 claimed += files
                 crash_point("claimed")
-                arrivals += [arrive(file) if scan else unread(file) for file in files]
+                known = default_character_sets() if known is None else known
+                arrivals += [arrive(file, known) if scan else unread(file) for file in files]
             return _index(arrivals) if arrivals else BatchResult()
     finally:
         for file in claimed:

@@ -18,6 +18,7 @@ from apps.ingest.arrivals import new_instance
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE
 from apps.ingest.spool import SpoolName
+from apps.network.selectors import default_character_sets
 from apps.storage.stores import blob_store
 
 State = QuarantinedInstance.State
@@ -63,7 +64,8 @@ def _new(asked: QuarantinedInstance) -> NewInstance:
     """The quarantined bytes as an instance, scanned again, under a key of its own."""
     source = blob_store().open(asked.blob_key)
     try:
-        scan = InstanceReader(source).scan()
+        known = default_character_sets().get(asked.source_ae_title, ())
+        scan = InstanceReader(source, fallback_character_set=known).scan()
     finally:
         source.close()
     return new_instance(

@@ -32,6 +32,7 @@ _TEXTS = (
     ("allowed-sop-classes", "the only SOP Classes accepted from it, by semicolons"),
     ("preferred-transfer-syntaxes", "Transfer Syntaxes taken first, by semicolons"),
     ("forbidden-transfer-syntaxes", "Transfer Syntaxes never taken, by semicolons"),
+    ("default-character-set", "Specific Character Set where its texts do not fit what it declares"),
 )
 
 
