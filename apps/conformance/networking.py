@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from django.conf import settings
@@ -10,9 +10,8 @@ from django.conf import settings
 from apps.conformance import claims
 from apps.conformance.commitment import commitment_tables
 from apps.conformance.document import Row, Section, Table
+from apps.conformance.query_keys import KEYS_OF, no_keys, query_retrieve
 from apps.dicom import command_set, uids, ups
-from apps.dicom.attributes import UNIQUE_KEYS, Entity
-from apps.dicom.worklist import TABLE as WORKLIST
 from apps.dimse import admission, offered, status
 from apps.dimse.receiver import MAXIMUM_PDU_BYTES, Limits
 from apps.dimse.service import Service
@@ -275,17 +274,7 @@ def _behaviours() -> Iterator[Section]:
             f"SOP-specific behaviour: {service.name}",
             tables=tuple(_service_tables(service)),
         )
-    yield _query_retrieve(number + 1)
-
-
-def _query_retrieve(number: int) -> Section:
-    """What all Query/Retrieve services share."""
-    rows = tuple(Row((claim.text,), claim) for claim in claims.extended())
-    return Section(
-        f"4.2.1.{number}",
-        "Query/Retrieve: keys and extended negotiation",
-        tables=(Table("Extended negotiation", ("SOP Class and options",), rows), *_keys()),
-    )
+    yield query_retrieve(number + 1)
 
 
 def _service_tables(service: Service) -> Iterator[Table]:
@@ -299,7 +288,7 @@ def _service_tables(service: Service) -> Iterator[Table]:
     if service.right is Right.COMMIT:
         yield from commitment_tables()
     if command_set.C_FIND_RQ in service.handlers:
-        yield from _KEYS_OF.get(service.right, _no_keys)()
+        yield from KEYS_OF.get(service.right, no_keys)()
     if service.right is Right.UPS:
         yield Table(
             "Failures and warnings of the UPS",
@@ -316,62 +305,6 @@ def _statuses(field: int) -> Iterator[tuple[str, str, str]]:
             seen.add(kind)
             cause = " ".join((kind.__doc__ or kind.__name__).split())
             yield f"{code:04X}", words_of(f"{code:04X}"), cause
-
-
-def _keys() -> Iterator[Table]:
-    by_level: dict[Entity, list[Row]] = {entity: [] for entity in claims.QUERY_ENTITIES}
-    for row, claim in claims.query_keys():
-        unique = " (unique)" if UNIQUE_KEYS[row.entity] == row.keyword else ""
-        tag = f"({row.tag_hex[:4]},{row.tag_hex[4:]})"
-        cells = (row.keyword + unique, tag, row.vr, row.ps3_4 or "O", row.matching.value)
-        by_level[row.entity].append(Row(cells, claim))
-    for entity, rows in by_level.items():
-        yield Table(
-            f"Matching and return keys at level {entity.value}",
-            ("attribute", "tag", "VR", "type", "matching"),
-            tuple(rows),
-        )
-
-
-def _worklist_keys() -> Iterator[Table]:
-    yield Table(
-        "Matching and return keys of the worklist",
-        ("attribute", "tag", "VR", "type", "matching", "module"),
-        tuple(
-            Row(
-                (
-                    each.keyword,
-                    f"({each.tag_hex[:4]},{each.tag_hex[4:]})",
-                    each.vr,
-                    each.ps3_4 or "O",
-                    each.matching.value,
-                    each.entity.value.capitalize(),
-                )
-            )
-            for each in WORKLIST
-        ),
-    )
-
-
-def _work_item_keys() -> Iterator[Table]:
-    yield Table(
-        "Matching and return keys of the UPS",
-        ("attribute", "matching"),
-        (
-            Row(("every standard attribute, also inside sequences", "by its VR, PS3.4 C.2.2.2")),
-            Row(("Transaction UID", "never matched and never returned")),
-        ),
-    )
-
-
-def _no_keys() -> Iterator[Table]:
-    yield from ()
-
-
-_KEYS_OF: Final[dict[Right | None, Callable[[], Iterator[Table]]]] = {
-    Right.WORKLIST: _worklist_keys,
-    Right.UPS: _work_item_keys,
-}
 
 
 def _interfaces() -> Section:
