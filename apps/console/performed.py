@@ -25,6 +25,7 @@ from apps.worklist.models import (
     Delivery,
     PerformedProcedureStep,
     RequestedProcedure,
+    StudyLink,
     UnlinkedStudy,
     WorkflowPeer,
 )
@@ -248,6 +249,35 @@ class UnlinkedStudyAdmin(ReadOnlyAdmin):
             "may_assign": principal.may(Permission.MANAGE_WORKLIST),
         }
         return TemplateResponse(request, "console/unlinked.html", context)
+
+
+@admin.register(StudyLink)
+class StudyLinkAdmin(ReadOnlyAdmin):
+    """Filter by *accession number* for images that came back under another Study Instance UID."""
+
+    list_display = ("linked_at", "patient", "order", "asked_uid", "basis")
+    list_filter = ("basis",)
+    search_fields = ("study__patient_id__startswith", "study__accession_number__exact",
+                     "study__study_instance_uid__exact")  # fmt: skip
+    search_help_text = "Beginning of the Patient ID; whole accession number or UID"
+    ordering = ("-id",)
+    list_select_related = ("study", "procedure__service_request")
+
+    @admin.display(description="patient")
+    def patient(self, row: StudyLink) -> str:
+        """Name and identifier, as the images say."""
+        return f"{person_name(row.study.patient_name)} · {row.study.patient_id or 'no ID'}"
+
+    @admin.display(description="order")
+    def order(self, row: StudyLink) -> str:
+        """Accession number, else the procedure's ID."""
+        request = row.procedure.service_request
+        return str(request.accession_number or row.procedure.requested_procedure_id)
+
+    @admin.display(description="Study Instance UID", boolean=True)
+    def asked_uid(self, row: StudyLink) -> bool:
+        """Whether the images have the Study Instance UID that the worklist gave out."""
+        return bool(row.procedure.study_instance_uid == row.study.study_instance_uid)
 
 
 @admin.register(WorkflowPeer)

@@ -45,6 +45,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "worklist.ServiceRequest",
             "worklist.PerformedProcedureStep",
             "worklist.UnlinkedStudy",
+            "worklist.StudyLink",
             "worklist.WorkItem",
             "worklist.WorkItemSubscription",
             "worklist.WorkflowPeer",

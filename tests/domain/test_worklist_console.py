@@ -118,6 +118,8 @@ def test_a_person_assigns_a_study_to_an_order() -> None:
     assert "belongs to no order" in page
     assert client.post(url, {"procedure": step.procedure_id}).status_code == 302
     assert StudyLink.objects.get().basis == "person"
+    links = client.get("/admin/worklist/studylink/?basis__exact=person").content.decode()
+    assert 'alt="False"' in links, "the images have another Study Instance UID than was given out"
 
 
 def test_messages_to_other_systems_are_tried_again_or_given_up() -> None:

@@ -17,6 +17,7 @@ from apps.dicom.data_sets import Document, element
 from apps.dicom.mpps import tag_of
 from apps.events.log import NewEvent, record
 from apps.worklist.actions.deliver import MPPS
+from apps.worklist.actions.link_study import link_studies
 from apps.worklist.deliveries import queue
 from apps.worklist.models import Delivery, PerformedProcedureStep
 from apps.worklist.selectors import missing_instances
@@ -53,6 +54,7 @@ def _announce(pk: int) -> bool:
         payload = {"performed_step": step.sop_instance_uid}
         record([NewEvent("StepImagesAvailable", actor, study, payload=payload)
                 for study in documents])  # fmt: skip
+    link_studies(documents)  # nothing is missing any more: no need to wait until it is quiet
     return True
 
 
