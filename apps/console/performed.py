@@ -54,7 +54,7 @@ class PerformedStepAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fields = (
         "status",
-        "wrong_entry",
+        "entry_was_right",
         "patient",
         "device",
         "started",
@@ -73,6 +73,7 @@ class PerformedStepAdmin(ReadOnlyAdmin):
         "data_set",
     )
     readonly_fields = (
+        "entry_was_right",
         "patient",
         "device",
         "started",
@@ -90,6 +91,13 @@ class PerformedStepAdmin(ReadOnlyAdmin):
         """With counts of what it refers to and what is missing."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return with_counts(rows)
+
+    @admin.display(description="under the right entry")
+    def entry_was_right(self, row: PerformedProcedureStep) -> str:
+        """Whether its images are whose they say they are."""
+        if not row.wrong_entry:
+            return "yes, as far as the device says"
+        return "no: discontinued as wrong entry; its images wait under Studies without order"
 
     @admin.display(description="patient")
     def patient(self, row: PerformedProcedureStep) -> str:

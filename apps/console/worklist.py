@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django import forms
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from apps.access.authentication import principal_of
@@ -18,7 +20,6 @@ from apps.console.archive import person_name
 from apps.console.read_only import ReadOnlyAdmin
 from apps.dicom.worklist import BY_KEYWORD
 from apps.errors import InvalidRequest, PacsError
-from apps.indexing.filters import date_filter
 from apps.worklist.actions.cancel_order import cancel_order
 from apps.worklist.actions.change_order import change_order
 from apps.worklist.actions.receive_patient import receive_patient
@@ -74,14 +75,67 @@ class EntryForm(forms.Form):
         self.add_error(next((each for each in named if each in self.fields), None), error.message)
 
 
+class StartFilter(admin.SimpleListFilter):
+    """By start date, as one plans a day: columns hold DICOM dates."""
+
+    title = "start"
+    parameter_name = "start"
+
+    def lookups(
+        self, _request: HttpRequest, _model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """What can be chosen."""
+        return [
+            ("0", "today"),
+            ("1", "tomorrow"),
+            ("7", "the next 7 days"),
+            ("past", "before today"),
+        ]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of the days chosen."""
+        column = "scheduled_procedure_step_start_date"
+        today = timezone.localdate()
+        value = self.value() or ""
+        if value == "past":
+            return queryset.filter(**{f"{column}__lt": f"{today:%Y%m%d}"})
+        if value not in {"0", "1", "7"}:
+            return queryset
+        last = today + timedelta(days=int(value))
+        first = last if value == "1" else today
+        return queryset.filter(
+            **{f"{column}__gte": f"{first:%Y%m%d}", f"{column}__lte": f"{last:%Y%m%d}"}
+        )
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By Scheduled Procedure Step Status."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(
+        self, _request: HttpRequest, _model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """What devices are shown, and each state."""
+        states = [
+            (str(value), str(label)) for value, label in ScheduledProcedureStep.Status.choices
+        ]
+        return [("open", "on the worklist"), *states]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows in the state chosen."""
+        value = self.value()
+        if value is None:
+            return queryset
+        wanted = OPEN if value == "open" else (value,)
+        return queryset.filter(scheduled_procedure_step_status__in=wanted)
+
+
 @admin.register(ScheduledProcedureStep)
 class WorklistEntryAdmin(ReadOnlyAdmin):
     list_display = ("start", "patient", "what", "station", "accession", "status")
-    list_filter = (
-        "scheduled_procedure_step_status",
-        "modality",
-        date_filter("ScheduledProcedureStepStartDate"),
-    )
+    list_filter = (StartFilter, StateFilter, "modality")
     search_fields = (
         "procedure__service_request__patient_id__startswith",
         "procedure__service_request__patient_name_alphabetic__startswith",

@@ -68,6 +68,10 @@ def test_an_entry_is_typed_in_and_changed() -> None:
     step = ScheduledProcedureStep.objects.select_related("procedure__service_request").get()
     assert step.procedure.service_request.patient_name == "Changed^Name"
     assert client.get(f"{LIST}?q=T-9").status_code == 200
+    for query, shown in (("start=past", True), ("start=7", False), ("state=open", True),
+                         ("state=COMPLETED", False), ("start=nonsense", True)):  # fmt: skip
+        page = client.get(f"{LIST}?{query}").content.decode()
+        assert ("T-9" in page) is shown, query
 
 
 def test_entries_are_cancelled_after_a_page_that_says_so() -> None:

@@ -23,12 +23,12 @@ from apps.worklist.selectors import matching_steps
 from apps.worklist.states import OPEN
 from tests.domain.database import own_database
 
-LETTERS = st.text(alphabet="abAB%_[é ?*'", max_size=4)
+LETTERS = st.text(alphabet="aA%_[é ?*'", max_size=2)
 NAME = st.lists(
     st.lists(st.text(alphabet="abAÄ山や -", max_size=3), max_size=3).map("^".join), max_size=3
 ).map("=".join)
 PATTERN = st.one_of(
-    st.text(alphabet="abAB%_[é ?*'", max_size=4), st.sampled_from(["CT", "C*", "?R"])
+    st.text(alphabet="aA%_[é ?*'", max_size=2), st.sampled_from(["CT", "C*", "?R", "a*", "*A*"])
 )
 DATE = st.sampled_from(["", "20240701", "20240702", "20240703"])
 TIME = st.sampled_from(["", "00", "0030", "1000", "100000.5", "1800", "2359"])
@@ -160,4 +160,4 @@ def test_generated_keys_do_find_something(database: str) -> None:
             transaction.set_rollback(True)
 
     look()
-    assert hits > 50
+    assert hits > 25

@@ -56,7 +56,7 @@ class Delivery(models.Model):
         WorkflowPeer, on_delete=models.CASCADE, related_name="deliveries"
     )
     kind = models.CharField(max_length=16, choices=Kind)
-    sop_instance_uid = ExactText()
+    sop_instance_uid = ExactText("SOP Instance UID")
     document = models.JSONField()
     event_type = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)

@@ -22,15 +22,15 @@ class PerformedProcedureStep(models.Model):
         COMPLETED = "COMPLETED", "completed"
         DISCONTINUED = "DISCONTINUED", "discontinued"
 
-    sop_instance_uid = ExactText(unique=True)
+    sop_instance_uid = ExactText("SOP Instance UID", unique=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.IN_PROGRESS)
     document = models.JSONField(default=dict)
     patient_name = ExactText(default="", blank=True)
     patient_id = ExactText(default="", blank=True)
     issuer_of_patient_id = ExactText(default="", blank=True)
     accession_number = ExactText(default="", blank=True)
-    performed_procedure_step_id = ExactText(default="", blank=True)
-    performed_station_ae_title = ExactText(default="", blank=True)
+    performed_procedure_step_id = ExactText("step ID", default="", blank=True)
+    performed_station_ae_title = ExactText("station", default="", blank=True)
     modality = ExactText(default="", blank=True)
     start_date = ExactText(default="", blank=True)
     start_time = ExactText(default="", blank=True)
@@ -45,7 +45,7 @@ class PerformedProcedureStep(models.Model):
         help_text="Discontinued because it was done under the wrong entry: its images belong to "
         "somebody or something else until a person has said to what.",
     )
-    source_ae_title = ExactText(default="", blank=True)
+    source_ae_title = ExactText("reported by", default="", blank=True)
     source_address = ExactText(default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
@@ -98,7 +98,7 @@ class PerformedInstance(models.Model):
     )
     series_instance_uid = ExactText(default="", blank=True)
     sop_class_uid = ExactText(default="", blank=True)
-    sop_instance_uid = ExactText()
+    sop_instance_uid = ExactText("SOP Instance UID")
 
     class Meta:
         constraints = [

@@ -22,7 +22,7 @@ class WorkItem(models.Model):
         COMPLETED = "COMPLETED", "completed"
         CANCELED = "CANCELED", "cancelled"
 
-    sop_instance_uid = ExactText(unique=True)
+    sop_instance_uid = ExactText("SOP Instance UID", unique=True)
     state = models.CharField(max_length=16, choices=State, default=State.SCHEDULED)
     transaction_uid = ExactText(default="", blank=True, editable=False)
     label = ExactText(default="", blank=True)
