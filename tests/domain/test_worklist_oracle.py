@@ -62,12 +62,40 @@ def _key(keyword: str, text: str) -> Key:
     return Key((STEP_SEQUENCE, attribute.tag) if inside else (attribute.tag,), (text,))
 
 
+Rows = list[dict[str, str]]
+Queries = list[list[Key]]
+
+
+def _near(draw: st.DrawFn, keyword: str, stored: str) -> str:
+    """A key close to a stored value: as it is, the beginning of it, a range around it."""
+    value = stored.split("\\", maxsplit=1)[0]
+    if BY_KEYWORD[keyword].vr in {"DA", "TM"}:
+        return draw(st.sampled_from([value, f"{value}-", f"-{value}", f"{value}-{value}"]))
+    if BY_KEYWORD[keyword].vr == "US":
+        return value
+    cut = draw(st.integers(0, len(value)))
+    return draw(st.sampled_from([value, f"{value[:cut]}*", f"*{value[cut:]}", "?" * len(value)]))
+
+
 @st.composite
-def queries(draw: st.DrawFn) -> list[Key]:
-    names = draw(st.lists(st.sampled_from(list(ROW)), max_size=2, unique=True))
-    moment = ["ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime"]
-    names = [*dict.fromkeys([*names, *(moment if draw(st.booleans()) else [])])]
-    return [_key(each, draw(_key_text(each))) for each in names]
+def worklists(draw: st.DrawFn) -> tuple[Rows, Queries]:
+    """Rows, and queries of which about every other is near one of them."""
+    rows = draw(st.lists(st.fixed_dictionaries({}, optional=ROW), min_size=2, max_size=6))
+    asked: Queries = []
+    for _ in range(draw(st.integers(3, 6))):
+        row = draw(st.sampled_from(rows))
+        near = draw(st.booleans()) and row
+        names = draw(st.lists(st.sampled_from(list(row if near else ROW)), max_size=2, unique=True))
+        if draw(st.booleans()):
+            moment = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
+            names = [
+                *dict.fromkeys([*names, *(each for each in moment if not near or each in row)])
+            ]
+        asked.append([
+            _key(name, _near(draw, name, row[name]) if near else draw(_key_text(name)))
+            for name in names
+        ])  # fmt: skip
+    return rows, asked
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -108,13 +136,9 @@ def _record(step: ScheduledProcedureStep) -> Record:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(
-    rows=st.lists(st.fixed_dictionaries({}, optional=ROW), min_size=2, max_size=6),
-    asked=st.lists(queries(), min_size=3, max_size=6),
-)
-def test_sql_and_oracle_agree_on_the_worklist(
-    database: str, rows: list[dict[str, str]], asked: list[list[Key]]
-) -> None:
+@given(made=worklists())
+def test_sql_and_oracle_agree_on_the_worklist(database: str, made: tuple[Rows, Queries]) -> None:
+    rows, asked = made
     assert connections["default"].vendor == database
     with transaction.atomic():
         for row in rows:
@@ -144,12 +168,10 @@ def test_generated_keys_do_find_something(database: str) -> None:
     hits = 0
 
     @hypothesis_settings(max_examples=25, deadline=None, database=None, derandomize=True)
-    @given(
-        rows=st.lists(st.fixed_dictionaries({}, optional=ROW), min_size=4, max_size=8),
-        asked=st.lists(queries(), min_size=4, max_size=8),
-    )
-    def look(rows: list[dict[str, str]], asked: list[list[Key]]) -> None:
+    @given(made=worklists())
+    def look(made: tuple[Rows, Queries]) -> None:
         nonlocal hits
+        rows, asked = made
         with transaction.atomic():
             for row in rows:
                 _build(row)
