@@ -10,6 +10,8 @@ from django.conf import settings
 from apps.conformance import claims
 from apps.conformance.commitment import commitment_tables
 from apps.conformance.document import Row, Section, Table
+from apps.conformance.initiated import TABLE as INITIATED
+from apps.conformance.initiated import initiation
 from apps.conformance.query_keys import KEYS_OF, no_keys, query_retrieve
 from apps.dicom import command_set, uids, ups
 from apps.dimse import admission, offered, status
@@ -56,14 +58,19 @@ def service_names() -> list[str]:
 
 def overview() -> Table:
     """Which network services there are, and in which role (PS3.2 A.1)."""
-    rows = [Row((_STORAGE, "no", "yes"))]
+    asked = {each.service for each in INITIATED}
+    rows = [Row((_STORAGE, _yes(_STORAGE in asked), "yes"))]
     for service in offered.TABLE:
         # The row's role is the caller's; ours is the other one.
-        user, provider = service.role.scp, service.role.scu
-        rows.append(Row((service.name, _yes(user), _yes(provider))))
-    return Table(
-        "Network services on associations others open", ("service", "SCU", "SCP"), tuple(rows)
-    )
+        user = service.role.scp or any(service.name.startswith(name) for name in asked)
+        rows.append(Row((service.name, _yes(user), _yes(service.role.scu))))
+    known = [row.cells[0] for row in rows]
+    rows += [
+        Row((name, "yes", "no"))
+        for name in sorted(asked)
+        if not any(each.startswith(name) for each in known)
+    ]
+    return Table("Network services", ("service", "SCU", "SCP"), tuple(rows))
 
 
 def _yes(is_so: bool) -> str:
@@ -275,6 +282,7 @@ def _behaviours() -> Iterator[Section]:
             tables=tuple(_service_tables(service)),
         )
     yield query_retrieve(number + 1)
+    yield initiation(f"4.2.1.{number + 2}")
 
 
 def _service_tables(service: Service) -> Iterator[Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -23,6 +24,7 @@ from apps.dimse import offered, status, store
 from apps.dimse.service import Service
 
 pytestmark = pytest.mark.django_db
+APPS = Path(offered.__file__).parents[1]
 PRINTING = "1.2.840.10008.5.1.1.9"
 
 
@@ -50,6 +52,29 @@ def test_every_character_set_claimed_is_a_defined_term_that_is_read() -> None:
         terms = ("", term) if term.startswith("ISO 2022 IR") else (term,)
         warned = character_set(terms).warnings
         assert not warned, (term, warned)
+
+
+def test_every_place_that_opens_an_association_is_in_the_table() -> None:
+    """A new place that proposes contexts belongs into `apps.conformance.initiated` too."""
+    places = {
+        (str(path.relative_to(APPS)), ast.unparse(node.args[0]))
+        for path in APPS.rglob("*.py")
+        if "conformance" not in path.parts and path.name != "probe.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "ProposedContext"
+    }
+    assert places == {
+        ("network/scu.py", "VERIFICATION"),
+        ("network/scu.py", "STUDY_ROOT_FIND"),
+        ("network/scu.py", "STUDY_ROOT_MOVE"),
+        ("network/storage_commitment.py", "PUSH_MODEL_CLASS"),
+        ("network/normalized.py", "abstract_syntax"),
+        ("transfers/sending.py", "sop_class"),
+    }
+    titles = {part.title for part in conformance_statement().all_sections()}
+    assert "Association initiation policy" in titles
 
 
 def test_section_numbers_rise_and_claims_are_unique() -> None:
