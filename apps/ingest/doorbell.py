@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Final
 
-_QUIET_SECONDS: Final = 0.05
+_QUIET_SECONDS: Final = 0.02
 
 
 class _Doorbell:

@@ -39,7 +39,6 @@ from apps.storage.reservations import release, reserve
 INDEX_SECONDS: Final = 20.0
 """How long an answer waits for the indexer; what is not indexed by then is safe all the same."""
 
-STRAGGLER_SECONDS: Final = 5.0
 _HELD_SECONDS: Final = 3600.0
 _MOST_WARNINGS: Final = 20
 _REASONS: Final = {
@@ -116,9 +115,7 @@ class Report:
 
     def __init__(self, handled: Sequence[Handled]) -> None:
         names = [each.inbox_name for each in handled if each.inbox_name]
-        # The inbox is worked off in order: waiting for the last asks the disk least.
-        inbox.outcome_of(names[-1:], INDEX_SECONDS)
-        outcomes = inbox.outcome_of(names, STRAGGLER_SECONDS)
+        outcomes = inbox.outcome_of(names, INDEX_SECONDS)
         places = _places(each.uids.sop_instance_uid for each in handled)
         self.stored: list[Stored] = []
         self.failed: list[tuple[Uids, int]] = []

@@ -14,7 +14,7 @@ from apps.ingest.spool import SpoolFile, SpoolName
 
 BATCH_FILES: Final = 400
 BATCH_SECONDS: Final = 0.25
-_STILL_ARRIVING_SECONDS: Final = 0.01
+_STILL_ARRIVING_SECONDS: Final = 0.005
 BATCH_BYTES: Final = 2 << 30
 
 
