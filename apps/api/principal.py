@@ -11,7 +11,7 @@ from rest_framework.views import APIView, exception_handler
 
 from apps import errors
 from apps.access.principals import Permission, Principal, permit
-from apps.network.association import AssociationRejected, PeerUnreachable
+from apps.network.peer_errors import AssociationRejected, PeerUnreachable
 from apps.network.scu import PeerRefused
 
 _STATUS: dict[type[errors.PacsError], int] = {

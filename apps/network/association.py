@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Final, Self
 
 from apps.dicom import command_set, uids
 from apps.dicom.command_set import CommandSetError, Value
-from apps.errors import InvalidRequest, NotAcceptable, PacsError, Unavailable
+from apps.errors import InvalidRequest, PacsError
 from apps.network.associate_items import (
     ProposedContext,
     Remote,
@@ -26,13 +25,14 @@ from apps.network.associate_items import (
     text_of,
 )
 from apps.network.association_note import Ending
+from apps.network.connecting import connected
 from apps.network.outgoing_note import OutgoingNote
 from apps.network.p_data import IS_COMMAND, IS_LAST, P_DATA_TF, PDU_HEADER, PDV_FIELDS, PDV_HEADER
 from apps.network.p_data import message as p_data_message
+from apps.network.peer_errors import AssociationRejected, PeerUnreachable
 from apps.network.receive_buffer import ConnectionLostError, ReceiveBuffer
 from apps.network.store_writer import StoreWriter
-from apps.network.tls import TlsNotReady, failure_words
-from apps.network.tls_connection import Connection, TlsConnection
+from apps.network.tls_connection import Connection
 
 MOST_CONTEXTS: Final = 128
 _ASSOCIATE_AC, _ASSOCIATE_RJ, _RELEASE_RQ, _RELEASE_RP, _ABORT = 2, 3, 5, 6, 7
@@ -45,18 +45,6 @@ _LONGEST_DATA_SET: Final = 64 * 1024 * 1024
 _RELEASE_SECONDS: Final = 5.0
 
 _TRANSIENT: Final = 2
-
-
-class PeerUnreachable(Unavailable):
-    """No connection, no answer, or the association was lost on the way."""
-
-
-class AssociationRejected(PacsError):
-    """The peer answered A-ASSOCIATE-RJ; `transient` says that it may accept later."""
-
-    def __init__(self, message: str, *, transient: bool) -> None:
-        super().__init__(message)
-        self.transient = transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +85,10 @@ class Received:
         return command_set.text(self.elements, command_set.ERROR_COMMENT)
 
 
+Into = Callable[[Received], Callable[[memoryview], None]]
+"""Makes what takes a data set's bytes, for a C-STORE-RQ."""
+
+
 class OutgoingAssociation:
     """An association we opened. `open()` makes one; used by one thread."""
 
@@ -132,7 +124,7 @@ class OutgoingAssociation:
         if len(proposed) > MOST_CONTEXTS:
             raise InvalidRequest("An association has at most 128 presentation contexts.")
         note = OutgoingNote(remote)
-        association = cls(remote, _connected(remote, limits.connect, note), limits, note)
+        association = cls(remote, connected(remote, limits.connect, note), limits, note)
         try:
             association._negotiate(proposed, extended or {})
         except BaseException:
@@ -180,17 +172,21 @@ class OutgoingAssociation:
         values[command_set.COMMAND_DATA_SET_TYPE] = (
             command_set.NO_DATA_SET if data is None else command_set.A_DATA_SET
         )
-        encoded = command_set.command_set(values)
-        self.send(p_data_message(context.context_id, encoded, data, self.peer_maximum))
+        self.send_command(context.context_id, command_set.command_set(values), data)
 
-    def receive(self, seconds: float | None = None) -> Received:
-        """The next message; waits as long as messages may take, or `seconds`.
+    def send_command(self, context_id: int, command: bytes, data: bytes | None = None) -> None:
+        """Sends a message whose command set is encoded already."""
+        self.send(p_data_message(context_id, command, data, self.peer_maximum))
 
-        Raises PeerUnreachable, also where the peer aborts or releases instead.
+    def receive(self, into: Into | None = None) -> Received:
+        """The next message; waits as long as messages may take.
+
+        The data set of a C-STORE-RQ goes `into` what is made for it, as it comes, and is empty in
+        the message. Raises PeerUnreachable, also where the peer aborts or releases instead.
         """
-        self._buffer.be_patient(seconds or self._timeouts.message)
+        self._buffer.be_patient(self._timeouts.message)
         try:
-            return self._message()
+            return self._message(into)
         except (ConnectionLostError, CommandSetError) as error:
             raise self._lost(error) from error
 
@@ -316,13 +312,16 @@ class OutgoingAssociation:
 
     # -- messages
 
-    def _message(self) -> Received:
+    def _message(self, into: Into | None) -> Received:
         command, context_id = self._part(is_command=True)
         elements = command_set.read_command(command)
         data = b""
-        if command_set.has_data_set(elements):
-            data, _ = self._part(is_command=False)
         field = command_set.command_field(elements)
+        if command_set.has_data_set(elements):
+            if into is not None and field == command_set.C_STORE_RQ:
+                self._stream(into(Received(context_id, field, elements, b"")))
+            else:
+                data, _ = self._part(is_command=False)
         received = Received(context_id, field, elements, data)
         status = received.status if command_set.STATUS in elements else None
         self._note.received(field, status, len(data))
@@ -341,14 +340,30 @@ class OutgoingAssociation:
             if control & IS_LAST:
                 return bytes(whole), context_id
 
+    def _stream(self, write: Callable[[memoryview], None]) -> None:
+        """A data set piece by piece, whatever its length."""
+        control = 0
+        while not control & IS_LAST:
+            _, control, left = self._fragment_head()
+            if control & IS_COMMAND:
+                raise ConnectionLostError("a message is not one")
+            while left:
+                piece = self._buffer.run(left)
+                write(piece)
+                left -= len(piece)
+
     def _fragment(self) -> tuple[int, int, bytes]:
+        context_id, control, length = self._fragment_head()
+        return context_id, control, self._buffer.take(length)
+
+    def _fragment_head(self) -> tuple[int, int, int]:
         while self._pdu_left == 0:
             self._next_pdu()
         length, context_id, control = PDV_HEADER.unpack(self._buffer.take(PDV_HEADER.size))
         self._pdu_left -= length + 4
         if length < PDV_FIELDS or self._pdu_left < 0:
             raise ConnectionLostError("a PDU is not one")
-        return context_id, control, self._buffer.take(length - PDV_FIELDS)
+        return context_id, control, length - PDV_FIELDS
 
     def _next_pdu(self) -> None:
         kind, length = PDU_HEADER.unpack(self._buffer.take(PDU_HEADER.size))
@@ -361,30 +376,3 @@ class OutgoingAssociation:
             self.send(_RELEASED)
             raise ConnectionLostError("the peer released it")
         raise ConnectionLostError("the peer sent what is no DICOM")
-
-
-def _connected(remote: Remote, seconds: float, note: OutgoingNote) -> Connection:
-    try:
-        plain = socket.create_connection((remote.host, remote.port), seconds)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = _secured(remote, plain, note) if remote.use_tls else plain
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "no answer"
-        note.ended(Ending.UNREACHABLE, reason)
-        raise PeerUnreachable(f"{remote.words} cannot be reached: {reason}.") from error
-    note.connected(connection)
-    return connection
-
-
-def _secured(remote: Remote, plain: socket.socket, note: OutgoingNote) -> Connection:
-    try:
-        return TlsConnection.open(plain, remote.host)
-    except TlsNotReady as error:
-        plain.close()
-        raise NotAcceptable(str(error)) from error
-    except OSError as error:
-        plain.close()
-        words = failure_words(error)
-        note.ended(Ending.TLS, words)
-        raise PeerUnreachable(f"{remote.words}: the TLS handshake failed: {words}.") from error

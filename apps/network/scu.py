@@ -16,7 +16,8 @@ from apps.dicom.transfer_syntaxes import (
 )
 from apps.errors import PacsError
 from apps.network.associate_items import ProposedContext, Remote
-from apps.network.association import OutgoingAssociation, PeerUnreachable, Received, Timeouts
+from apps.network.association import Into, OutgoingAssociation, Received, Timeouts
+from apps.network.peer_errors import PeerUnreachable
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -128,35 +129,40 @@ def move(
             writer.write({**keys, _QUERY_RETRIEVE_LEVEL: level}, {}),
         )
         cancelled = False
-        for answer in _answers(association):
-            progress = None if answer is None else _progress(answer)
+        for answer in responses(association):
+            progress = None if answer is None else progress_of(answer)
             if told(progress) and not cancelled:
                 cancelled = True
                 association.cancel(context, number)
             if progress is not None and answer is not None and progress.status != PENDING:
-                return _ended(remote, progress, answer)
+                return ended(remote, progress, answer)
     raise PeerUnreachable(f"{remote.words} said nothing for too long.")
 
 
-def _answers(association: OutgoingAssociation) -> Iterator[Received | None]:
-    """Responses as they come; None for each second without one, up to the time limit."""
+def responses(
+    association: OutgoingAssociation, into: Into | None = None
+) -> Iterator[Received | None]:
+    """Messages as they come; None for each second without one, up to the time limit."""
     silent = 0.0
     while silent < _SILENCE_SECONDS:
         if association.waits(_LOOK_SECONDS):
             silent = 0.0
-            yield association.receive()
+            yield association.receive(into)
         else:
             silent += _LOOK_SECONDS
             yield None
 
 
-def _ended(remote: Remote, progress: Progress, answer: Received) -> Progress:
+def ended(remote: Remote, progress: Progress, answer: Received) -> Progress:
+    """The progress of a last response. Raises PeerRefused where it is a failure of all."""
     if progress.status in {SUCCESS, SOME_FAILED, 0xFE00} or progress.completed:
         return progress
     raise _refused(remote, answer)
 
 
-def _progress(answer: Received) -> Progress:
+def progress_of(answer: Received) -> Progress:
+    """Status and counters of a response to C-MOVE or C-GET."""
+
     def number(element: int) -> int | None:
         try:
             return command_set.number(answer.elements, element)

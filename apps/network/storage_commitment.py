@@ -17,13 +17,9 @@ from apps.dicom.storage_commitment import PUSH_MODEL_CLASS, PUSH_MODEL_INSTANCE,
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from apps.errors import NotAcceptable, Unavailable
 from apps.network.associate_items import ProposedContext, Remote
-from apps.network.association import (
-    OpenContext,
-    OutgoingAssociation,
-    PeerUnreachable,
-    Received,
-)
+from apps.network.association import OpenContext, OutgoingAssociation, Received
 from apps.network.models import ApplicationEntity
+from apps.network.peer_errors import PeerUnreachable
 
 _SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _SUCCESS: Final = 0x0000

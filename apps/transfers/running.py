@@ -15,7 +15,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from apps.errors import PacsError, Unavailable
-from apps.network.association import AssociationRejected
+from apps.network.peer_errors import AssociationRejected
 from apps.transfers.actions.claim_transfer import claim_transfer
 from apps.transfers.actions.end_transfer import end_transfer
 from apps.transfers.actions.note_progress import LeaseLost, keep_lease

@@ -11,7 +11,8 @@ from apps.archive.models import Instance
 from apps.dicom.sub_operations import CANNOT_SEND, OUR_FAILURE, PEER_ENDED
 from apps.errors import NotAcceptable, PacsError
 from apps.network.associate_items import ProposedContext, Remote
-from apps.network.association import MOST_CONTEXTS, OutgoingAssociation, PeerUnreachable
+from apps.network.association import MOST_CONTEXTS, OutgoingAssociation
+from apps.network.peer_errors import PeerUnreachable
 from apps.network.store_writer import SourceEndedError, StoreCommand, StoreWriter
 from apps.retrieve.datasets import REWRITTEN_TO, outgoing, outgoing_syntax
 from apps.retrieve.locations import Location, locations_by_key

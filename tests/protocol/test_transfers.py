@@ -114,6 +114,19 @@ def test_another_archive_is_asked_and_fetched_from(
     assert (row["state"], row["completed"], row["total"]) == ("succeeded", SLICES, SLICES)
 
 
+def test_a_study_is_fetched_on_the_association_that_asks(
+    stack: Stack, study: list[Dataset], sink: Sink
+) -> None:
+    asked = {
+        "peer": OURSELVES,
+        "keys": {"StudyInstanceUID": study[0].StudyInstanceUID},
+        "method": "get",
+    }
+    answer = call(stack, "POST", "/transfers/fetch/", json=asked)
+    row = ended(stack, answer.json()["id"])
+    assert (row["state"], row["completed"], row["total"]) == ("succeeded", SLICES, SLICES)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

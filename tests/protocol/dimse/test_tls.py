@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from apps.network.associate_items import Remote
-from apps.network.association import PeerUnreachable
+from apps.network.peer_errors import PeerUnreachable
 from apps.network.recorder import PROCESS_RECORDER
 from apps.network.scu import echo
 from tests.builders import ct_slice, part10
