@@ -10,7 +10,13 @@ from apps.dicom import command_set, sop_classes, transfer_syntaxes
 from apps.dicom.identifiers import AnswerWriter
 from apps.dicom.sub_operations import PENDING
 from apps.network.associate_items import ProposedContext, Remote
-from apps.network.association import MOST_CONTEXTS, OutgoingAssociation, Received, Timeouts
+from apps.network.association import (
+    MOST_CONTEXTS,
+    OpenContext,
+    OutgoingAssociation,
+    Received,
+    Timeouts,
+)
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.scu import PLAIN, Progress, ended, progress_of, responses
 
@@ -54,17 +60,7 @@ def get(
     timeouts = Timeouts(message=_SILENCE_SECONDS)
     with OutgoingAssociation.open(remote, proposed, timeouts=timeouts) as association:
         context = association.context_for(STUDY_ROOT_GET)
-        number = association.new_message_id()
-        association.request(
-            context,
-            {
-                command_set.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_GET,
-                command_set.COMMAND_FIELD: command_set.C_GET_RQ,
-                command_set.MESSAGE_ID: number,
-                command_set.PRIORITY: 0,
-            },
-            AnswerWriter(context.transfer_syntax, ()).write({**keys, 0x00080052: level}, {}),
-        )
+        number = _ask(association, context, {**keys, 0x00080052: level})
         cancelled = False
         arrivals = _Arrivals(association, receiver)
         for message in responses(association, arrivals.begin):
@@ -79,6 +75,22 @@ def get(
             if progress is not None and message is not None and progress.status != PENDING:
                 return ended(remote, progress, message)
     raise PeerUnreachable(f"{remote.words} said nothing for too long.")
+
+
+def _ask(association: OutgoingAssociation, context: OpenContext, keys: Mapping[int, str]) -> int:
+    """Sends the C-GET-RQ; its Message ID."""
+    number = association.new_message_id()
+    association.request(
+        context,
+        {
+            command_set.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_GET,
+            command_set.COMMAND_FIELD: command_set.C_GET_RQ,
+            command_set.MESSAGE_ID: number,
+            command_set.PRIORITY: 0,
+        },
+        AnswerWriter(context.transfer_syntax, ()).write(keys, {}),
+    )
+    return number
 
 
 class _Arrivals:
