@@ -99,7 +99,25 @@ def test_movescu_to_storescp(stack: Stack, study: list[Dataset], tmp_path: Path)
     assert received(tmp_path) == {each.SOPInstanceUID for each in study}
 
 
-def test_gdcmscu_finds(stack: Stack, study: list[Dataset]) -> None:
+@pytest.fixture(scope="module")
+def gdcm() -> None:
+    """Skips where GDCM's client cannot even reach DCMTK: in some sandboxes it cannot connect."""
+    need("gdcmscu")
+    need("storescp")
+    port = free_port()
+    scp = subprocess.Popen(["storescp", str(port)])
+    try:
+        time.sleep(0.5)
+        command = ["gdcmscu", "--echo", "-H", "127.0.0.1", "-p", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    finally:
+        scp.terminate()
+        scp.wait()
+    if done.returncode:
+        pytest.skip("gdcmscu cannot connect to DCMTK's storescp on this machine")
+
+
+def test_gdcmscu_finds(stack: Stack, study: list[Dataset], gdcm: None) -> None:
     output = run(
         "gdcmscu", "-H", "127.0.0.1", "-p", str(stack.dicom_port), "--call", stack.ae_title,
         "--find", "--patientroot", "--patient", "--key", "10,20=STR-1", "--key", "10,10=",
