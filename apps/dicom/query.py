@@ -208,8 +208,11 @@ def _check_once(keys: tuple[Key, ...]) -> None:
 
 def is_stored(level: Level, key: Key) -> bool:
     """True for a key that can be answered from stored DICOM JSON at this level."""
+    if key.private_creator:
+        # Above the instance there is no telling which of its instances would speak for it.
+        return level is Level.INSTANCE and len(key.path) == 1
     attributes = [each for each in map(any_attribute, key.path) if each is not None]
-    if key.private_creator or len(attributes) < len(key.path) or attributes[-1].vr in _BYTES:
+    if len(attributes) < len(key.path) or attributes[-1].vr in _BYTES:
         return False
     if key.path[0] in NEVER_MATCHED or any(each.vr != "SQ" for each in attributes[:-1]):
         return False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from apps.dicom.attributes import Attribute, any_attribute
+from apps.dicom.attributes import Attribute, Entity, Matching, any_attribute
 from apps.dicom.criteria import Criterion, Universal, criterion_of
 from apps.dicom.matching import value_met
 from apps.dicom.query import Key
@@ -23,6 +24,7 @@ class Node:
     attribute: Attribute
     criterion: Criterion = field(default_factory=Universal)
     children: dict[int, Node] = field(default_factory=dict)
+    creator: str = ""
 
     @property
     def narrows(self) -> bool:
@@ -38,6 +40,9 @@ def key_tree(keys: Iterable[Key], zone: str = "") -> dict[int, Node]:
     """
     tree: dict[int, Node] = {}
     for key in keys:
+        if key.private_creator:
+            tree[key.tag] = _private(key, zone)
+            continue
         level = tree
         for tag in key.path:
             attribute = any_attribute(tag)
@@ -49,6 +54,43 @@ def key_tree(keys: Iterable[Key], zone: str = "") -> dict[int, Node]:
     return tree
 
 
+def _private(key: Key, zone: str) -> Node:
+    """A private element is matched as text: its VR is only known where it is stored."""
+    attribute = PrivateAttribute(f"{key.tag:08X}", Entity.INSTANCE, Matching.WILDCARD, "", "")
+    return Node(attribute, criterion_of(attribute, key.values, zone), creator=key.private_creator)
+
+
+@dataclass(frozen=True)
+class PrivateAttribute(Attribute):
+    """Its keyword is its tag in hexadecimal."""
+
+    @cached_property
+    def tag(self) -> int:
+        """The tag as asked for; stored, its block may be another (PS3.5 7.8.1)."""
+        return int(self.keyword, 16)
+
+    @property
+    def vr(self) -> str:
+        """Any text."""
+        return "LO"
+
+    @property
+    def multiple(self) -> bool:
+        """As far as we know."""
+        return True
+
+
+def _resolved(document: Document, node: Node) -> tuple[str, str]:
+    """Tags of the element and its creator in this document; the ones asked for if it has none."""
+    tag = node.attribute.tag
+    group = f"{tag >> 16:04X}"
+    for block in range(0x10, 0x100):
+        name = f"{group}00{block:02X}"
+        if text_of(document.get(name), "LO") == node.creator:
+            return f"{group}{block:02X}{tag & 0xFF:02X}", name
+    return f"{tag:08X}", ""
+
+
 def answer(document: Document, tree: Mapping[int, Node], zone: str = "") -> Document | None:
     """The elements asked for, or None where the document does not match.
 
@@ -58,6 +100,12 @@ def answer(document: Document, tree: Mapping[int, Node], zone: str = "") -> Docu
     found: dict[str, Element] = {}
     for tag, node in tree.items():
         name = f"{tag:08X}"
+        if node.creator:
+            name, creator = _resolved(document, node)
+            if creator:
+                found[creator] = document[creator]
+            elif node.narrows:
+                return None
         stored = document.get(name)
         element = _sequence(stored, node, zone) if node.children else _plain(stored, node, zone)
         if element is None:

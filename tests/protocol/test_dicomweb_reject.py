@@ -86,3 +86,24 @@ def test_who_may_not_and_what_makes_no_sense(archive: Archive, study):
     assert "113001" in refusal.json()["message"]
     assert delete(archive, "/studies/1.2.3.4.5").status_code == 404
     assert delete(archive, f"/studies/{uid}/metadata").status_code == 405
+
+
+def test_the_change_feed_is_followed_by_sequence_numbers(archive: Archive, study):
+    uid = study[0].StudyInstanceUID
+    start = archive.json("/changes?limit=1")["latest"]
+    delete(archive, f"/studies/{uid}")
+    archive.post(f"/studies/{uid}/restore", b"")
+    seen, after = [], start
+    for _ in range(50):
+        page = archive.json(f"/changes?after={after}&limit=2")
+        seen += [each for each in page["changes"] if each["study"] == uid]
+        assert page["next"] >= after
+        after = page["next"]
+        if not page["more"]:
+            break
+    kinds = [each["kind"] for each in seen]
+    assert kinds.index("InstancesRejected") < kinds.index("StudyDeleted")
+    assert kinds.index("StudyDeleted") < kinds.index("InstancesRestored")
+    assert [each["sequence"] for each in seen] == sorted(each["sequence"] for each in seen)
+    assert archive.json(f"/changes?after={after}")["changes"] == []
+    assert archive.get("/changes?after=x").status_code == 400

@@ -328,3 +328,25 @@ def test_explain_says_of_each_key_why_nothing_was_found(archive: Archive):
     assert [key["keyword"] for key in each] == ["AccessionNumber", "PatientID"]
     assert each[1]["reasons"]
     assert archive.get("/studies?explain=1&SOPInstanceUID=1.2", JSON).status_code == 400
+
+
+def test_QID_08_a_private_key_needs_its_creator(archive: Archive):
+    study = ct_slice().StudyInstanceUID
+    first, second = ct_slice(study=study), ct_slice(study=study, number=2)
+    for ds, block, value in ((first, 0x10, "ALPHA"), (second, 0x33, "BETA")):
+        ds.add_new(0x00990000 | block, "LO", "ACME 1.0")
+        ds.add_new(0x00990000 | block << 8 | 0x07, "LO", value)
+    archive.store(first, second)
+    path = f"/studies/{study}/instances"
+    # The block of the query and that of the object need not be the same (PS3.5 7.8.1).
+    (found,) = archive.json(f"{path}?00990010=ACME 1.0&00991007=BETA")
+    assert found["00080018"]["Value"] == [second.SOPInstanceUID]
+    assert found["00993307"]["Value"] == ["BETA"]
+    (found,) = archive.json(f"{path}?00990010=ACME 1.0&00991007=AL*")
+    assert found["00080018"]["Value"] == [first.SOPInstanceUID]
+    assert archive.get(f"{path}?00990010=OTHER&00991007=ALPHA", JSON).status_code == 204
+    refusal = archive.get(f"{path}?00991007=ALPHA", JSON)
+    assert refusal.status_code == 400
+    assert "00990010" in refusal.json()["message"]
+    # Above the instance a private key is refused, not ignored.
+    assert archive.get("/studies?00990010=ACME 1.0&00991007=A", JSON).status_code == 400

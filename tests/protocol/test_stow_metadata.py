@@ -102,7 +102,7 @@ def jpeg_metadata(frames: int = 1) -> tuple[Dataset, dict]:
     return ds, metadata
 
 
-def test_STW_07_what_a_jpeg_tells_is_filled_in_and_the_guess_is_said(archive: Archive):
+def test_STW_05_STW_07_what_a_jpeg_tells_is_filled_in_and_recorded(archive: Archive):
     grey = np.add.outer(np.arange(24), np.arange(16)).astype(np.uint8) * 6
     ds, metadata = jpeg_metadata()
     response = archive.post(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -21,6 +21,7 @@ _HEX = re.compile(r"^[0-9A-Fa-f]{8}$")
 _NUMBER = re.compile(r"^\d{1,12}$")
 _UID = re.compile(r"^[0-9A-Za-z.]{1,64}$")
 _TIMEZONE_OFFSET: Final = 0x00080201
+_FIRST_BLOCK, _LAST = 0x10, 0xFF
 _STUDY_UID: Final = 0x0020000D
 _SERIES_UID: Final = 0x0020000E
 # Parameters that say how to answer and are no keys; `accept` is read by negotiation.
@@ -66,6 +67,7 @@ def search_from(
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
     keys = [_key(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
+    keys = _with_creators(keys)
     offset = _timezone(keys)
     keys = [key for key in keys if key.path != (_TIMEZONE_OFFSET,)]
     _refuse_lower_levels(keys, level)
@@ -234,6 +236,35 @@ def _key(name: str, value: str) -> Key:
         # A `+` that was not percent-encoded has become a space.
         value = re.sub(r" (?=\d{4})", "+", value)
     return Key(path, (value,) if value else ())
+
+
+def _with_creators(keys: Iterable[Key]) -> list[Key]:
+    """Private keys with the creator that another key names for their block (QID-08)."""
+    given = list(keys)
+    creators: dict[int, str] = {}
+    for key in given:
+        if len(key.path) == 1 and key.tag >> 16 & 1 and _FIRST_BLOCK <= key.tag & 0xFFFF <= _LAST:
+            creators[key.tag] = "\\".join(key.values)
+    used = set()
+    kept = []
+    for key in given:
+        if key.tag in creators and len(key.path) == 1:
+            continue
+        creator = ""
+        if len(key.path) == 1 and key.tag >> 16 & 1:
+            block = key.tag & 0xFFFF0000 | key.tag >> 8 & 0xFF
+            creator = creators.get(block, "")
+            used.add(block)
+            if not creator:
+                raise InvalidRequest(
+                    f"A private key needs its Private Creator ({block:08X}) as another key.",
+                    offending=(f"{key.tag:08X}",),
+                )
+        kept.append(replace(key, private_creator=creator))
+    alone = tuple(f"{tag:08X}" for tag in creators if tag not in used)
+    if alone:
+        raise InvalidRequest("A Private Creator alone is no key.", offending=alone)
+    return kept
 
 
 def _timezone(keys: Iterable[Key]) -> str:
