@@ -66,11 +66,7 @@ def search_from(
     """
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
-    keys = [_key(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
-    keys = _with_creators(keys)
-    offset = _timezone(keys)
-    keys = [key for key in keys if key.path != (_TIMEZONE_OFFSET,)]
-    _refuse_lower_levels(keys, level)
+    keys, offset = _keys(pairs, level)
     asked = frozenset(path[0] for path in (*settings.include, *(key.path for key in keys)))
     for tag, uid in ((_STUDY_UID, study), (_SERIES_UID, series)):
         if uid is not None:
@@ -121,6 +117,14 @@ def loose_search(query_string: str) -> Loose:
         offset=settings.offset,
         said=said,
     )
+
+
+def _keys(pairs: Iterable[tuple[str, str]], level: Level) -> tuple[list[Key], str]:
+    """The matching keys, and the offset in which their dates and times are meant."""
+    given = [_key(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
+    keys = _with_creators(given)
+    _refuse_lower_levels(keys, level)
+    return [key for key in keys if key.path != (_TIMEZONE_OFFSET,)], _timezone(keys)
 
 
 def split_parameters(query_string: str) -> list[tuple[str, str]]:
