@@ -26,6 +26,7 @@ application.conf.beat_schedule = {
         "task": "apps.forwarding.tasks.follow_completed_studies",
         "schedule": 5.0,
     },
+    "follow-patients": {"task": "apps.forwarding.tasks.follow_patients", "schedule": 10.0},
     "forget-associations": {
         "task": "apps.network.tasks.forget_associations",
         "schedule": 3600.0,

@@ -20,6 +20,8 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "network.ApplicationEntity",
             "network.AssociationRecord",
             "forwarding.ForwardingRule",
+            "forwarding.PrefetchRule",
+            "forwarding.Prefetch",
             "network.NetworkPolicy",
         ),
     ),

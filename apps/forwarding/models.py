@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from apps.forwarding import conditions
@@ -46,8 +47,74 @@ class ForwardingRule(models.Model):
         return self.name
 
 
+class PrefetchRule(models.Model):
+    """When a patient arrives or is expected, their earlier studies are fetched from the peer."""
+
+    name = models.CharField(max_length=100, unique=True)
+    enabled = models.BooleanField(default=True)
+    peer = models.ForeignKey(
+        ApplicationEntity, on_delete=models.CASCADE, related_name="prefetch_rules"
+    )
+    by_arrival = models.BooleanField("when a study begins to arrive", default=True)
+    by_worklist = models.BooleanField("when an order is scheduled", default=True)
+    modalities = models.CharField(
+        "modalities of earlier studies",
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="By commas, such as CT, MR; empty for any.",
+    )
+    years = models.PositiveSmallIntegerField(
+        "not older than so many years",
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+    )
+    most = models.PositiveSmallIntegerField(
+        "at most so many, the newest",
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_problem = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Prefetch(models.Model):
+    """One patient to ask a peer about; kept for a day, so that nobody is asked about twice."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    rule = models.ForeignKey(PrefetchRule, on_delete=models.CASCADE, related_name="prefetches")
+    patient_id = models.CharField(max_length=256)
+    patient_birth_date = models.CharField(max_length=16, blank=True, default="")
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    asked_at = models.DateTimeField()
+    not_before = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    fetched = models.PositiveSmallIntegerField(default=0)
+    detail = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name_plural = "prefetches"
+        indexes = [
+            models.Index(fields=["state", "not_before"]),
+            models.Index(fields=["rule", "patient_id", "asked_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} {self.state}"
+
+
 class FollowedEvents(models.Model):
-    """How far the event log was read. One row, primary key 1."""
+    """How far the event log was read: primary key 1 by forwarding, 2 by prefetching."""
 
     sequence = models.BigIntegerField()
 

@@ -1,0 +1,141 @@
+"""Prefetch rules: earlier studies of who arrives or is expected, from a peer nobody here wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pydicom import Dataset
+from pynetdicom import AE, evt
+
+from apps.events.log import Actor, NewEvent, record
+from apps.forwarding.actions.follow_patients import follow_patients
+from apps.forwarding.actions.run_prefetch import run_due_prefetches
+from apps.forwarding.models import Prefetch, PrefetchRule
+from apps.network.models import ApplicationEntity
+from apps.transfers.models import Transfer
+from apps.worklist.models import ServiceRequest
+from tests.domain.test_forwarding import arrive
+from tests.protocol.dimse.conftest import free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+
+
+class OldArchive:
+    """A Study Root C-FIND SCP that answers everything it holds, whatever it was asked."""
+
+    def __init__(self) -> None:
+        self.holds: list[dict[str, str]] = []
+        self.asked: list[Dataset] = []
+        entity = AE(ae_title="OLDPACS")
+        entity.add_supported_context(STUDY_ROOT_FIND)
+        self.server = entity.start_server(
+            ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, self._find)]
+        )
+        self.port = self.server.server_address[1]
+
+    def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        self.asked.append(event.identifier)
+        for row in self.holds:
+            answer = Dataset()
+            answer.QueryRetrieveLevel = "STUDY"
+            for keyword, value in row.items():
+                setattr(answer, keyword, value)
+            yield 0xFF00, answer
+
+    def hold(self, uid: str, years_ago: float, **other: str) -> None:
+        day = timezone.now() - timedelta(days=365 * years_ago + 1)
+        self.holds.append(
+            {
+                "StudyInstanceUID": uid,
+                "StudyDate": day.strftime("%Y%m%d"),
+                "PatientID": "P1",
+                "ModalitiesInStudy": "CT",
+            }
+            | other
+        )
+
+
+@pytest.fixture
+def old() -> Iterator[OldArchive]:
+    made = OldArchive()
+    yield made
+    made.server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _folders(data_folders: Path) -> None:
+    follow_patients()
+
+
+def rule(port: int, **fields: Any) -> PrefetchRule:
+    peer, _ = ApplicationEntity.objects.get_or_create(
+        title="OLDPACS", defaults={"host": "127.0.0.1", "port": port}
+    )
+    return PrefetchRule.objects.create(name="priors", peer=peer, **fields)
+
+
+def fetched() -> list[str]:
+    transfers = Transfer.objects.order_by("pk")
+    assert {each.kind for each in transfers} <= {Transfer.Kind.PULL}
+    return [each.keys["StudyInstanceUID"] for each in transfers]
+
+
+def test_the_newest_wanted_priors_of_who_arrives_are_fetched_once(old: OldArchive) -> None:
+    rule(old.port, modalities="CT, MR", years=5, most=2)
+    study = arrive(PatientID="P1", PatientBirthDate="19610312")
+    old.hold("1.2.1", 3)
+    old.hold("1.2.2", 1)
+    old.hold("1.2.3", 2, ModalitiesInStudy="US")
+    old.hold("1.2.4", 9)
+    old.hold("1.2.5", 2, ModalitiesInStudy="SR\\MR")
+    old.hold("1.2.6", 1, PatientID="P10")
+    old.hold("1.2.7", 1, PatientBirthDate="19990101")
+    old.hold(study.study_instance_uid, 0)
+    assert follow_patients() == 1
+    assert run_due_prefetches() == 2
+    assert fetched() == ["1.2.2", "1.2.5"]
+    assert old.asked[0].PatientID == "P1"
+    # Another study of the same patient the same day, such as a prior that has arrived.
+    arrive(PatientID="P1")
+    assert follow_patients() == 0
+
+
+def test_an_order_fetches_priors_before_the_patient_comes(old: OldArchive) -> None:
+    rule(old.port, by_arrival=False)
+    old.hold("1.2.1", 1)
+    arrive(PatientID="P1")
+    assert follow_patients() == 0
+    order = ServiceRequest.objects.create(patient_id="P1")
+    record([NewEvent("OrderScheduled", Actor("system", "test"), payload={"order": order.pk})])
+    assert follow_patients() == 1
+    assert run_due_prefetches() == 1
+    assert fetched() == ["1.2.1"]
+
+
+def test_a_peer_that_is_away_is_asked_again_later() -> None:
+    made = rule(free_port())
+    arrive(PatientID="P1")
+    follow_patients()
+    assert run_due_prefetches() == 0
+    job = Prefetch.objects.get()
+    assert (job.state, job.attempts) == (Prefetch.State.WAITING, 1)
+    assert job.not_before > timezone.now() + timedelta(minutes=1)
+    made.refresh_from_db()
+    assert "cannot be reached" in made.last_problem
+    assert "P1" not in made.last_problem
+
+
+@pytest.mark.parametrize("patient_id", ["*", "P?"])
+def test_a_patient_id_that_would_match_others_asks_nobody(old: OldArchive, patient_id: str) -> None:
+    rule(old.port)
+    arrive(PatientID=patient_id)
+    follow_patients()
+    assert run_due_prefetches() == 0
+    assert not old.asked
+    assert Prefetch.objects.get().state == Prefetch.State.FAILED
