@@ -10,6 +10,7 @@ from apps.dicom import ups
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS
 from apps.dicom.uids import name_of
 from apps.network import scu
+from apps.network.getting import STUDY_ROOT_GET
 from apps.retrieve.datasets import REWRITTEN_TO
 from apps.worklist.actions.deliver import AVAILABILITY, MPPS
 
@@ -34,6 +35,12 @@ TABLE: Final = (
     ),
     Initiated("Query", scu.STUDY_ROOT_FIND, scu.PLAIN, "somebody searches a peer"),
     Initiated("Retrieve (C-MOVE)", scu.STUDY_ROOT_MOVE, scu.PLAIN, "a transfer fetches"),
+    Initiated(
+        "Retrieve (C-GET)",
+        STUDY_ROOT_GET,
+        scu.PLAIN,
+        "a transfer fetches on one association; storage is proposed beside it, as SCP",
+    ),
     Initiated(
         "Storage Commitment Push Model",
         PUSH_MODEL_CLASS,

@@ -69,6 +69,8 @@ def test_every_place_that_opens_an_association_is_in_the_table() -> None:
         ("network/scu.py", "VERIFICATION"),
         ("network/scu.py", "STUDY_ROOT_FIND"),
         ("network/scu.py", "STUDY_ROOT_MOVE"),
+        ("network/getting.py", "STUDY_ROOT_GET"),
+        ("network/getting.py", "row.uid"),
         ("network/storage_commitment.py", "PUSH_MODEL_CLASS"),
         ("network/normalized.py", "abstract_syntax"),
         ("transfers/sending.py", "sop_class"),
