@@ -1,32 +1,17 @@
-"""API tokens: made once, shown once, kept only as SHA-256."""
+"""Whom an API token stands for; only its SHA-256 is kept."""
 
 from __future__ import annotations
 
 import hashlib
-import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
 from apps.access.models import ApiToken, User
 
-_SCHEME = "pw_"
 # Writing on every request would make each read a write; a minute is exact enough for people.
 _USE_RESOLUTION = timedelta(minutes=1)
-
-
-def issue_token(user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-    """A new token and its text. The text cannot be had again."""
-    text = _SCHEME + secrets.token_urlsafe(32)
-    row = ApiToken.objects.create(
-        user=user,
-        name=name,
-        prefix=text[:12],
-        digest=hashlib.sha256(text.encode()).digest(),
-        expires_at=expires_at,
-    )
-    return row, text
 
 
 def user_of_token(text: str) -> tuple[User, ApiToken] | None:

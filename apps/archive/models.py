@@ -16,9 +16,9 @@ from apps.indexing.columns import AttributeColumn, ExactText, FoldedNameColumn, 
 class Provenance(models.Model):
     """Which door an object came by, from whom, and when its last byte was durable."""
 
-    source_ae_title = ExactText(default="", blank=True)
-    source_address = ExactText(default="", blank=True)
-    source_door = ExactText(default="", blank=True)
+    source_ae_title = ExactText("AE title of the sender", default="", blank=True)
+    source_address = ExactText("address of the sender", default="", blank=True)
+    source_door = ExactText("door", default="", blank=True)
     received_at = models.DateTimeField()
 
     class Meta:
@@ -415,6 +415,8 @@ class NonPatientInstance(Provenance):
     fragment = models.BinaryField()
 
     class Meta:
+        verbose_name = "instance without patient"
+        verbose_name_plural = "instances without patient"
         indexes = [models.Index(fields=["resource", "label", "id"])]
 
     def __str__(self) -> str:

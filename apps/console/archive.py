@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 from urllib.parse import quote
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils import formats
+from django.utils.html import format_html, format_html_join
 
+from apps.archive.entities import ENTITY_MAPS
 from apps.archive.models import Instance, NonPatientInstance, Patient, Series, Study
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.transfers import send_to
+from apps.dicom.query import Level
 from apps.dicom.sop_classes import sop_class
+from apps.dicom.transfer_syntaxes import transfer_syntax
+from apps.indexing.filters import AttributeSearch, date_filter
 
 
 def person_name(text: str) -> str:
@@ -24,16 +27,37 @@ def person_name(text: str) -> str:
     return ", ".join([*family, given] if given else family) or "—"
 
 
+def day(text: str) -> str:
+    """DA as pages print dates; text that is no date as it is."""
+    try:
+        return formats.date_format(datetime.strptime(text, "%Y%m%d").date())
+    except ValueError:
+        return text or "—"
+
+
+def viewer_link(study_uid: str) -> str:
+    """A link to the images of a study."""
+    return format_html('<a href="/viewer/{}">open</a>', study_uid)
+
+
 @admin.register(Patient)
-class PatientAdmin(ReadOnlyAdmin):
-    list_display = ("name", "patient_id", "patient_birth_date", "patient_sex", "studies")
-    search_fields = ("patient_id__startswith", "patient_name_alphabetic__startswith")
+class PatientAdmin(AttributeSearch, ReadOnlyAdmin):
+    list_display = ("name", "patient_id", "born", "patient_sex", "studies")
+    entities = ENTITY_MAPS[Level.PATIENT]
+    searched = ("PatientName", "PatientID")
+    search_help_text = "Beginning of a name or of the Patient ID"
     ordering = ("patient_name_alphabetic", "id")
+    inner = frozenset({"id", "identity_key"})
 
     @admin.display(description="name", ordering="patient_name_alphabetic")
     def name(self, row: Patient) -> str:
         """Alphabetic group, readable."""
         return person_name(row.patient_name)
+
+    @admin.display(description="born", ordering="patient_birth_date")
+    def born(self, row: Patient) -> str:
+        """Birth date, readable."""
+        return day(row.patient_birth_date)
 
     @admin.display(description="studies")
     def studies(self, row: Patient) -> str:
@@ -48,23 +72,26 @@ class PatientAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Study)
-class StudyAdmin(ReadOnlyAdmin):
+class StudyAdmin(AttributeSearch, ReadOnlyAdmin):
     actions = [send_to]
-    list_display = ("name", "study_date", "modalities", "study_description", "images", "opened")
-    list_filter = ("state", "source_door")
-    search_fields = (
-        "patient_id__startswith",
-        "patient_name_alphabetic__startswith",
-        "accession_number__exact",
-        "study_instance_uid__exact",
-    )
+    list_display = ("name", "date", "modalities", "study_description", "state", "images", "opened")
+    list_filter = ("state", date_filter("StudyDate"), "source_door")
+    entities = ENTITY_MAPS[Level.STUDY]
+    searched = ("PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID")
     ordering = ("-received_at",)
-    search_help_text = "Beginning of the name or Patient ID; whole accession number or UID"
+    search_help_text = "Beginning of a name, Patient ID or accession number; whole UID"
+    readonly_fields = ("opened", "alerts_shown")
+    inner = frozenset({"id", "stored_attributes"})
 
     @admin.display(description="patient", ordering="patient_name_alphabetic")
     def name(self, row: Study) -> str:
         """Name and identifier."""
         return f"{person_name(row.patient_name)} · {row.patient_id or 'no ID'}"
+
+    @admin.display(description="date", ordering="study_date")
+    def date(self, row: Study) -> str:
+        """Study Date, readable."""
+        return day(row.study_date)
 
     @admin.display(description="modalities")
     def modalities(self, row: Study) -> str:
@@ -73,8 +100,8 @@ class StudyAdmin(ReadOnlyAdmin):
 
     @admin.display(description="images")
     def images(self, row: Study) -> str:
-        """A link to the instances."""
-        url = reverse("admin:archive_instance_changelist")
+        """A link to the series."""
+        url = reverse("admin:archive_series_changelist")
         return format_html(
             '<a href="{}?study__id__exact={}">{}</a>',
             url,
@@ -85,53 +112,91 @@ class StudyAdmin(ReadOnlyAdmin):
     @admin.display(description="viewer")
     def opened(self, row: Study) -> str:
         """A link to the images."""
-        return format_html('<a href="/viewer/{}">open</a>', row.study_instance_uid)
+        return viewer_link(row.study_instance_uid)
+
+    @admin.display(description="needs attention")
+    def alerts_shown(self, row: Study) -> str:
+        """Why somebody has to look at it."""
+        texts = list(row.alerts.values_list("text", flat=True))
+        return format_html_join("", "{}<br>", ((text,) for text in texts)) or "no"
 
 
 @admin.register(Series)
-class SeriesAdmin(ReadOnlyAdmin):
-    list_display = (
-        "series_instance_uid",
-        "modality",
-        "series_number",
-        "series_description",
-        "count",
-    )
+class SeriesAdmin(AttributeSearch, ReadOnlyAdmin):
+    list_display = ("of", "modality", "series_number", "series_description", "count", "opened")
     list_filter = ("modality",)
-    search_fields = ("series_instance_uid__exact", "study__study_instance_uid__exact")
+    list_select_related = ("study",)
+    entities = ENTITY_MAPS[Level.SERIES]
+    searched = ("PatientName", "PatientID", "SeriesInstanceUID", "StudyInstanceUID")
+    search_help_text = "Beginning of a name or Patient ID; whole UID of the series or study"
+    ordering = ("-id",)
+    readonly_fields = ("opened",)
+    inner = frozenset({"id", "stored_attributes"})
+
+    @admin.display(description="patient")
+    def of(self, row: Series) -> str:
+        """Whose, and when."""
+        return f"{person_name(row.study.patient_name)} · {day(row.study.study_date)}"
 
     @admin.display(description="instances")
-    def count(self, row: Series) -> int:
-        """Number of Series Related Instances."""
-        return row.number_of_series_related_instances
+    def count(self, row: Series) -> str:
+        """A link to the instances."""
+        url = reverse("admin:archive_instance_changelist")
+        return format_html(
+            '<a href="{}?series__id__exact={}">{}</a>',
+            url,
+            row.pk,
+            row.number_of_series_related_instances,
+        )
+
+    @admin.display(description="viewer")
+    def opened(self, row: Series) -> str:
+        """A link to the images."""
+        return viewer_link(row.study.study_instance_uid)
 
 
 @admin.register(Instance)
-class InstanceAdmin(ReadOnlyAdmin):
-    list_display = (
-        "sop_instance_uid",
-        "sop_class_uid",
-        "instance_number",
-        "transfer_syntax_uid",
-        "received_at",
-    )
-    search_fields = (
-        "sop_instance_uid__exact",
-        "series__series_instance_uid__exact",
-        "study__study_instance_uid__exact",
-    )
+class InstanceAdmin(AttributeSearch, ReadOnlyAdmin):
+    list_display = ("number", "what", "of", "coded", "received_at", "opened")
+    list_select_related = ("study", "series")
+    entities = ENTITY_MAPS[Level.INSTANCE]
+    searched = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID")
+    search_help_text = "Whole UID of the instance, series or study; beginning of the Patient ID"
     ordering = ("-id",)
-    readonly_fields = ("digest",)
-    exclude = ("dataset_sha256",)
+    readonly_fields = ("what", "coded", "digest", "opened")
+    inner = frozenset({"id", "dataset_sha256", "dataset_offset"})
+
+    @admin.display(description="number", ordering="instance_number")
+    def number(self, row: Instance) -> str:
+        """Instance Number."""
+        return "—" if row.instance_number is None else str(row.instance_number)
+
+    @admin.display(description="kind", ordering="sop_class_uid")
+    def what(self, row: Instance) -> str:
+        """The SOP Class in words, its UID where we know no more."""
+        known = sop_class(row.sop_class_uid)
+        return known.name if known.keyword else row.sop_class_uid
+
+    @admin.display(description="of")
+    def of(self, row: Instance) -> str:
+        """Whose, when, and of which series."""
+        series = row.series.series_description or row.series.modality or "series"
+        return f"{person_name(row.study.patient_name)} · {day(row.study.study_date)} · {series}"
+
+    @admin.display(description="coded as", ordering="transfer_syntax_uid")
+    def coded(self, row: Instance) -> str:
+        """The Transfer Syntax in words."""
+        return transfer_syntax(row.transfer_syntax_uid).name or row.transfer_syntax_uid
+
+    @admin.display(description="viewer")
+    def opened(self, row: Instance) -> str:
+        """A link to the images."""
+        return viewer_link(row.study.study_instance_uid)
 
     @admin.display(description="SHA-256 of the data set")
     def digest(self, row: Instance) -> str:
         """Hexadecimal, as other tools print it."""
         return bytes(row.dataset_sha256).hex()
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The parents come with the rows."""
-        return super().get_queryset(request).select_related("study", "series")
 
 
 @admin.register(NonPatientInstance)

@@ -7,11 +7,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 
+from apps.access.actions.issue_token import issue_token, revoke_tokens
+from apps.access.audit import actor_of
+from apps.access.authentication import principal_of
 from apps.access.models import ApiToken, User
-from apps.access.tokens import issue_token
 from apps.console.model_admin import AnyModelAdmin
 
 
@@ -68,15 +71,23 @@ class ApiTokenAdmin(AnyModelAdmin):
         if change:
             super().save_model(request, row, form, change)
             return
-        made, text = issue_token(row.user, row.name, row.expires_at)
+        actor = actor_of(principal_of(request, "admin"))
+        made, text = issue_token(actor, row.user, row.name, row.expires_at)
         row.pk, row.prefix, row.digest = made.pk, made.prefix, made.digest
         messages.warning(request, f"The token is {text} — copy it now, it is not shown again.")
 
     @admin.action(description="Revoke the selected tokens at once")
     def revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
         """From now on the tokens are refused."""
-        count = rows.filter(revoked_at=None).update(revoked_at=timezone.now())
+        actor = actor_of(principal_of(request, "admin"))
+        count = revoke_tokens(actor, list(rows.values_list("pk", flat=True)))
         self.message_user(request, f"{count} tokens revoked.")
+
+    def response_add(
+        self, _request: HttpRequest, _row: ApiToken, _next: Any = None
+    ) -> HttpResponse:
+        """Back to the list, with the token's text as the only message."""
+        return HttpResponseRedirect(reverse("admin:access_apitoken_changelist"))
 
     def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
         """A revoked token stays, so that the event log can be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
@@ -177,13 +178,34 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
 
 @admin.register(ImportJob)
 class ImportJobAdmin(ReadOnlyAdmin):
-    list_display = ("started_at", "path", "state", "found", "accepted", "refused")
+    list_display = ("started_at", "from_where", "state", "found", "accepted", "refused")
     list_filter = ("state",)
+    search_fields = ("path", "started_by")
     ordering = ("-started_at",)
-    readonly_fields = ("refusals_shown",)
+    fields = (
+        "from_where",
+        "state",
+        "started_at",
+        "finished_at",
+        "started_by",
+        "found",
+        "accepted",
+        "refused",
+        "refusals_shown",
+    )
+    readonly_fields = ("from_where", "refusals_shown")
+
+    @admin.display(description="from", ordering="path")
+    def from_where(self, row: ImportJob) -> str:
+        """The files and folders that were given."""
+        try:
+            given = json.loads(row.path)
+        except ValueError:
+            return row.path
+        return ", ".join(map(str, given)) if isinstance(given, list) else row.path
 
     @admin.display(description="refused files")
     def refusals_shown(self, row: ImportJob) -> str:
         """The first hundred, each with its reason."""
         lines = ImportRefusal.objects.filter(job=row).values_list("path", "reason")[:100]
-        return format_html("<pre>{}</pre>", "\n".join(f"{name}: {why}" for name, why in lines))
+        return format_html_join("", "<p><code>{}</code><br>{}</p>", lines) or "none"

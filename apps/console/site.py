@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from apps.console.latest import latest_calls
 from apps.console.today import today
 
 # TABLE: the groups of the index page, and the models in each, by label.
@@ -54,7 +55,17 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "worklist.Delivery",
         ),
     ),
-    ("People", ("access.User", "auth.Group", "access.ApiToken", "axes.AccessAttempt")),
+    (
+        "People",
+        (
+            "access.User",
+            "auth.Group",
+            "access.ApiToken",
+            "axes.AccessAttempt",
+            "axes.AccessFailureLog",
+            "axes.AccessLog",
+        ),
+    ),
     (
         "System",
         (
@@ -66,6 +77,15 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
 )
 
+# TABLE: models of others under the names that people here use.
+NAMES: Final = {
+    "auth.Group": "Roles",
+    "access.ApiToken": "API tokens",
+    "axes.AccessAttempt": "Paused sign-ins",
+    "axes.AccessFailureLog": "Failed sign-ins",
+    "axes.AccessLog": "Sign-ins",
+}
+
 
 class ConsoleSite(AdminSite):
     """Django's admin under our name, with today's state on its first page."""
@@ -75,16 +95,22 @@ class ConsoleSite(AdminSite):
     index_title = "Today"
     index_template = "console/index.html"
     enable_nav_sidebar = True
+    site_url = None  # the header has its own way back to the study list
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """The models in our groups; whatever the table does not name comes last."""
         stock = super().get_app_list(request, app_label)
         if app_label is not None:
             return stock
+        names = {each["model"]._meta.label: each["name"] for app in stock for each in app["models"]}
         models = {each["model"]._meta.label: each for app in stock for each in app["models"]}
         grouped = []
         for name, labels in GROUPS:
-            members = [models.pop(label) for label in labels if label in models]
+            members = [
+                {**models.pop(label), "name": NAMES.get(label, names.get(label))}
+                for label in labels
+                if label in models
+            ]
             if members:
                 grouped.append(self._group(name, members))
         if models:
@@ -104,7 +130,9 @@ class ConsoleSite(AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """The state of the node above the groups."""
-        return super().index(request, {**(extra_context or {}), "today": today()})
+        return super().index(
+            request, {**(extra_context or {}), "today": today(), "calls": latest_calls()}
+        )
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

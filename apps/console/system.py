@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.utils.html import format_html
 
+from apps.console.archive import viewer_link
 from apps.console.one_row import OneRowAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.events.models import Event
@@ -34,8 +35,8 @@ class IngestPolicyAdmin(OneRowAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("occurred_at", "kind", "who", "door", "study")
-    list_filter = ("kind", "door", "actor_kind")
+    list_display = ("occurred_at", "kind", "who", "door", "about")
+    list_filter = (("occurred_at", admin.DateFieldListFilter), "kind", "door", "actor_kind")
     search_fields = ("study_instance_uid__exact", "actor_name__exact", "actor_address__exact")
     search_help_text = "Whole Study Instance UID, name of the actor, or address"
     ordering = ("-sequence",)
@@ -47,12 +48,16 @@ class EventAdmin(ReadOnlyAdmin):
         """Name and address of the actor."""
         return f"{row.actor_name} ({row.actor_address})" if row.actor_address else row.actor_name
 
-    @admin.display(description="study")
-    def study(self, row: Event) -> str:
-        """A link to the images, where the event is about a study."""
-        if not row.study_instance_uid:
-            return "—"
-        return format_html('<a href="/viewer/{}">open</a>', row.study_instance_uid)
+    @admin.display(description="about")
+    def about(self, row: Event) -> str:
+        """A link to the images, or what was searched for."""
+        if row.study_instance_uid:
+            return viewer_link(row.study_instance_uid)
+        query = row.payload.get("query")
+        if isinstance(query, dict):
+            asked = ", ".join(f"{name}: {value}" for name, value in query.items())
+            return f"{row.payload.get('resource', '')} · {asked or 'all'}"[:120]
+        return row.sop_instance_uid or "—"
 
     @admin.display(description="details")
     def details(self, row: Any) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Sum
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from apps.archive.models import Instance, Study
 from apps.commitment.models import CommitmentInquiry, CommitmentRequest
 from apps.commitment.selectors import damaged_instances, latest_scrub
 from apps.ingest.inbox import depth
-from apps.ingest.models import QuarantinedInstance
+from apps.ingest.models import ImportJob, QuarantinedInstance
 from apps.network.models import AssociationRecord
 from apps.storage.capacity import capacity
+from apps.transfers.models import Transfer
 from apps.worklist.models import Delivery, UnlinkedStudy
 
 _LATE_SECONDS = 60
@@ -39,6 +42,46 @@ def _size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def _health() -> Figure:
+    """Whether every part of the product serves, as `/readyz` says."""
+    parts = import_string(settings.READINESS_PARTS)()
+    silent = [part for part in parts if not part.serves]
+    return Figure(
+        "Health",
+        f"{len(silent)} of {len(parts)} parts do not serve" if silent else "every part serves",
+        "danger" if silent else "calm",
+        ", ".join(f"{part.name}: {part.state}" for part in silent),
+        "/readyz",
+    )
+
+
+def _jobs() -> Figure:
+    """Imports and transfers of the last week that did not come through."""
+    since = timezone.now() - timedelta(days=7)
+    imports = ImportJob.objects.filter(state=ImportJob.State.FAILED, started_at__gte=since)
+    transfers = Transfer.objects.filter(
+        state__in=(Transfer.State.FAILED, Transfer.State.PARTLY), created_at__gte=since
+    )
+    counts = (("imports", imports.count()), ("transfers", transfers.count()))
+    note = ", ".join(f"{count} {name}" for name, count in counts if count)
+    failed = sum(count for _, count in counts)
+    page = "ingest_importjob" if imports.exists() else "transfers_transfer"
+    return Figure(
+        "Failed jobs",
+        f"{failed} in the last 7 days" if failed else "none in the last 7 days",
+        "attention" if failed else "calm",
+        note,
+        _page(page),
+    )
+
+
+def _page(name: str) -> str:
+    try:
+        return reverse(f"admin:{name}_changelist")
+    except NoReverseMatch:
+        return ""
 
 
 def _disk() -> Figure:
@@ -158,9 +201,11 @@ def _messages() -> Figure:
 def today() -> list[Figure]:
     """The figures of the first page, in the order an administrator reads them."""
     return [
+        _health(),
         _disk(),
         _inbox(),
         _quarantine(),
+        _jobs(),
         _stored_bytes(),
         _commitment(),
         _without_order(),

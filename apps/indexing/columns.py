@@ -8,6 +8,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup
 from django.db.models.sql.compiler import SQLCompiler
+from pydicom.datadict import dictionary_description
 
 from apps.dicom import worklist
 from apps.dicom.attributes import BY_KEYWORD, Attribute
@@ -103,6 +104,11 @@ def attribute_named(keyword: str) -> Attribute:
     return BY_KEYWORD.get(keyword) or worklist.BY_KEYWORD[keyword]
 
 
+def _name_of(attribute: Attribute) -> str:
+    """The attribute's name in PS3.6, as pages show it: `SOP Instance UID`."""
+    return str(dictionary_description(attribute.tag))
+
+
 class AttributeColumn(ExactText):
     """A text attribute in DICOM form: normalised, multiple values joined by a backslash."""
 
@@ -110,11 +116,13 @@ class AttributeColumn(ExactText):
         self.attribute = attribute_named(keyword)
         options.setdefault("default", "")
         options.setdefault("blank", True)
+        options.setdefault("verbose_name", _name_of(self.attribute))
         super().__init__(**options)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: the keyword is the first positional argument."""
+        """For migrations: the keyword is the first positional argument, and says the name."""
         name, path, args, options = super().deconstruct()
+        options.pop("verbose_name", None)
         return name, path, [self.attribute.keyword, *args], options
 
 
@@ -125,11 +133,13 @@ class NumberColumn(models.BigIntegerField):  # type: ignore[type-arg]
         self.attribute = attribute_named(keyword)
         options.setdefault("null", True)
         options.setdefault("blank", True)
+        options.setdefault("verbose_name", _name_of(self.attribute))
         super().__init__(**options)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: the keyword is the first positional argument."""
+        """For migrations: the keyword is the first positional argument, and says the name."""
         name, path, args, options = super().deconstruct()
+        options.pop("verbose_name", None)
         return name, path, [self.attribute.keyword, *args], options
 
 

@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from pydicom.datadict import dictionary_description
 
 from apps.dicom.attributes import snake
 from apps.dicom.criteria import criterion_of
@@ -64,7 +65,7 @@ def date_filter(keyword: str) -> type[admin.SimpleListFilter]:
     column = snake(keyword)
 
     class DateFilter(admin.SimpleListFilter):
-        title = attribute.keyword
+        title = str(dictionary_description(attribute.tag))
         parameter_name = column
 
         def lookups(

@@ -34,11 +34,11 @@ class QuarantinedInstance(Provenance):
     blob_key = ExactText(unique=True)
     size_bytes = models.BigIntegerField()
     sha256 = models.BinaryField(max_length=32)
-    sop_class_uid = ExactText(default="", blank=True)
-    sop_instance_uid = ExactText(default="", blank=True, db_index=True)
-    series_instance_uid = ExactText(default="", blank=True)
-    study_instance_uid = ExactText(default="", blank=True, db_index=True)
-    transfer_syntax_uid = ExactText(default="", blank=True)
+    sop_class_uid = ExactText("SOP Class UID", default="", blank=True)
+    sop_instance_uid = ExactText("SOP Instance UID", default="", blank=True, db_index=True)
+    series_instance_uid = ExactText("Series Instance UID", default="", blank=True)
+    study_instance_uid = ExactText("Study Instance UID", default="", blank=True, db_index=True)
+    transfer_syntax_uid = ExactText("Transfer Syntax UID", default="", blank=True)
     stored_instance = models.ForeignKey(
         Instance, null=True, blank=True, on_delete=models.SET_NULL, related_name="quarantined"
     )

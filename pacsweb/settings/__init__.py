@@ -175,6 +175,9 @@ AXES_LOCKOUT_CALLABLE = "apps.access.views.locked_out"
 AXES_HTTP_RESPONSE_CODE = 429
 
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = ["pacsweb.formats"]
+# What the console shows of the parts of the product; it does not know the composition above it.
+READINESS_PARTS = "pacsweb.readiness.parts"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -11,16 +11,18 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from apps.access.actions.issue_token import issue_token, revoke_tokens
 from apps.access.audit import view_event
 from apps.access.authentication import forget_remembered, principal_of
 from apps.access.models import ApiToken, User
 from apps.access.principals import Permission, Principal, PrincipalKind, permit
-from apps.access.tokens import issue_token
 from apps.errors import NotAuthenticated, NotPermitted
+from apps.events.log import Actor
 from apps.events.models import Event
 
 pytestmark = pytest.mark.django_db
 
+ACTOR = Actor("system", "test")
 PASSWORD = "a long enough password"
 
 
@@ -98,7 +100,7 @@ def test_a_stranger_is_no_principal() -> None:
 
 
 def test_bearer_tokens_work_until_revoked_or_expired(clinician: User) -> None:
-    row, text = issue_token(clinician, "script")
+    row, text = issue_token(ACTOR, clinician, "script")
     principal = principal_of(_request(f"Bearer {text}"), "dicomweb")
     assert principal.kind is PrincipalKind.TOKEN
     row.refresh_from_db()
@@ -107,9 +109,17 @@ def test_bearer_tokens_work_until_revoked_or_expired(clinician: User) -> None:
     ApiToken.objects.filter(pk=row.pk).update(revoked_at=timezone.now())
     with pytest.raises(NotAuthenticated):
         principal_of(_request(f"Bearer {text}"), "dicomweb")
-    _, expired = issue_token(clinician, "old", timezone.now() - timedelta(seconds=1))
+    _, expired = issue_token(ACTOR, clinician, "old", timezone.now() - timedelta(seconds=1))
     with pytest.raises(NotAuthenticated):
         principal_of(_request(f"Bearer {expired}"), "dicomweb")
+
+
+def test_tokens_come_and_go_as_events(clinician: User) -> None:
+    row, _ = issue_token(ACTOR, clinician, "script")
+    assert [revoke_tokens(ACTOR, [row.pk]), revoke_tokens(ACTOR, [row.pk])] == [1, 0]
+    events = Event.objects.filter(kind__startswith="ApiToken").order_by("sequence")
+    assert [each.kind for each in events] == ["ApiTokenIssued", "ApiTokenRevoked"]
+    assert {each.payload["token"] for each in events} == {row.prefix}
 
 
 def test_failed_logins_are_throttled(clinician: User) -> None:

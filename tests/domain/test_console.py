@@ -18,7 +18,8 @@ from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.events.models import Event
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
-from apps.ingest.models import QuarantinedInstance
+from apps.ingest.models import ImportJob, QuarantinedInstance
+from apps.network.models import AssociationRecord
 from apps.storage.stores import blob_store
 from tests.builders import ct_slice, part10
 
@@ -193,3 +194,40 @@ def test_a_study_that_comes_after_its_quarantined_object_shows_the_alert(
     _send(late)
     drain_inbox(60)
     assert Study.objects.get().alerts.count() == 1
+
+
+def test_the_first_page_tells_health_failed_jobs_and_the_last_associations(root: Client) -> None:
+    now = timezone.now()
+    ImportJob.objects.create(path="[]", state=ImportJob.State.FAILED, started_at=now)
+    for name, ending in (("a", "released"), ("b", "rejected"), ("c", "silent")):
+        AssociationRecord.objects.create(
+            name=name, calling_ae_title=f"AE_{name}", started_at=now, written_at=now,
+            ending=ending, operations={"C-STORE": {"0000": 5, "A700": 2}},
+        )  # fmt: skip
+    page = root.get(reverse("admin:index")).content.decode()
+    assert "parts do not serve" in page  # nothing of the product runs beside this test
+    assert "1 in the last 7 days" in page
+    assert "from AE_a" in page
+    assert "7 C-STORE" in page
+    assert "AE_c" not in page  # it never said anything
+
+
+def test_the_search_of_studies_finds_names_as_they_are_written(root: Client) -> None:
+    study = ct_slice(PatientName="M\xfcller^Jane")
+    study.SpecificCharacterSet = "ISO_IR 192"
+    _send(study)
+    drain_inbox(60)
+    for page in ("study", "patient", "series"):
+        for typed in ("M\xfcller", "mull", "MULLER"):
+            answer = root.get(reverse(f"admin:archive_{page}_changelist"), {"q": typed})
+            assert "1 result" in answer.content.decode(), (page, typed)
+    form = root.get(reverse("admin:archive_study_change", args=[Study.objects.get().pk]))
+    assert "Study Instance UID" in form.content.decode()
+    assert "alphabetic" not in form.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/nothing/here", "/admin/nothing/"])
+def test_an_address_that_is_none_says_so_in_our_words(root: Client, path: str) -> None:
+    answer = root.get(path)
+    assert answer.status_code == 404
+    assert "There is no page at this address" in answer.content.decode()

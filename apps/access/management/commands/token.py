@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from apps.access.actions.issue_token import issue_token
 from apps.access.models import User
-from apps.access.tokens import issue_token
+from apps.events.log import Actor
 
 
 class Command(BaseCommand):
@@ -25,5 +26,5 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no user named {options['user']}.")
         expires_at = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
-        _, text = issue_token(user, options["name"], expires_at)
+        _, text = issue_token(Actor("system", "command"), user, options["name"], expires_at)
         self.stdout.write(text)
