@@ -39,6 +39,10 @@ application.conf.beat_schedule = {
     "forget-commitments": {"task": "apps.commitment.tasks.forget_commitments", "schedule": 3600.0},
     "follow-events": {"task": "apps.worklist.tasks.follow_events", "schedule": 5.0},
     "announce-images": {"task": "apps.worklist.tasks.announce_images", "schedule": 5.0},
+    "reject-wrong-entries": {
+        "task": "apps.ingest.tasks.reject_wrong_entries",
+        "schedule": 5.0,
+    },
     "deliver-workflow": {"task": "apps.worklist.tasks.deliver", "schedule": 5.0},
     "sweep-transfers": {"task": "apps.transfers.tasks.sweep_transfers", "schedule": 5.0},
     "learn-expected-sizes": {

@@ -19,6 +19,7 @@ from apps.console.archive import person_name
 from apps.console.model_admin import AnyModelAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
+from apps.ingest.actions.reject_wrong_entries import bring_back
 from apps.worklist.actions.assign_study import assign_study
 from apps.worklist.actions.deliver import decide_delivery
 from apps.worklist.models import (
@@ -87,6 +88,38 @@ class PerformedStepAdmin(ReadOnlyAdmin):
         "data_set",
     )
 
+    actions = ["bring_images_back"]
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        """Django asks this for actions with `permissions=["manage"]`."""
+        return principal_of(request, "admin").may(Permission.MANAGE_WORKLIST)
+
+    @admin.action(description="Bring back images of a wrong entry…", permissions=["manage"])
+    def bring_images_back(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+        """Rejected images return, to be assigned to the right order, once that is confirmed."""
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Bring back images",
+                "consequence": "The images return to the study of the wrong entry, where everybody "
+                "sees them. Assign the study at once under Studies without order.",
+                "lines": [f"{self.started(row)} · {self.patient(row)}" for row in rows[:100]],
+                "rows": list(rows[:100]),
+                "count": rows.count(),
+                "action": "bring_images_back",
+                "opts": self.opts,
+            }
+            return TemplateResponse(request, "console/confirm.html", context)
+        principal = principal_of(request, "admin")
+        for row in rows:
+            try:
+                count = bring_back(principal, row.pk)
+            except PacsError as error:
+                self.message_user(request, f"{row}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{row}: {count} images are back.", messages.SUCCESS)
+        return None
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With counts of what it refers to and what is missing."""
         rows: QuerySet[Any] = super().get_queryset(request)
@@ -97,6 +130,8 @@ class PerformedStepAdmin(ReadOnlyAdmin):
         """Whether its images are whose they say they are."""
         if not row.wrong_entry:
             return "yes, as far as the device says"
+        if not row.images_released:
+            return "no: discontinued as wrong entry; its images are rejected until brought back"
         return "no: discontinued as wrong entry; its images wait under Studies without order"
 
     @admin.display(description="patient")

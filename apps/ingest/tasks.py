@@ -15,6 +15,9 @@ from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.actions.learn_expected_sizes import (
     learn_expected_sizes as learn_expected_sizes_action,
 )
+from apps.ingest.actions.reject_wrong_entries import (
+    reject_wrong_entries as reject_wrong_entries_action,
+)
 from apps.ingest.actions.sweep_strays import sweep_strays as sweep_strays_action
 
 logger = logging.getLogger(__name__)
@@ -90,3 +93,10 @@ def sweep_strays() -> None:
 def learn_expected_sizes() -> None:
     """How much each sender usually sends."""
     learn_expected_sizes_action()
+
+
+@shared_task(name="apps.ingest.tasks.reject_wrong_entries", expires=5)
+def reject_wrong_entries() -> None:
+    """Images made under a wrong worklist entry leave the archive."""
+    while reject_wrong_entries_action():
+        pass

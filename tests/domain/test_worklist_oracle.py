@@ -40,7 +40,9 @@ ROW = {
     "ScheduledProcedureStepStartDate": DATE, "ScheduledProcedureStepStartTime": TIME,
     "Modality": st.sampled_from(["", "CT", "MR"]),
     "PregnancyStatus": st.sampled_from(["", "1", "2"]),
-    "ScheduledProcedureStepStatus": st.sampled_from(["SCHEDULED", "STARTED", "CANCELED"]),
+    "ScheduledProcedureStepStatus": st.sampled_from(
+        ["SCHEDULED", "SCHEDULED", "SCHEDULED", "READY", "STARTED"]
+    ),
 }  # fmt: skip
 
 
@@ -84,12 +86,14 @@ def worklists(draw: st.DrawFn) -> tuple[Rows, Queries]:
     asked: Queries = []
     for _ in range(draw(st.integers(3, 6))):
         row = draw(st.sampled_from(rows))
-        near = draw(st.booleans()) and row
-        names = draw(st.lists(st.sampled_from(list(row if near else ROW)), max_size=2, unique=True))
+        near = [name for name, text in row.items() if text] if draw(st.integers(0, 2)) else []
+        names = draw(
+            st.lists(st.sampled_from(near or list(ROW)), min_size=1, max_size=2, unique=True)
+        )
         if draw(st.booleans()):
             moment = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
             names = [
-                *dict.fromkeys([*names, *(each for each in moment if not near or each in row)])
+                *dict.fromkeys([*names, *(each for each in moment if not near or each in near)])
             ]
         asked.append([
             _key(name, _near(draw, name, row[name]) if near else draw(_key_text(name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -25,15 +25,22 @@ _AT_ONCE: Final = 200
 _RESTORABLE: Final = (QuarantinedInstance.State.KEPT, QuarantinedInstance.State.WAITING)
 
 
-def restore_rejected(principal: Principal, study_uid: str) -> int:
-    """How many instances came back; those that came back before a failure stay.
+def restore_rejected(
+    principal: Principal, study_uid: str, *, only: Collection[str] | None = None
+) -> int:
+    """How many instances came back, of the SOP Instance UIDs in `only` if that is given.
+
+    Those that came back before a failure stay.
 
     Raises NotPermitted, NotFound where nothing of the study is rejected, and IdentityConflict
     where something else has taken an instance's place meanwhile.
     """
     permit(principal, Permission.DELETE_STUDIES)
     restored = 0
-    while keys := list(rejected_of(study_uid).values_list("pk", flat=True)[:_AT_ONCE]):
+    rows_of = rejected_of(study_uid)
+    if only is not None:
+        rows_of = rows_of.filter(sop_instance_uid__in=only)
+    while keys := list(rows_of.values_list("pk", flat=True)[:_AT_ONCE]):
         with transaction.atomic():
             rows = list(rejected_of(study_uid).select_for_update().filter(pk__in=keys))
             _restore(principal, study_uid, rows)

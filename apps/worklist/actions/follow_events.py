@@ -9,7 +9,7 @@ from django.db import transaction
 from apps.archive.models import Study
 from apps.events.log import feed
 from apps.worklist.actions.link_study import link_study
-from apps.worklist.models import FeedPosition
+from apps.worklist.models import FeedPosition, PerformedProcedureStep, ServiceRequest
 
 _NAME: Final = "link-studies"
 _AT_ONCE: Final = 200
@@ -22,6 +22,8 @@ def follow_events() -> int:
     if not events:
         return 0
     completed = {each.study_instance_uid for each in events}
+    if not (ServiceRequest.objects.exists() or PerformedProcedureStep.objects.exists()):
+        completed = set()  # nothing to be linked with: an old archive is read through quickly
     for study in Study.objects.filter(study_instance_uid__in=completed):
         link_study(study)
     with transaction.atomic():

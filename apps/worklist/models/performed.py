@@ -45,6 +45,11 @@ class PerformedProcedureStep(models.Model):
         help_text="Discontinued because it was done under the wrong entry: its images belong to "
         "somebody or something else until a person has said to what.",
     )
+    images_released = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="A person brought back the images made under the wrong entry.",
+    )
     source_ae_title = ExactText("reported by", default="", blank=True)
     source_address = ExactText(default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
