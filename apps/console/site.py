@@ -20,6 +20,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         (
             "network.ApplicationEntity",
             "network.AssociationRecord",
+            "network.PolarityRule",
             "forwarding.ForwardingRule",
             "forwarding.PrefetchRule",
             "forwarding.Prefetch",

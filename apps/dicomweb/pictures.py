@@ -17,12 +17,13 @@ from apps.rendering.render import RenderedImage, render_frame
 from apps.retrieve.bulkdata import bulk_value, path_from
 from apps.retrieve.frames import frame_table_of, stored_frame
 from apps.retrieve.locations import Location
-from apps.retrieve.metadata import dicom_json_of
+from apps.retrieve.metadata import dicom_json_of, shown_json_of
+from apps.retrieve.polarity import display_variant
 
 REMEMBERED_BYTES: Final = 32 << 20
 """Finished pictures that each web process keeps."""
 
-_Key = tuple[str, int, RenderOptions]
+_Key = tuple[str, int, RenderOptions, str]
 
 
 class _Remembered:
@@ -59,14 +60,14 @@ def picture_of(location: Location, number: int, options: RenderOptions) -> Rende
 
     Raises NotFound, InvalidRequest, and UnsupportedPixels where the frame cannot be shown.
     """
-    key = (location.digest, number, options)
+    key = (location.digest, number, options, display_variant())
     known = _remembered.get(key)
     if known is not None:
         return known
     table = frame_table_of(location)
     picture = render_frame(
         stored_frame(location, table, number),
-        dicom_json_of(location.key),
+        shown_json_of(location.key),
         location.transfer_syntax_uid,
         options,
         number,
@@ -84,7 +85,7 @@ def presented_picture(
     table = frame_table_of(location)
     return render_presented(
         stored_frame(location, table, number),
-        dicom_json_of(location.key),
+        shown_json_of(location.key),
         location.transfer_syntax_uid,
         options,
         PresentationState(

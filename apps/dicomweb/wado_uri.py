@@ -25,6 +25,7 @@ from apps.rendering.options import JPEG, MEDIA_TYPES, uri_options
 from apps.rendering.report_pages import REPORT_TYPES
 from apps.retrieve.frames import check_frame_number, frame_table_of
 from apps.retrieve.locations import Location, location_of
+from apps.retrieve.polarity import display_variant
 
 _REQUIRED: Final = ("requestType", "studyUID", "seriesUID", "objectUID")
 _PICTURE_ONLY: Final = (
@@ -137,7 +138,7 @@ def _as_picture(
     options = replace(options, annotation=annotation)
     state = _presentation_state(principal, asked)
     seed = (location.digest, repr(options), number, state.digest if state else "")
-    etag = f'"{boundary_of(*seed)[8:]}"'
+    etag = f'"{boundary_of(*seed, display_variant())[8:]}"'
     response: HttpResponseBase
     if if_none_match(request, etag):
         response = not_modified(etag)

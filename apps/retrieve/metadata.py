@@ -11,9 +11,10 @@ import orjson
 
 from apps.access.principals import Principal
 from apps.archive.fragments import plain
-from apps.archive.models import Metadata
+from apps.archive.models import Instance, Metadata
 from apps.archive.selectors import instances_of
 from apps.errors import NotFound
+from apps.retrieve.polarity import polarity_rules, shown, shown_fragments
 
 # Beyond this many instances the answer is streamed without a tag: hashing would delay it.
 TAGGED_INSTANCES = 4000
@@ -27,6 +28,9 @@ def fragments_of(
 ) -> Iterator[bytes]:
     """The packed JSON of each instance in series and instance order; empty if none is visible."""
     rows = instances_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid)
+    if polarity_rules():
+        yield from shown_fragments(rows)
+        return
     fragments = rows.values_list("metadata__fragment", flat=True)
     for fragment in fragments.iterator(chunk_size=500):
         if fragment is not None:
@@ -51,6 +55,16 @@ def dicom_json_of(instance_key: int) -> dict[str, Any]:
     if fragment is None:
         raise NotFound("There is no such instance.")
     return _parsed(bytes(fragment))
+
+
+def shown_json_of(instance_key: int) -> dict[str, Any]:
+    """The same as it is to be shown: by the rules for sources that state a wrong polarity."""
+    dataset = dicom_json_of(instance_key)
+    if not polarity_rules():
+        return dataset
+    fields = ("source_ae_title", "received_at")
+    found = Instance.objects.filter(pk=instance_key).values_list(*fields).first()
+    return (shown(dataset, *found) if found else None) or dataset
 
 
 @lru_cache(maxsize=64)

@@ -38,6 +38,7 @@ from apps.rendering.options import GIF, MEDIA_TYPES, RenderOptions, Viewport
 from apps.rendering.pictograms import pictogram_of
 from apps.retrieve.frames import check_frame_number, frame_table_of
 from apps.retrieve.locations import Location, location_of, locations_of, representative_of
+from apps.retrieve.polarity import display_variant
 from apps.storage.blobs import BlobMissing
 
 _logger = logging.getLogger(__name__)
@@ -159,7 +160,8 @@ def _answer(
     table = frame_table_of(location)
     for number in numbers:
         check_frame_number(table, number)
-    boundary = boundary_of(location.digest, repr(options), ",".join(map(str, numbers)))
+    frames = ",".join(map(str, numbers))
+    boundary = boundary_of(location.digest, repr(options), frames, display_variant())
     etag = f'"{boundary[8:]}-{offer.multipart:d}"'
     if if_none_match(request, etag):
         return not_modified(etag)
