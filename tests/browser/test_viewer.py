@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid as new_uid
 
 from tests.browser.conftest import Watched, sign_in
-from tests.builders import ct_slice
+from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive
 from tests.stack import Stack
 
@@ -771,3 +772,53 @@ def _lead(name: str) -> Dataset:
     lead.ChannelSensitivity, lead.WaveformBitsStored = 1, 16
     lead.ChannelSensitivityUnitsSequence = Sequence([_code("uV", "microvolt")])
     return lead
+
+
+def test_a_video_goes_to_the_browsers_player_and_one_it_cannot_play_is_said(
+    page: Page, stack: Stack, archive: Archive
+) -> None:
+    ds = _image(new_uid(), 1, _quadrants(0), NumberOfFrames=3)
+    ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.77.1.1.1", "ES"
+    ds.PixelData = encapsulate([b"\0\0\0\x18ftypmp42" + bytes(2000)], has_bot=False)
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    assert archive.store(part10(ds, "1.2.840.10008.1.2.4.102")).status_code == 200
+    with page.expect_response("**/rendered?accept=*") as asked:
+        page.goto(stack.url(f"/viewer/{ds.StudyInstanceUID}"))
+    assert asked.value.headers["content-type"] == "video/mp4"
+    expect(page.get_by_text("This browser cannot play the video as it is stored.")).to_be_visible()
+    page.get_by_role("button", name="Look into its header").click()
+    expect(page.get_by_label("Search the header")).to_be_visible()
+
+
+def test_two_headers_side_by_side(page: Page, stack: Stack, head: list[Dataset]) -> None:
+    _open(page, stack, head[0])
+    page.get_by_role("button", name="Layout", exact=True).click()
+    page.get_by_role("button", name="1 by 2").click()
+    page.locator(".series-card").first.drag_to(page.locator(".pane").nth(1))
+    _settled(page, 1)
+    page.keyboard.press("Alt+h")
+    _press(page, "ArrowDown")
+    page.get_by_role("button", name="Compare with the other viewport").click()
+    rows = page.locator(".header-place")
+    number = rows.filter(has_text="InstanceNumber")
+    expect(number).to_contain_text("8")
+    expect(number).to_contain_text("7")
+    expect(rows.filter(has_text="PatientName")).to_have_count(0)
+    expect(page.get_by_role("columnheader", name="Viewport 1")).to_be_visible()
+
+
+def test_an_image_fits_its_viewport_again_unless_it_was_zoomed(
+    page: Page, stack: Stack, head: list[Dataset]
+) -> None:
+    whole = _open(page, stack, head[0])["zoom"]
+    page.keyboard.press("Alt+h")
+    page.wait_for_timeout(300)
+    narrow = _settled(page)["zoom"]
+    assert narrow < whole
+    page.keyboard.press("Alt+h")
+    page.wait_for_timeout(300)
+    assert _settled(page)["zoom"] == pytest.approx(whole, rel=0.01)
+    zoomed = _press(page, "+")["zoom"]
+    page.keyboard.press("Alt+h")
+    page.wait_for_timeout(300)
+    assert _settled(page)["zoom"] == pytest.approx(zoomed, rel=0.01)

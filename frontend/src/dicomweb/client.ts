@@ -72,6 +72,11 @@ export function instancePath(study: string, series: string, instance: string): s
 	return path("studies", study, "series", series, "instances", instance);
 }
 
+/** Where the browser's own player gets a video from; it asks for ranges as it needs them. */
+export function videoUrl(study: string, series: string, instance: string): string {
+	return `${instancePath(study, series, instance)}/rendered?accept=${encodeURIComponent("video/*")}`;
+}
+
 /** QIDO-RS on studies; parameters by keyword or tag. */
 export async function searchStudies(
 	parameters: Record<string, string>,

@@ -43,6 +43,7 @@ function displaySet(
 		seriesNumber: number(first, Tag.SeriesNumber),
 		modality: text(first, Tag.Modality),
 		description:
+			(kind === "document" ? text(first, Tag.DocumentTitle) : "") ||
 			text(first, Tag.SeriesDescription) ||
 			text(first, Tag.DocumentTitle) ||
 			text(first, Tag.ProtocolName) ||

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { HeaderElement } from "../dicomweb/client";
-import { asText, differingPaths, headerRows, visibleRows } from "./header";
+import { ABSENT, asText, comparedRows, differingPaths, headerRows, visibleRows } from "./header";
 
 const element = (depth: number, tag: string, keyword: string, value = ""): HeaderElement => ({
 	depth,
@@ -57,5 +57,29 @@ describe("header rows", () => {
 
 	it("copies as text, nested as stored", () => {
 		expect(asText(rows).split("\n")[3]).toBe("    (0008,1150) LO 3 ReferencedSOPClassUID: 1.2");
+	});
+});
+
+describe("two headers side by side", () => {
+	it("has every element of both, in order, with both values", () => {
+		const other = headerRows([
+			element(0, "00080016", "SOPClassUID", "1.2"),
+			element(0, "00100010", "PatientName", "DOE^JOHN"),
+			element(0, "00100020", "PatientID", "7"),
+			element(0, "00280010", "Rows", "512"),
+		]);
+		const both = comparedRows(rows, other);
+		expect(both.map((row) => [row.keyword, row.value, row.other])).toEqual([
+			["SOPClassUID", ABSENT, "1.2"],
+			["PatientName", "DOE^JANE", "DOE^JOHN"],
+			["PatientID", ABSENT, "7"],
+			["ReferencedImageSequence", "", ABSENT],
+			["Item", "", ABSENT],
+			["ReferencedSOPClassUID", "1.2", ABSENT],
+			["ReferencedSOPInstanceUID", "1.2.3", ABSENT],
+			["Rows", "512", "512"],
+		]);
+		expect(asText(both.slice(1, 2))).toContain("DOE^JANE | DOE^JOHN");
+		expect(tags(visibleRows(both, new Set(), "john"))).toEqual(["00100010"]);
 	});
 });

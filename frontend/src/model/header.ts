@@ -11,6 +11,8 @@ export interface HeaderRow extends HeaderElement {
 	readonly path: string;
 	/** True when elements follow that lie inside this one. */
 	readonly folds: boolean;
+	/** In a comparison: the other header's value, ABSENT where it has no such element. */
+	readonly other?: string;
 }
 
 /** `(0010,0010)`; tags of items keep their own. */
@@ -43,7 +45,7 @@ export function headerRows(elements: readonly HeaderElement[]): HeaderRow[] {
 }
 
 const haystack = (row: HeaderRow) =>
-	`${row.tag} ${spellTag(row.tag)} ${row.keyword} ${row.name} ${row.creator} ${row.value}`.toLowerCase();
+	`${row.tag} ${spellTag(row.tag)} ${row.keyword} ${row.name} ${row.creator} ${row.value} ${row.other ?? ""}`.toLowerCase();
 
 /** Rows to show: those of folded sequences left out; a search keeps matches and what they lie in. */
 export function visibleRows(
@@ -83,13 +85,39 @@ export function differingPaths(a: readonly HeaderRow[], b: readonly HeaderRow[])
 	return new Set([...paths].filter((path) => left.get(path) !== right.get(path)));
 }
 
+/** How an element that is not there is written. */
+export const ABSENT = "\u2014";
+
+/** Rows of both headers, the first one's order leading; each with the other's value. */
+export function comparedRows(a: readonly HeaderRow[], b: readonly HeaderRow[]): HeaderRow[] {
+	const left = new Set(a.map((row) => row.path));
+	const right = new Map(b.map((row) => [row.path, row]));
+	const after = new Map<string, HeaderRow[]>();
+	let previous = "";
+	for (const row of b) {
+		if (left.has(row.path)) previous = row.path;
+		else after.set(previous, [...(after.get(previous) ?? []), row]);
+	}
+	const onlyThere = (path: string) =>
+		(after.get(path) ?? []).map((row) => ({ ...row, value: ABSENT, other: row.value }));
+	const all = [
+		...onlyThere(""),
+		...a.flatMap((row) => [
+			{ ...row, other: right.get(row.path)?.value ?? ABSENT },
+			...onlyThere(row.path),
+		]),
+	];
+	return all.map((row, index) => ({ ...row, index }));
+}
+
 /** One line an element, indented as nested. */
 export function asText(rows: readonly HeaderRow[]): string {
 	return rows
 		.map((row) => {
 			const length = row.length < 0 ? "undefined" : String(row.length);
 			const name = row.keyword || row.name;
-			return `${"  ".repeat(row.level)}${spellTag(row.tag)} ${row.vr} ${length} ${name}: ${row.value}`;
+			const value = row.other === undefined ? row.value : `${row.value} | ${row.other}`;
+			return `${"  ".repeat(row.level)}${spellTag(row.tag)} ${row.vr} ${length} ${name}: ${value}`;
 		})
 		.join("\n");
 }

@@ -85,5 +85,5 @@ export function isAsRecorded(shape: Shape, range: Range): boolean {
 export function voiWords(voi: Voi): string {
 	if (voi.kind === "table") return "VOI LUT";
 	const how = { LINEAR: "", LINEAR_EXACT: " exact", SIGMOID: " sigmoid" }[voi.function];
-	return `W ${voi.width} L ${voi.center}${how}`;
+	return `W ${voi.width} L ${String(voi.center).replace("-", "\u2212")}${how}`;
 }

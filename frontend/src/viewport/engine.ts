@@ -54,9 +54,26 @@ export function drawsOnCpu(): boolean {
 	return core.getShouldUseCPURendering();
 }
 
-/** The layout changed; keeps what every viewport shows. */
+/** True while the whole image is in the viewport as it was when it was opened or reset. */
+function isFitted(viewport: core.Types.IStackViewport): boolean {
+	if (!viewport.getCornerstoneImage()) return false;
+	const [x, y] = viewport.getPan();
+	return Math.abs(viewport.getZoom() - 1) < 1e-3 && Math.hypot(x, y) < 1;
+}
+
+/** The layout changed: an image that filled its viewport fills it again; a zoomed one stays as it is. */
 export function resizeViewports(): void {
+	const viewports = (engine?.getViewports() ?? []) as core.Types.IStackViewport[];
+	const fitted = viewports.filter(isFitted);
 	engine?.resize(true, true);
+	for (const viewport of fitted) {
+		const presentation = viewport.getViewPresentation();
+		const { flipHorizontal = false, flipVertical = false } = viewport.getCamera();
+		viewport.resetCamera();
+		viewport.setCamera({ flipHorizontal, flipVertical });
+		viewport.setViewPresentation({ ...presentation, zoom: 1, pan: [0, 0] });
+		viewport.render();
+	}
 }
 
 /** Leaves the study: nothing of it stays in memory. */

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
-import { bulkData } from "../../dicomweb/client";
+import { bulkData, videoUrl } from "../../dicomweb/client";
 import { inlineBinary, text } from "../../dicomweb/dicom-json";
 import type { DisplaySet } from "../../model/display-sets";
 import { ageOf, birthWords, patientOf, readableDate, readableSex } from "../../model/patient";
@@ -84,7 +84,7 @@ const CARD_WORDS: Readonly<Partial<Record<DisplaySet["kind"], string>>> = {
 		"Segmentations are stored and can be retrieved; they are not drawn over images yet.",
 	presentation: "It says how images are to be shown; it is stored, and not applied yet.",
 	radiotherapy: "Radiotherapy objects are stored and can be retrieved; they are not drawn yet.",
-	video: "Video is stored and can be retrieved; it is not played yet.",
+	video: "This browser cannot play the video as it is stored.",
 };
 
 function ObjectCard({ displaySet }: { displaySet: DisplaySet }) {
@@ -109,9 +109,28 @@ function ObjectCard({ displaySet }: { displaySet: DisplaySet }) {
 	);
 }
 
+/** A video in the browser's own player; what it cannot play is said. */
+function VideoView({ displaySet }: { displaySet: DisplaySet }) {
+	const [failed, setFailed] = useState(false);
+	const instance = text(displaySet.instances[0] ?? {}, Tag.SOPInstanceUID);
+	if (failed) return <ObjectCard displaySet={displaySet} />;
+	return (
+		// biome-ignore lint/a11y/useMediaCaption: an examination has no captions
+		<video
+			className="video"
+			controls
+			preload="metadata"
+			aria-label={displaySet.description || displaySet.className}
+			src={videoUrl(displaySet.studyInstanceUID, displaySet.seriesInstanceUID, instance)}
+			onError={() => setFailed(true)}
+		/>
+	);
+}
+
 /** Whatever is no stack of images. */
 export function DocumentPane({ displaySet }: { displaySet: DisplaySet }) {
 	if (displaySet.kind === "report") return <ReportView displaySet={displaySet} />;
+	if (displaySet.kind === "video") return <VideoView displaySet={displaySet} />;
 	if (displaySet.kind === "waveform") return <WaveformView displaySet={displaySet} />;
 	const type = text(displaySet.instances[0] ?? {}, Tag.MIMETypeOfEncapsulatedDocument);
 	if (displaySet.kind === "document" && (type === "application/pdf" || type === "")) {

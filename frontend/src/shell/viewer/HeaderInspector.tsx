@@ -8,6 +8,7 @@ import { instanceHeader } from "../../dicomweb/client";
 import { text } from "../../dicomweb/dicom-json";
 import {
 	asText,
+	comparedRows,
 	differingPaths,
 	type HeaderRow,
 	headerRows,
@@ -119,6 +120,11 @@ function Row({
 				<Marked words={row.value} search={search} />
 				{row.truncated && <em> …</em>}
 			</span>
+			{row.other !== undefined && (
+				<span role="cell" className="header-value" title={row.other}>
+					<Marked words={row.other} search={search} />
+				</span>
+			)}
 		</div>
 	);
 }
@@ -128,12 +134,15 @@ function Rows({
 	search,
 	folded,
 	differing,
+	titles,
 	onFold,
 }: {
 	rows: readonly HeaderRow[];
 	search: string;
 	folded: ReadonlySet<string>;
 	differing: ReadonlySet<string>;
+	/** Of the values: one, or one a viewport. */
+	titles: readonly string[];
 	onFold: (path: string) => void;
 }) {
 	const place = useRef<HTMLDivElement>(null);
@@ -144,14 +153,24 @@ function Rows({
 		overscan: 12,
 	});
 	return (
-		<div className="header-rows" ref={place} role="table" aria-label="Data elements">
+		<div
+			className="header-rows"
+			ref={place}
+			role="table"
+			aria-label="Data elements"
+			data-comparing={titles.length > 1}
+		>
 			<div className="header-row header-titles" role="row">
 				<span role="columnheader">Tag</span>
 				<span role="columnheader">VR</span>
 				<span role="columnheader">VM</span>
 				<span role="columnheader">Length</span>
 				<span role="columnheader">Keyword</span>
-				<span role="columnheader">Value</span>
+				{titles.map((title) => (
+					<span role="columnheader" key={title}>
+						{title}
+					</span>
+				))}
 			</div>
 			<div style={{ height: virtual.getTotalSize(), position: "relative" }}>
 				{virtual.getVirtualItems().map((item) => {
@@ -191,15 +210,14 @@ export function HeaderInspector() {
 		() => (comparing && rows && compared.data ? differingPaths(rows, compared.data) : NOTHING),
 		[comparing, rows, compared.data],
 	);
+	const beside = comparing ? compared.data : undefined;
+	const all = useMemo(
+		() => (beside ? comparedRows(rows ?? [], beside) : (rows ?? [])),
+		[rows, beside],
+	);
 	const shown = useMemo(
-		() =>
-			visibleRows(
-				rows ?? [],
-				folded,
-				search,
-				(row) => !comparing || !compared.data || differing.has(row.path),
-			),
-		[rows, folded, search, comparing, compared.data, differing],
+		() => visibleRows(all, folded, search, (row) => !beside || differing.has(row.path)),
+		[all, folded, search, beside, differing],
 	);
 	const fold = (path: string) =>
 		setFolded((before) => {
@@ -230,7 +248,7 @@ export function HeaderInspector() {
 					onChange={(event) => setSearch(event.target.value)}
 				/>
 				<span className="panel-count">
-					{rows ? `${shown.length}${shown.length === rows.length ? "" : ` of ${rows.length}`}` : ""}
+					{rows ? `${shown.length}${shown.length === all.length ? "" : ` of ${all.length}`}` : ""}
 				</span>
 				{other >= 0 && (
 					<Tip label={`Only what differs from viewport ${other + 1}`}>
@@ -277,7 +295,14 @@ export function HeaderInspector() {
 			{rows && shown.length === 0 ? (
 				<Notice title={search ? "No element matches." : "Nothing differs."} />
 			) : (
-				<Rows rows={shown} search={search} folded={folded} differing={differing} onFold={fold} />
+				<Rows
+					rows={shown}
+					search={search}
+					folded={folded}
+					differing={differing}
+					titles={beside ? [`Viewport ${active + 1}`, `Viewport ${other + 1}`] : ["Value"]}
+					onFold={fold}
+				/>
 			)}
 		</div>
 	);

@@ -1,5 +1,6 @@
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { ChevronDown } from "lucide-react";
+import type { Voi } from "../../model/voi";
 import { voiWords } from "../../model/windows";
 import { Tip } from "../Tip";
 import { useSession, useView } from "./session-context";
@@ -11,8 +12,11 @@ export function WindowMenu() {
 	const state = useView(view);
 	const grey = state?.shown !== undefined && !state.color;
 	const presets = session.presets();
+	const same = (a: Voi, b: Voi) => a.kind === "window" && voiWords(a) === voiWords(b);
 	const extra = (state?.offered ?? []).filter(
-		(each) => !presets.some((row) => row.name === each.name && voiWords(row) === voiWords(each)),
+		(each, at, all) =>
+			!presets.some((row) => row === each || (row.name === each.name && same(row, each))) &&
+			all.findIndex((row) => row === each || same(row, each)) === at,
 	);
 	return (
 		<Menu.Root>
