@@ -154,8 +154,8 @@ class Painted:
         and how many of these there are.
         """
         x, y = np.rint(self.columns).astype(int), np.rint(self.rows).astype(int)
-        inside_x = (abs(self.columns - x) < 0.4) & (x >= 0) & (x < expected.shape[1])
-        inside_y = (abs(self.rows - y) < 0.4) & (y >= 0) & (y < expected.shape[0])
+        inside_x = (abs(self.columns - x) < 0.25) & (x >= 0) & (x < expected.shape[1])
+        inside_y = (abs(self.rows - y) < 0.25) & (y >= 0) & (y < expected.shape[0])
         painted = self.picture[np.ix_(inside_y, inside_x)]
         rendered = expected[np.ix_(y[inside_y], x[inside_x])]
         return int(abs(painted - rendered[..., np.newaxis]).max()), rendered.size
@@ -199,7 +199,7 @@ def stored(archive: Archive, corpus: Path) -> dict[str, Dataset]:
 @pytest.fixture(scope="module")
 def page(browser: Browser, stack: Stack, stored: dict[str, Dataset]) -> Iterator[Page]:
     """The study open in the viewer, pixels as squares."""
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
     page = context.new_page()
     sign_in(page, stack)
     page.goto(stack.url(f"/viewer/{STUDY}"))
