@@ -94,6 +94,7 @@ def _table() -> tuple[Capability, ...]:
             ("accept",),
             ("application/octet-stream", 'multipart/related; type="application/octet-stream"'),
         ),
+        Capability(f"{_INSTANCE}/pixeldata", "GET", "RetrievePixelData", ("accept",), _FRAMES),
         Capability("changes", "GET", "ListChanges", ("after", "limit"), _JSON),
         Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
         Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),

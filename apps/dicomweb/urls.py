@@ -12,7 +12,7 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.stow_rs.views import store_instances
-from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata
+from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata, retrieve_pixel_data
 from apps.dicomweb.wado_rs.frames import retrieve_frames
 from apps.dicomweb.wado_rs.instances import retrieve_instances
 from apps.dicomweb.wado_rs.metadata import retrieve_metadata
@@ -60,6 +60,7 @@ urlpatterns = [
     path(_SERIES, resource(GET=retrieve_instances, DELETE=reject), name="series"),
     path(_INSTANCE, resource(GET=retrieve_instances, DELETE=reject), name="instance"),
     path(f"{_INSTANCE}/bulkdata/<path:element>", resource(GET=retrieve_bulkdata), name="bulkdata"),
+    path(f"{_INSTANCE}/pixeldata", resource(GET=retrieve_pixel_data), name="pixeldata"),
     path(f"{_FRAMES}/rendered", resource(GET=retrieve_rendered), name="frames-rendered"),
     path(f"{_FRAMES}/thumbnail", resource(GET=retrieve_thumbnail), name="frames-thumbnail"),
     path(f"{_INSTANCE}/rendered", resource(GET=retrieve_rendered), name="instance-rendered"),

@@ -413,6 +413,18 @@ def test_bulk_data_inside_a_sequence(archive: Archive):
     assert archive.get(uri, "application/octet-stream").content == bytes(range(200)) * 10
 
 
+def test_pixel_data_of_an_instance(archive: Archive, cine, rle):
+    ((head, body),) = parts_of(archive.get(path_of(cine) + "/pixeldata", OCTETS))
+    assert header(head, "Content-Type") == "application/octet-stream"
+    assert body == cine.PixelData
+    ds, pixels = rle
+    parts = parts_of(archive.get(path_of(ds) + "/pixeldata", OCTETS))
+    assert [data for _, data in parts] == [frame.tobytes() for frame in pixels]
+    as_stored = parts_of(archive.get(path_of(ds) + "/pixeldata", ANY_FRAME))
+    assert header(as_stored[0][0], "Content-Type").endswith(RLELossless)
+    assert archive.get("/studies/1.2/series/1.3/instances/1.4/pixeldata").status_code == 404
+
+
 # -- pictures
 
 

@@ -56,6 +56,13 @@ def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
     return alone(request, value, offer.media_type, etag)
 
 
+def retrieve_pixel_data(
+    request: HttpRequest, principal: Principal, study: str, series: str, instance: str
+) -> HttpResponseBase:
+    """`/pixeldata`: the frames as parts where they are compressed, else the whole value."""
+    return retrieve_bulkdata(request, principal, study, series, instance, _PIXEL_DATA)
+
+
 def document_type(metadata: dict[str, dict[str, list[str]]]) -> str:
     """MIME Type of Encapsulated Document, where it is one that a header may carry."""
     values = metadata.get(_MIME_TYPE, {}).get("Value") or [""]
