@@ -74,7 +74,16 @@ class PatientAdmin(AttributeSearch, ReadOnlyAdmin):
 @admin.register(Study)
 class StudyAdmin(AttributeSearch, ReadOnlyAdmin):
     actions = [send_to]
-    list_display = ("name", "date", "modalities", "study_description", "state", "images", "opened")
+    list_display = (
+        "name",
+        "date",
+        "modalities",
+        "study_description",
+        "state",
+        "images",
+        "receipt",
+        "opened",
+    )
     list_filter = ("state", date_filter("StudyDate"), "source_door")
     entities = ENTITY_MAPS[Level.STUDY]
     searched = ("PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID")
@@ -108,6 +117,12 @@ class StudyAdmin(AttributeSearch, ReadOnlyAdmin):
             row.pk,
             row.number_of_study_related_instances,
         )
+
+    @admin.display(description="receipt")
+    def receipt(self, row: Study) -> str:
+        """A link to what was proved of its bytes."""
+        url = reverse("study-receipts", args=[row.study_instance_uid])
+        return format_html('<a href="{}">safe?</a>', url)
 
     @admin.display(description="viewer")
     def opened(self, row: Study) -> str:

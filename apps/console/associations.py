@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, StreamingHttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -80,7 +80,11 @@ class AssociationRecordAdmin(ReadOnlyAdmin):
             (each.told, format_html("<br><em>{}</em>", each.remedy) if each.remedy else "")
             for each in explain(row)
         ]
-        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}{}</li>", lines))
+        told = format_html("<ul>{}</ul>", format_html_join("", "<li>{}{}</li>", lines))
+        if not row.operations.get("C-STORE"):
+            return told
+        url = reverse("association-receipts", args=[row.pk])
+        return format_html('{}<a href="{}">Is all of it safe?</a>', told, url)
 
     @admin.display(description="presentation contexts")
     def contexts(self, row: AssociationRecord) -> str:
