@@ -42,7 +42,10 @@ def receipts(request: HttpRequest) -> HttpResponse:
         request,
         "console/receipts.html",
         {
-            "rows": [(each, person_name(each.study.patient_name)) for each in page.studies],
+            "rows": [
+                (each, person_name(each.study.patient_name), day(each.study.study_date))
+                for each in page.studies
+            ],
             "sender": sender,
             "next": urlencode(following) if page.next else "",
             "now": timezone.now(),
@@ -67,7 +70,8 @@ def study_receipts(request: HttpRequest, study: str) -> HttpResponse:
         "console/receipt.html",
         {
             "subject": f"{person_name(row.patient_name)} · {row.patient_id or 'no ID'}",
-            "birth": row.patient_birth_date,
+            "birth": day(row.patient_birth_date),
+            "study_day": day(row.study_date),
             "sex": row.patient_sex,
             "study": row,
             "account": found.account,
@@ -107,6 +111,13 @@ def check_study(request: HttpRequest, study: str) -> HttpResponse:
     except PacsError as error:
         return _problem(request, error)
     return HttpResponseRedirect(reverse("study-receipts", args=[study]))
+
+
+def day(text: str) -> str:
+    """A DA value as nobody can mistake it; anything else as it is."""
+    if len(text) == 8 and text.isdigit():  # noqa: PLR2004 - YYYYMMDD, PS3.5 6.2
+        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    return text
 
 
 def _problem(request: HttpRequest, error: PacsError) -> HttpResponse:
