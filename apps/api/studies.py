@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.access.principals import Permission, Principal
 from apps.access.searches import note_search
 from apps.api.principal import PrincipalView
-from apps.archive.models import Study
+from apps.archive.models import Study, StudyAlert
 from apps.archive.study_list import SORTS, StudyListFilter, study_list
 from apps.errors import InvalidRequest
 from apps.ingest.demonstration import load_demonstration
@@ -34,6 +34,13 @@ _TEXT_FILTERS = (
 )
 _LIST_FILTERS = ("modality", "uid")
 _MOST_VALUES = 200
+
+
+class AlertSerializer(serializers.Serializer[object]):
+    """Why somebody has to look at a study."""
+
+    cause = serializers.ChoiceField(choices=StudyAlert.Cause.choices)
+    text = serializers.CharField(help_text="In a sentence.")
 
 
 class StudyRowSerializer(serializers.Serializer[object]):
@@ -59,9 +66,7 @@ class StudyRowSerializer(serializers.Serializer[object]):
     state = serializers.ChoiceField(choices=Study.State.choices)
     read_by = serializers.CharField()
     read_at = serializers.DateTimeField(allow_null=True)
-    alerts = serializers.ListField(
-        child=serializers.CharField(), help_text="Why somebody has to look at it, in sentences."
-    )
+    alerts = AlertSerializer(many=True)
     sender = serializers.CharField(help_text="AE title of the first sender, else its door.")
     door = serializers.CharField()
     received_at = serializers.DateTimeField()
@@ -123,7 +128,7 @@ def study_row(study: Study) -> dict[str, Any]:
         "state": study.state,
         "read_by": study.read_by,
         "read_at": study.read_at,
-        "alerts": [alert.text for alert in study.alerts.all()],
+        "alerts": [{"cause": each.cause, "text": each.text} for each in study.alerts.all()],
         "sender": study.source_ae_title or study.source_door,
         "door": study.source_door,
         "received_at": study.received_at,

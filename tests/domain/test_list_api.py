@@ -98,7 +98,7 @@ def test_an_alert_is_shown_filtered_by_and_settled() -> None:
     page = study_list(StudyListFilter(state="attention"), ASKER)
     assert [each.pk for each in page.studies] == [study.pk]
     rows = person("clinician").get("/api/studies/?state=attention").json()["studies"]
-    assert rows[0]["alerts"] == ["look"]
+    assert rows[0]["alerts"] == [{"cause": "quarantine", "text": "look"}]
     cause = StudyAlert.Cause.QUARANTINE
     assert raise_alerts(cause, {study.study_instance_uid: "look"}, actor) == []  # no news
     [settled] = raise_alerts(cause, {study.study_instance_uid: ""}, actor)

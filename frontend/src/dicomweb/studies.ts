@@ -23,8 +23,8 @@ export interface StudyRow {
 	state: "receiving" | "complete" | "read";
 	read_by: string;
 	read_at: string | null;
-	/** Why somebody has to look at it, in sentences. */
-	alerts: string[];
+	/** Why somebody has to look at it: the cause, and a sentence. */
+	alerts: { cause: string; text: string }[];
 	sender: string;
 	door: string;
 	received_at: string;

@@ -90,6 +90,7 @@ export default function StudyListPage() {
 		nextUnread: () => {
 			const unread = rows.findIndex((row, index) => index > position && row.state === "complete");
 			if (unread >= 0) select(unread);
+			else more();
 		},
 		mark: () => selectedRow && void mark(selectedRow),
 		tab: (by) => {

@@ -94,11 +94,11 @@ function Alerts({ row, session }: Pick<Props, "session"> & { row: StudyRow }) {
 	return (
 		<section className="panel-alerts">
 			{row.alerts.map((alert) => (
-				<p key={alert}>
+				<p key={alert.cause}>
 					<TriangleAlert size={14} aria-hidden="true" />
 					<span>
-						{alert}{" "}
-						{mayDecide && (
+						{alert.text}{" "}
+						{mayDecide && alert.cause === "quarantine" && (
 							<a
 								href={`/admin/ingest/quarantinedinstance/?q=${encodeURIComponent(row.StudyInstanceUID)}`}
 							>

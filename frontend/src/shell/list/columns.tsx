@@ -29,7 +29,11 @@ export interface Column {
 function State({ row }: { row: StudyRow }) {
 	if (row.alerts.length > 0) {
 		return (
-			<span className="state" data-state="attention" title={row.alerts.join("\n")}>
+			<span
+				className="state"
+				data-state="attention"
+				title={row.alerts.map((alert) => alert.text).join("\n")}
+			>
 				<TriangleAlert size={12} aria-hidden="true" />
 				attention
 			</span>
