@@ -29,7 +29,7 @@ from tests.domain.archive_rows import make_instance, make_patient, make_series, 
 from tests.domain.worklist_rows import ASKER, begun, data_set, ended, entry, scheduled_item
 from tests.servers import free_port
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 UID = "1.2.3.200"
 
 
@@ -183,6 +183,7 @@ def test_IAN_01_the_notice_is_sent_when_the_last_image_is_here(ris: Ris) -> None
     assert item.RetrieveAETitle
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_workers_never_send_the_same_message_twice(ris: Ris) -> None:
     ris.start()
     _performed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from apps.access.principals import Permission, Principal, PrincipalKind
 from apps.dicom.mpps import tag_of
@@ -29,13 +30,14 @@ from apps.worklist.actions.change_step import change_step, complete_step, discon
 from apps.worklist.actions.follow_events import follow_events
 from apps.worklist.actions.link_study import link_study
 from apps.worklist.actions.receive_patient import receive_patient
-from apps.worklist.actions.schedule_order import schedule_order
+from apps.worklist.actions.schedule_order import number_is_free, schedule_order
 from apps.worklist.actions.start_step import StepReport, start_step
 from apps.worklist.checks import check_worklist_columns
 from apps.worklist.models import (
     Delivery,
     PerformedProcedureStep,
     ScheduledProcedureStep,
+    ServiceRequest,
     StudyLink,
     UnlinkedStudy,
     WorkflowPeer,
@@ -148,6 +150,19 @@ def test_HL7_16_an_accession_number_belongs_to_one_patient() -> None:
         entry(AccessionNumber="A1", RequestedProcedureID="R2")
     with pytest.raises(AlreadyExists):
         entry(AccessionNumber="A1", PatientID="OTHER")
+
+
+def test_HL7_16_of_two_orders_at_once_one_gets_the_number() -> None:
+    """The look before the write may see nothing: the database decides."""
+    entry(AccessionNumber="A1")
+    with pytest.raises(AlreadyExists), number_is_free(), transaction.atomic():
+        ServiceRequest.objects.create(accession_number="A1", patient_id="OTHER")
+    first, second = (
+        ServiceRequest.objects.create(accession_number="", patient_id=each) for each in "AB"
+    )
+    assert first.pk != second.pk, "any number of orders have none"
+    with pytest.raises(AlreadyExists):
+        change_order(ASKER, second.pk, order_of({"AccessionNumber": "A1"}))
 
 
 def test_changing_an_order_keeps_what_it_does_not_name() -> None:

@@ -33,7 +33,7 @@ PATTERN = st.one_of(
 DATE = st.sampled_from(["", "20240701", "20240702", "20240703"])
 TIME = st.sampled_from(["", "00", "0030", "1000", "100000.5", "1800", "2359"])
 ROW = {
-    "PatientName": NAME, "PatientID": LETTERS, "AccessionNumber": LETTERS,
+    "PatientName": NAME, "PatientID": LETTERS, "RequestingService": LETTERS,
     "RequestingPhysician": NAME, "RequestedProcedureDescription": LETTERS,
     "NamesOfIntendedRecipientsOfResults": st.lists(NAME, max_size=2).map("\\".join),
     "ScheduledStationAETitle": st.lists(LETTERS, max_size=3).map("\\".join),
@@ -136,7 +136,7 @@ def _record(step: ScheduledProcedureStep) -> Record:
 
 
 @hypothesis_settings(
-    max_examples=60,
+    max_examples=35,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

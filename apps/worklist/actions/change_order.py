@@ -12,7 +12,7 @@ from apps.access.principals import Permission, Principal, permit
 from apps.dicom.attributes import Entity
 from apps.errors import AlreadyExists, NotFound, WrongState
 from apps.events.log import NewEvent, record
-from apps.worklist.actions.schedule_order import add_procedure, add_step
+from apps.worklist.actions.schedule_order import add_procedure, add_step, number_is_free
 from apps.worklist.models import RequestedProcedure, ScheduledProcedureStep, ServiceRequest
 from apps.worklist.orders import Order, ProcedureOrder, StepOrder, checked, column_values
 from apps.worklist.states import OPEN
@@ -28,7 +28,7 @@ def change_order(principal: Principal, request_id: int, order: Order) -> Service
     have begun.
     """
     permit(principal, Permission.MANAGE_WORKLIST)
-    with transaction.atomic():
+    with number_is_free(), transaction.atomic():
         request = ServiceRequest.objects.select_for_update().filter(pk=request_id).first()
         if request is None:
             raise NotFound("There is no such order here.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
@@ -36,7 +38,7 @@ def schedule_order(principal: Principal, order: Order) -> Scheduled:
     if not order.procedures or not all(each.steps for each in order.procedures):
         raise InvalidRequest("An order needs a procedure with at least one step.")
     attributes = checked(Entity.SERVICE_REQUEST, order.attributes, new=True)
-    with transaction.atomic():
+    with number_is_free(), transaction.atomic():
         request = _service_request(attributes, order)
         procedures = [add_procedure(request, each) for each in order.procedures]
         record(
@@ -54,6 +56,15 @@ def schedule_order(principal: Principal, order: Order) -> Scheduled:
     link_studies([each.study_instance_uid for each in procedures], request.accession_number)
     steps = ScheduledProcedureStep.objects.filter(procedure__in=procedures).order_by("pk")
     return Scheduled(request, tuple(steps.select_related("procedure__service_request")))
+
+
+@contextmanager
+def number_is_free() -> Iterator[None]:
+    """Around a transaction: who comes second with an accession number is told so."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise AlreadyExists("That accession number belongs to another order.") from error
 
 
 def _service_request(attributes: dict[str, str], order: Order) -> ServiceRequest:

@@ -71,6 +71,14 @@ class ServiceRequest(models.Model):
             models.Index(fields=["placer_order_number_imaging_service_request"]),
             models.Index(fields=["filler_order_number_imaging_service_request"]),
         ]
+        constraints = [
+            # Two orders that arrive at once must not both get a number that is free.
+            models.UniqueConstraint(
+                fields=["accession_number"],
+                condition=models.Q(accession_number__gt=""),
+                name="accession_number_once",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"order {self.accession_number or self.pk}"
