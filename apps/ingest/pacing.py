@@ -18,7 +18,7 @@ from apps.ingest import spool
 SHALLOW: Final = 150
 """So many waiting files are no backlog: they are indexed in about a tenth of a second."""
 LONGEST_SECONDS: Final = 0.05
-STUCK_SECONDS: Final = 1.0
+STUCK_SECONDS: Final = 5.0  # longer than a full batch takes on an overloaded machine
 _LOOK_SECONDS: Final = 0.01
 _SHARE: Final = 20  # looking takes a twentieth of the time at most, however deep the inbox is
 

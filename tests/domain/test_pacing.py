@@ -17,6 +17,7 @@ def _fresh(data_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "_backlog", Backlog())
     # Longer than a busy machine may take for anything else, so that the two can be told apart.
     monkeypatch.setattr(pacing, "LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr(pacing, "STUCK_SECONDS", 1.0)
 
 
 def waits(count: int) -> list[Path]:
