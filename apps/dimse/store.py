@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from apps.dicom.command_set import StoreRequest
 from apps.dicom.part10 import Provenance
+from apps.dicom.peek import HEAD_BYTES, Identity, peek
 from apps.dimse import status
 from apps.dimse.data_transfer import ProtocolError
 from apps.dimse.offered import is_storage
-from apps.dimse.peek import HEAD_BYTES, Identity, peek
 from apps.dimse.service import AcceptedContext
 from apps.dimse.status import Answer, answer_for
 from apps.errors import IdentityConflict, PacsError

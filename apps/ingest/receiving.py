@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from apps.dicom.part10 import FileMeta, Provenance, file_meta, read_file_meta
+from apps.dicom.peek import peek
 from apps.errors import OutOfResources, UnreadableInstance
 from apps.ingest import spool
 from apps.ingest.crash_points import crash_point
@@ -127,8 +128,9 @@ def receive(
 def receive_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> str:
     """Takes a whole Part 10 stream, or a bare data set; returns the inbox name.
 
-    The File Meta is written anew with the provenance, data set bytes are untouched. A head that
-    cannot be read is kept as it is: the indexer quarantines it with the reason.
+    The File Meta is written anew with the provenance and the data set's own UIDs, where a
+    sender's File Meta says others (PS3.10 7.1); data set bytes are untouched. A head that cannot
+    be read is kept as it is: the indexer quarantines it with the reason.
     Raises OutOfResources, Unavailable.
     """
     _refuse_when_full()
@@ -137,10 +139,11 @@ def receive_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes])
     if meta is None:
         incoming = Incoming(b"")
     else:
+        says = peek(head[meta.dataset_offset :], meta.transfer_syntax_uid)
         incoming = Incoming(
             file_meta(
-                sop_class_uid=meta.sop_class_uid,
-                sop_instance_uid=meta.sop_instance_uid,
+                sop_class_uid=says.sop_class_uid or meta.sop_class_uid,
+                sop_instance_uid=says.sop_instance_uid or meta.sop_instance_uid,
                 transfer_syntax_uid=meta.transfer_syntax_uid,
                 provenance=provenance,
             )

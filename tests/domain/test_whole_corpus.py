@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.archive.models import Instance, NonPatientInstance, Patient, Series, Study
+from apps.archive.models import Instance, NonPatientInstance, Patient, Receipt, Series, Study
+from apps.commitment.verification import blobs_of, read_back
 from apps.dicom.part10 import HEAD_LENGTH, Provenance, read_file_meta
 from apps.errors import UnreadableInstance
 from apps.ingest import inbox, spool
@@ -54,6 +55,15 @@ def test_the_whole_corpus_is_stored_or_quarantined_with_a_reason(data_folders, c
             assert aside[sha256].explanation, path
             assert aside[sha256].reason != QuarantinedInstance.Reason.FAILED, path
     counts_are_exact()
+    reading_back_finds_no_damage()
+
+
+def reading_back_finds_no_damage() -> None:
+    """Also of files whose File Meta named another instance than their data set."""
+    kept = blobs_of([row.sop_instance_uid for row in Instance.objects.all()])
+    assert len(kept) > 500
+    found = {uid: read_back(blob, lambda _: None) for uid, blob in kept.items()}
+    assert {uid: verdict for uid, verdict in found.items() if verdict != Receipt.Verdict.GOOD} == {}
 
 
 def counts_are_exact() -> None:
