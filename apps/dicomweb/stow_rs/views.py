@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -116,7 +116,7 @@ class Report:
     def __init__(self, handled: Sequence[Handled]) -> None:
         names = [each.inbox_name for each in handled if each.inbox_name]
         outcomes = inbox.outcome_of(names, INDEX_SECONDS)
-        places = _places(each.uids.sop_instance_uid for each in handled)
+        places = _places({each.uids.sop_instance_uid for each in handled})
         self.stored: list[Stored] = []
         self.failed: list[tuple[Uids, int]] = []
         self.sentences: list[str] = []
@@ -180,15 +180,15 @@ class Report:
         return answer
 
 
-def _places(uids: Iterable[str]) -> dict[str, str]:
+def _places(uids: Collection[str]) -> dict[str, str]:
     """The path of each instance that is indexed, by SOP Instance UID."""
-    rows = Instance.objects.filter(sop_instance_uid__in=list(set(uids))).values_list(
+    rows = Instance.objects.filter(sop_instance_uid__in=list(uids)).values_list(
         "study__study_instance_uid", "series__series_instance_uid", "sop_instance_uid"
     )
     places = {
         sop: f"/studies/{study}/series/{series}/instances/{sop}" for study, series, sop in rows
     }
-    apart = NonPatientInstance.objects.filter(sop_instance_uid__in=list(set(uids)))
+    apart = NonPatientInstance.objects.filter(sop_instance_uid__in=list(uids))
     for resource, sop in apart.values_list("resource", "sop_instance_uid"):
         places[sop] = f"/{resource}/{sop}"
     return places
