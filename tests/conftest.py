@@ -63,6 +63,16 @@ def redis_server() -> Iterator[UnixRedis]:
 
 
 @pytest.fixture(autouse=True)
+def _nobody_is_remembered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The next test may have other users under the same keys."""
+    yield
+    if request.node.get_closest_marker("django_db") is not None:
+        from apps.access.authentication import forget_remembered
+
+        forget_remembered()
+
+
+@pytest.fixture(autouse=True)
 def _clean_redis(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests that touch the database get a running, empty Redis too, as the product has."""
     if request.node.get_closest_marker("django_db") is None:

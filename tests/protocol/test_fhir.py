@@ -26,8 +26,18 @@ def study(archive: Archive):
         TimezoneOffsetFromUTC="+0100",
         BodyPartExamined="HEAD",
     )
-    second = ct_slice(study=first.StudyInstanceUID, number=7, Modality="MR", SeriesNumber=2,
-                      PatientID="FHIR-1", PatientName="Chalmers^Peter")  # fmt: skip
+    # What is the study's is said alike by both: whichever is indexed first speaks for it.
+    second = ct_slice(
+        study=first.StudyInstanceUID,
+        number=7,
+        Modality="MR",
+        SeriesNumber=2,
+        PatientID="FHIR-1",
+        PatientName="Chalmers^Peter",
+        AccessionNumber="F-77",
+        StudyDate="20210305",
+        TimezoneOffsetFromUTC="+0100",
+    )
     assert archive.store(first, second).status_code == 200
     return first, second
 

@@ -34,8 +34,13 @@ def test_who_is_expected_to_send_too_much_is_asked_to_come_later(server: DimseSe
     association.release()
     # Who also wants something else gets that, and no room.
     entity.add_requested_context(StorageCommitmentPushModel)
-    association = entity.associate("127.0.0.1", server.port, ae_title="PACSWEB")
-    assert association.is_established
-    accepted = [each.abstract_syntax for each in association.accepted_contexts]
-    assert accepted == [StorageCommitmentPushModel]
-    association.release()
+
+    def accepted_without_room() -> bool:
+        association = entity.associate("127.0.0.1", server.port, ae_title="PACSWEB")
+        assert association.is_established
+        accepted = [each.abstract_syntax for each in association.accepted_contexts]
+        association.release()
+        return accepted == [StorageCommitmentPushModel]
+
+    # Each receiver process learns of the expected size on its own.
+    server.wait_for(accepted_without_room)
