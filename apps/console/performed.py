@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
 from apps.console.archive import person_name
+from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.model_admin import AnyModelAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
@@ -97,19 +98,17 @@ class PerformedStepAdmin(ReadOnlyAdmin):
     @admin.action(description="Bring back images of a wrong entry…", permissions=["manage"])
     def bring_images_back(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
         """Rejected images return, to be assigned to the right order, once that is confirmed."""
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": "Bring back images",
-                "consequence": "The images return to the study of the wrong entry, where everybody "
+        if not is_confirmed(request, rows):
+            return confirmation(
+                self,
+                request,
+                rows,
+                lambda row: f"{self.started(row)} · {self.patient(row)}",
+                title="Bring back images",
+                consequence="The images return to the study of the wrong entry, where everybody "
                 "sees them. Assign the study at once under Studies without order.",
-                "lines": [f"{self.started(row)} · {self.patient(row)}" for row in rows[:100]],
-                "rows": list(rows[:100]),
-                "count": rows.count(),
-                "action": "bring_images_back",
-                "opts": self.opts,
-            }
-            return TemplateResponse(request, "console/confirm.html", context)
+                action="bring_images_back",
+            )
         principal = principal_of(request, "admin")
         for row in rows:
             try:
@@ -365,20 +364,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.action(description="Give up…", permissions=["decide"])
     def give_up(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
         """Ends the attempts, once that is confirmed."""
-        if "confirmed" in request.POST:
+        if is_confirmed(request, rows):
             self._decide(request, rows, retry=False)
             return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Give up messages",
-            "consequence": "The other systems will not be told. They can be tried again later.",
-            "lines": [f"{row.get_kind_display()} · {self.receiver(row)}" for row in rows[:100]],
-            "rows": list(rows[:100]),
-            "count": rows.count(),
-            "action": "give_up",
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "console/confirm.html", context)
+        return confirmation(
+            self,
+            request,
+            rows,
+            lambda row: f"{row.get_kind_display()} · {self.receiver(row)}",
+            title="Give up messages",
+            consequence="The other systems will not be told. They can be tried again later.",
+            action="give_up",
+        )
 
     def _decide(self, request: HttpRequest, rows: QuerySet[Any], *, retry: bool) -> None:
         principal = principal_of(request, "admin")

@@ -8,12 +8,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
+from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
 from apps.ingest.actions.hand_out_quarantined import hand_out_quarantined
@@ -152,17 +152,19 @@ class QuarantinedInstanceAdmin(ReadOnlyAdmin):
     def _decide(self, request: HttpRequest, rows: QuerySet[Any], verb: str) -> HttpResponse | None:
         """Says what will happen to how many, and does it once that is confirmed."""
         decision = DECISIONS[verb]
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": decision.name,
-                "consequence": decision.consequence,
-                "rows": list(rows[:100]),
-                "count": rows.count(),
-                "action": f"decide_{verb}",
-                "opts": self.opts,
-            }
-            return TemplateResponse(request, "console/decide.html", context)
+        if not is_confirmed(request, rows):
+            return confirmation(
+                self,
+                request,
+                rows,
+                lambda row: (
+                    f"{row.received_at:%Y-%m-%d %H:%M} UTC · {row.get_reason_display()} · "
+                    f"{row.sop_instance_uid or 'unreadable'}"
+                ),
+                title=decision.name,
+                consequence=decision.consequence,
+                action=f"decide_{verb}",
+            )
         principal = principal_of(request, "admin")
         done = 0
         for pk in rows.values_list("pk", flat=True):

@@ -8,12 +8,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
 from apps.console.archive import person_name
+from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
 from apps.worklist.actions.change_work_item import request_cancellation
@@ -66,19 +66,17 @@ class WorkItemAdmin(ReadOnlyAdmin):
     @admin.action(description="Ask to cancel…", permissions=["manage"])
     def ask_to_cancel(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
         """Cancels what nobody has begun, and asks the performers of the rest."""
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": "Ask to cancel work items",
-                "consequence": "What nobody has begun is cancelled for good. Who performs one is "
+        if not is_confirmed(request, rows):
+            return confirmation(
+                self,
+                request,
+                rows,
+                lambda row: f"{row.label} · {self.patient(row)}",
+                title="Ask to cancel work items",
+                consequence="What nobody has begun is cancelled for good. Who performs one is "
                 "asked to cancel it, and may decline.",
-                "lines": [f"{row.label} · {self.patient(row)}" for row in rows[:100]],
-                "rows": list(rows[:100]),
-                "count": rows.count(),
-                "action": "ask_to_cancel",
-                "opts": self.opts,
-            }
-            return TemplateResponse(request, "console/confirm.html", context)
+                action="ask_to_cancel",
+            )
         principal = principal_of(request, "admin")
         done = 0
         for row in rows:

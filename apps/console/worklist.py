@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
 from apps.console.archive import person_name
+from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
 from apps.dicom.worklist import BY_KEYWORD
 from apps.errors import InvalidRequest, PacsError
@@ -282,18 +283,16 @@ class WorklistEntryAdmin(ReadOnlyAdmin):
     @admin.action(description="Cancel…", permissions=["manage"])
     def cancel_entries(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
         """Takes entries off the worklist, once that is confirmed."""
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": "Cancel worklist entries",
-                "consequence": "Devices do not see these entries any more. They stay on record.",
-                "lines": [f"{self.start(row)} · {self.patient(row)}" for row in rows[:100]],
-                "rows": list(rows[:100]),
-                "count": rows.count(),
-                "action": "cancel_entries",
-                "opts": self.opts,
-            }
-            return TemplateResponse(request, "console/confirm.html", context)
+        if not is_confirmed(request, rows):
+            return confirmation(
+                self,
+                request,
+                rows,
+                lambda row: f"{self.start(row)} · {self.patient(row)}",
+                title="Cancel worklist entries",
+                consequence="Devices do not see these entries any more. They stay on record.",
+                action="cancel_entries",
+            )
         self._for_each(
             request,
             rows,

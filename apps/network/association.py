@@ -296,7 +296,7 @@ class OutgoingAssociation:
         if result:
             rejected.append((context, result))
             return
-        syntaxes = [text_of(raw) for kind, raw in items_of(value[4:]) if kind == 0x40]  # noqa: PLR2004
+        syntaxes = [text_of(raw) for kind, raw in items_of(value[4:]) if kind == 0x40]  # noqa: PLR2004 -- 9.3.3.2
         if syntaxes and syntaxes[0] in context.transfer_syntaxes:
             accepted.append(OpenContext(number, context.abstract_syntax, syntaxes[0]))
 

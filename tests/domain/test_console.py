@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,43 @@ def test_an_administrator_by_role_sees_quarantine(conflict: QuarantinedInstance)
     assert b"same SOP Instance UID" in page.content
 
 
+def _case(number: int, door: str) -> QuarantinedInstance:
+    return QuarantinedInstance(
+        reason="unreadable", explanation="Look", blob_key=f"quarantine/{door}-{number}",
+        size_bytes=1, sha256=f"{door}{number}".encode().ljust(32, b"."), source_door=door,
+        received_at=timezone.now(),
+    )  # fmt: skip
+
+
+def test_confirming_many_stays_within_the_filter_and_asks_again_when_more_came(
+    root: Client,
+) -> None:
+    QuarantinedInstance.objects.bulk_create(
+        [*(_case(number, "stow") for number in range(120)), _case(0, "dimse")]
+    )
+    url = reverse("admin:ingest_quarantinedinstance_changelist") + "?source_door=stow"
+    first = QuarantinedInstance.objects.filter(source_door="stow").first()
+    assert first is not None
+    chosen = {"action": "decide_discard", "select_across": "1", "_selected_action": [first.pk]}
+    asked = root.post(url, {**chosen, "index": "0"})
+    form = re.search(r'<form method="post"(?P<rest>[^>]*)>\s*<input[^>]*csrf.*?</form>',
+                     asked.content.decode(), re.DOTALL)  # fmt: skip
+    assert form is not None
+    assert "action=" not in form["rest"]  # so a browser posts to the address it is at: `url`
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form[0]):
+        fields.setdefault(name, []).append(value)
+    assert fields["confirmed"] == ["120"]
+
+    QuarantinedInstance.objects.bulk_create([_case(120, "stow")])
+    again = root.post(url, fields)
+    assert b"<strong>121</strong>" in again.content
+    assert not QuarantinedInstance.objects.filter(state="discarded").exists()
+    root.post(url, {**fields, "confirmed": "121"})
+    states = QuarantinedInstance.objects.values_list("source_door", "state").distinct()
+    assert set(states) == {("stow", "discarded"), ("dimse", "waiting")}
+
+
 def test_replacing_asks_first_and_then_exchanges(
     root: Client, conflict: QuarantinedInstance
 ) -> None:
@@ -101,7 +139,7 @@ def test_replacing_asks_first_and_then_exchanges(
     asked = root.post(url, form)
     assert b"become the instance that everybody sees" in asked.content
     assert bytes(Instance.objects.get().dataset_sha256) == before
-    done = root.post(url, {**form, "confirmed": "yes"}, follow=True)
+    done = root.post(url, {**form, "confirmed": "1"}, follow=True)
     assert b"done for 1" in done.content
     assert bytes(Instance.objects.get().dataset_sha256) != before
     conflict.refresh_from_db()

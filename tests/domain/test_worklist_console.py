@@ -83,7 +83,7 @@ def test_entries_are_cancelled_after_a_page_that_says_so() -> None:
     assert "<script>alert" not in page
     step.refresh_from_db()
     assert step.scheduled_procedure_step_status == "SCHEDULED"
-    client.post(LIST, {**chosen, "confirmed": "yes"})
+    client.post(LIST, {**chosen, "confirmed": "1"})
     step.refresh_from_db()
     assert step.scheduled_procedure_step_status == "CANCELED"
     client.post(LIST, {"_selected_action": [entry().pk], "action": "patient_arrived"})
@@ -141,7 +141,7 @@ def test_messages_to_other_systems_are_tried_again_or_given_up() -> None:
     message.refresh_from_db()
     assert message.state == "waiting"
     assert "will not be told" in client.post(url, {**chosen, "action": "give_up"}).content.decode()
-    client.post(url, {**chosen, "action": "give_up", "confirmed": "yes"})
+    client.post(url, {**chosen, "action": "give_up", "confirmed": "1"})
     message.refresh_from_db()
     assert message.state == "cancelled"
     for name in ("servicerequest", "workflowpeer", "unlinkedstudy"):
@@ -161,7 +161,7 @@ def test_work_items_are_shown_and_cancelled_after_a_page_that_says_what_that_mea
         assert "<script>alert" not in answer.content.decode()
     chosen = {"_selected_action": [item.pk], "action": "ask_to_cancel"}
     assert "may decline" in client.post(url, chosen).content.decode()
-    client.post(url, {**chosen, "confirmed": "yes"})
+    client.post(url, {**chosen, "confirmed": "1"})
     item.refresh_from_db()
     assert item.state == "CANCELED"
 
