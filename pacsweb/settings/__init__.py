@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "pacsweb.unread_bodies.UnreadBodyMiddleware",
     "pacsweb.readiness.ReadinessMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.dicomweb.express.ExpressMiddleware",

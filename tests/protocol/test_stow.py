@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -238,6 +239,27 @@ def test_who_may_not_store_is_told_so(archive: Archive):
     assert nobody.headers["WWW-Authenticate"].startswith("Basic")
     wrong = archive.post("/studies", body, auth=("admin", "wrong"))
     assert wrong.status_code == 401
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_refusal_reaches_who_is_still_sending_and_the_connection_lives_on(
+    archive: Archive, chunked: bool
+):
+    piece = b"x" * 65536
+    pieces = 40
+
+    def body() -> Iterator[bytes]:
+        for _ in range(pieces):
+            time.sleep(0.002)
+            yield piece
+
+    session = requests.Session()
+    headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=edge'}
+    for _ in range(3):
+        data = body() if chunked else piece * pieces
+        refused = session.post(archive.root + "/studies", data=data, headers=headers)
+        assert refused.status_code == 401
+        assert "Connection" not in refused.headers
 
 
 def test_a_session_needs_its_csrf_token_to_store(archive: Archive):
