@@ -26,6 +26,7 @@ from apps.api.quarantine import (
 )
 from apps.api.read_marks import ReadMarkView
 from apps.api.receipts import AssociationReceiptsView, ReceiptsView, StudyReceiptsView
+from apps.api.rules import VIEWS as RULE_VIEWS
 from apps.api.session import SessionView
 from apps.api.studies import DemoView, StudiesView
 from apps.api.transfers import (
@@ -101,3 +102,8 @@ urlpatterns = [
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
     path(_INSTANCE + "report/", ReportView.as_view(), name="report"),
 ]
+for _path, (_all, _one) in RULE_VIEWS.items():
+    urlpatterns += [
+        path(f"{_path}/", _all.as_view(), name=_path.replace("/", "-")),
+        path(f"{_path}/<int:key>/", _one.as_view(), name=f"{_path.replace('/', '-')}-one"),
+    ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.console.model_admin import AnyModelAdmin
 from apps.console.read_only import ReadOnlyAdmin
+from apps.console.rule_admin import RuleAdmin
 from apps.forwarding.models import ForwardingRule, Prefetch, PrefetchRule
 
 
 @admin.register(ForwardingRule)
-class ForwardingRuleAdmin(AnyModelAdmin):
+class ForwardingRuleAdmin(RuleAdmin):
     list_display = ("name", "enabled", "destination", "conditions", "last_problem")
     list_filter = ("enabled", "destination")
     list_select_related = ("destination",)
@@ -25,7 +25,7 @@ class ForwardingRuleAdmin(AnyModelAdmin):
 
 
 @admin.register(PrefetchRule)
-class PrefetchRuleAdmin(AnyModelAdmin):
+class PrefetchRuleAdmin(RuleAdmin):
     list_display = ("name", "enabled", "peer", "modalities", "last_problem")
     list_filter = ("enabled", "peer")
     list_select_related = ("peer",)

@@ -7,14 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.console.model_admin import AnyModelAdmin
 from apps.console.one_row import OneRowAdmin
+from apps.console.rule_admin import RuleAdmin
 from apps.network.models import ApplicationEntity, NetworkPolicy, Webhook
 from apps.network.peers import Right
 
 
 @admin.register(ApplicationEntity)
-class ApplicationEntityAdmin(AnyModelAdmin):
+class ApplicationEntityAdmin(RuleAdmin):
     list_display = ("title", "host", "port", "enabled", "last_seen_at")
     list_filter = ("enabled", *(right.value for right in Right))
     search_fields = ("title", "host", "description")
@@ -79,7 +79,7 @@ class NetworkPolicyAdmin(OneRowAdmin):
 
 
 @admin.register(Webhook)
-class WebhookAdmin(AnyModelAdmin):
+class WebhookAdmin(RuleAdmin):
     list_display = ("url", "enabled", "delivered_at", "failures", "last_error")
     list_filter = ("enabled",)
     search_fields = ("url", "description")

@@ -7,10 +7,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from apps.console.model_admin import AnyModelAdmin
+from apps.console.rule_admin import RuleAdmin
 
 
-class OneRowAdmin(AnyModelAdmin):
+class OneRowAdmin(RuleAdmin):
     """Edits the row with primary key 1, which is made when first looked at."""
 
     def has_add_permission(self, _request: HttpRequest) -> bool:

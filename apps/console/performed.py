@@ -17,8 +17,8 @@ from apps.access.authentication import principal_of
 from apps.access.principals import Permission
 from apps.console.archive import person_name
 from apps.console.confirmation import confirmation, is_confirmed
-from apps.console.model_admin import AnyModelAdmin
 from apps.console.read_only import ReadOnlyAdmin
+from apps.console.rule_admin import RuleAdmin
 from apps.errors import PacsError
 from apps.ingest.actions.reject_wrong_entries import bring_back
 from apps.worklist.actions.assign_study import assign_study
@@ -323,7 +323,7 @@ class StudyLinkAdmin(ReadOnlyAdmin):
 
 
 @admin.register(WorkflowPeer)
-class WorkflowPeerAdmin(AnyModelAdmin):
+class WorkflowPeerAdmin(RuleAdmin):
     list_display = (
         "application_entity",
         "own_entries_only",

@@ -144,6 +144,11 @@ class ApplicationEntity(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def clean(self) -> None:
+        """An address check needs an address."""
+        if self.match_address and not self.host:
+            raise ValidationError({"host": "An address check needs a host."})
+
 
 class NetworkPolicy(models.Model):
     """Who may call at all. One row, primary key 1."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from apps.access.actions.keep_rule import drop_rule
 from apps.access.principals import Permission, Principal, permit
-from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
 
 
@@ -16,8 +16,7 @@ def remove_application_entity(principal: Principal, *, title: str) -> bool:
     """
     permit(principal, Permission.ADMINISTER)
     with transaction.atomic():
-        removed, _ = ApplicationEntity.objects.filter(title=title.strip()).delete()
-        if removed:
-            actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
-            record([NewEvent("ApplicationEntityRemoved", actor, payload={"title": title.strip()})])
-    return bool(removed)
+        entity = ApplicationEntity.objects.filter(title=title.strip()).first()
+        if entity is not None:
+            drop_rule(principal, entity)
+    return entity is not None

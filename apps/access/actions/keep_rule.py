@@ -1,0 +1,84 @@
+"""Rules, peers and policies: the one way to save or remove such a row, with the event of it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from apps.access.audit import actor_of
+from apps.access.principals import Permission, Principal, permit
+from apps.errors import InvalidRequest
+from apps.events.log import NewEvent, record
+
+_SECRETS: Final = frozenset({"secret"})
+_PLAIN: Final = (str, int, bool, type(None))
+
+
+def keep_rule(principal: Principal, row: models.Model) -> tuple[str, ...]:
+    """Saves the row if it says something new; the names of the fields that changed.
+
+    The event is named after the model: `ForwardingRuleAdded`, `ForwardingRuleChanged`. Raises
+    NotPermitted, and InvalidRequest with a sentence for people.
+    """
+    permit(principal, Permission.ADMINISTER)
+    with transaction.atomic():
+        table = type(row)._default_manager
+        before = table.select_for_update().filter(pk=row.pk).first() if row.pk else None
+        _check(row)
+        changed = _changed(before, row)
+        if before is None:
+            row.save()
+        elif changed:
+            row.save(update_fields=changed)
+        if before is None or changed:
+            done = "Added" if before is None else "Changed"
+            record([_event(principal, row, done, changed)])
+    return changed
+
+
+def drop_rule(principal: Principal, row: models.Model) -> None:
+    """Removes the row, with its event (`ForwardingRuleRemoved`). Raises NotPermitted."""
+    permit(principal, Permission.ADMINISTER)
+    with transaction.atomic():
+        event = _event(principal, row, "Removed", ())
+        row.delete()
+        record([event])
+
+
+def _check(row: models.Model) -> None:
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        name, problems = next(iter(error.message_dict.items()))
+        raise InvalidRequest(f"{name}: {problems[0]}", offending=(name,)) from error
+
+
+def _changed(before: models.Model | None, row: models.Model) -> tuple[str, ...]:
+    fields = [each for each in row._meta.concrete_fields if not each.primary_key]
+    if before is None:
+        return tuple(each.name for each in fields if each.editable)
+    return tuple(
+        each.name for each in fields if getattr(before, each.attname) != getattr(row, each.attname)
+    )
+
+
+def _event(
+    principal: Principal, row: models.Model, done: str, changed: tuple[str, ...]
+) -> NewEvent:
+    payload: dict[str, Any] = {"id": row.pk, "name": str(row)[:200]}
+    if changed:
+        payload["changed"] = list(changed)
+        payload["values"] = {
+            name: _told(row.serializable_value(name)) for name in changed if name not in _SECRETS
+        }
+    return NewEvent(f"{type(row).__name__}{done}", actor_of(principal), payload=payload)
+
+
+def _told(value: Any) -> Any:
+    """The value as the event log keeps it."""
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return value if isinstance(value, _PLAIN) else str(value)

@@ -1,0 +1,142 @@
+"""Rules over REST and in the admin: one way in, one event, and only for administrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from apps.access.actions.keep_rule import keep_rule
+from apps.access.models import User
+from apps.access.principals import system_principal
+from apps.api.rules import KINDS
+from apps.errors import InvalidRequest
+from apps.events.models import Event
+from apps.forwarding.models import ForwardingRule
+from apps.network.models import ApplicationEntity, NetworkPolicy, Webhook
+
+pytestmark = pytest.mark.django_db
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+JSON = "application/json"
+
+
+def person(role: str) -> Client:
+    user = User.objects.create_user(role, password="a long password", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user, backend=BACKEND)
+    return client
+
+
+@pytest.fixture
+def away() -> ApplicationEntity:
+    return ApplicationEntity.objects.create(title="AWAY", host="127.0.0.1", port=104)
+
+
+# TABLE: a kind, what makes one, what changes it.
+BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "rules/forwarding": (
+        {"name": "to away", "destination": "AWAY", "conditions": "ModalitiesInStudy=CT"},
+        {"enabled": False},
+    ),
+    "rules/prefetch": ({"name": "priors", "peer": "AWAY"}, {"most": 5}),
+    "rules/polarity": (
+        {"source_ae_title": "CR1", "first_day": "2026-01-01", "reason": "inverted"},
+        {"last_day": "2026-02-01"},
+    ),
+    "webhooks": ({"url": "https://example.org/hook"}, {"kinds": "StudyCompleted"}),
+    "application-entities": (
+        {"title": "CT9", "host": "10.0.0.9", "port": 104},
+        {"forbidden_transfer_syntaxes": "JPEG Baseline (Process 1)"},
+    ),
+}
+
+
+@pytest.mark.parametrize("path", list(KINDS))
+def test_every_kind_is_listed_added_changed_and_removed_with_an_event_each(
+    path: str, away: ApplicationEntity
+) -> None:
+    client = person("administrator")
+    body, change = BODIES[path]
+    url = f"/api/{path}/"
+    made = client.post(url, body, content_type=JSON)
+    assert made.status_code == 201, made.content
+    key = made.json()["id"]
+    assert key in [each["id"] for each in client.get(url).json()]
+    changed = client.patch(f"{url}{key}/", change, content_type=JSON)
+    assert changed.status_code == 200, changed.content
+    assert client.get(f"{url}{key}/").json() | change == client.get(f"{url}{key}/").json()
+    assert client.delete(f"{url}{key}/").status_code == 204
+    assert client.get(f"{url}{key}/").status_code == 404
+    told = [(each.kind, each.actor_name, each.door) for each in Event.objects.order_by("sequence")]
+    assert len(told) == 3
+    assert {each[1:] for each in told} == {("administrator", "api")}
+
+
+@pytest.mark.parametrize("path", list(KINDS))
+def test_nobody_but_an_administrator_sees_or_keeps_rules(path: str) -> None:
+    client = person("technologist")
+    assert client.get(f"/api/{path}/").status_code == 403
+    assert client.post(f"/api/{path}/", {}, content_type=JSON).status_code == 403
+    assert Client().get(f"/api/{path}/").status_code == 401
+
+
+def test_a_rule_that_means_nothing_is_refused_in_words(away: ApplicationEntity) -> None:
+    client = person("administrator")
+    body = {"name": "wrong", "destination": "AWAY", "conditions": "Holiday=yes"}
+    answer = client.post("/api/rules/forwarding/", body, content_type=JSON)
+    assert answer.status_code == 400
+    assert "is no condition" in answer.content.decode()
+    body = {"title": "CT8", "match_address": True}
+    answer = client.post("/api/application-entities/", body, content_type=JSON)
+    assert (answer.status_code, "needs a host" in answer.json()["detail"]) == (400, True)
+    with pytest.raises(InvalidRequest, match="already exists"):
+        keep_rule(system_principal("test"), ApplicationEntity(title="AWAY"))
+
+
+def test_a_webhooks_secret_is_told_once_and_never_in_an_event() -> None:
+    client = person("administrator")
+    made = client.post("/api/webhooks/", {"url": "https://example.org/h"}, content_type=JSON)
+    secret = Webhook.objects.get().secret
+    assert made.json()["secret"] == secret
+    assert secret not in client.get("/api/webhooks/").content.decode()
+    assert secret not in str(list(Event.objects.values_list("payload", flat=True)))
+
+
+def test_saving_in_the_admin_leaves_an_event_and_saving_nothing_new_leaves_none(
+    away: ApplicationEntity,
+) -> None:
+    client = person("administrator")
+    form = {"name": "night", "destination": away.pk, "enabled": "on", "conditions": ""}
+    add = "/admin/forwarding/forwardingrule/add/"
+    assert client.post(add, form).status_code == 302
+    rule = ForwardingRule.objects.get()
+    change = f"/admin/forwarding/forwardingrule/{rule.pk}/change/"
+    assert client.post(change, form).status_code == 302
+    assert client.post(change, form | {"sources": "CT1"}).status_code == 302
+    kinds = Event.objects.order_by("sequence").values_list("kind", "door", "payload")
+    assert [each[:2] for each in kinds] == [
+        ("ForwardingRuleAdded", "admin"),
+        ("ForwardingRuleChanged", "admin"),
+    ]
+    assert kinds[1][2] == {
+        "id": rule.pk,
+        "name": "night",
+        "changed": ["sources"],
+        "values": {"sources": "CT1"},
+    }
+    assert client.get("/admin/network/networkpolicy/", follow=True).status_code == 200
+    policy = {"unknown_callers": "refuse", "max_associations": 50, "keep_associations_days": 30}
+    policy |= {"keep_associations_most": 100_000}
+    assert client.post("/admin/network/networkpolicy/1/change/", policy).status_code == 302
+    assert NetworkPolicy.objects.get().max_associations == 50
+    assert Event.objects.filter(kind="NetworkPolicyChanged").count() == 1
+
+
+def test_rules_are_in_the_openapi_document() -> None:
+    schema = person("administrator").get("/api/schema/", HTTP_ACCEPT=JSON).json()
+    for path in KINDS:
+        assert {"get", "post"} <= schema["paths"][f"/api/{path}/"].keys()
+        assert {"get", "patch", "delete"} <= schema["paths"][f"/api/{path}/{{key}}/"].keys()
