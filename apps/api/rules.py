@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import models
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -142,54 +142,68 @@ class _Kind:
         return dict(self.serializer(row).data)
 
 
+class _RulesView(PrincipalView):
+    """All rows of a kind."""
+
+    permission = Permission.ADMINISTER
+    kind: _Kind
+
+    def get(self, _request: Request) -> Response:
+        rows = self.kind.model._default_manager.order_by("pk")
+        return Response([self.kind.answer(each) for each in rows])
+
+    def post(self, request: Request) -> Response:
+        given = self.kind.serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        row = self.kind.model(**given.validated_data)
+        self.kind.keep(self.principal, row)
+        answer = self.kind.answer(row)
+        if isinstance(row, Webhook):
+            answer["secret"] = row.secret
+        return Response(answer, status=201)
+
+
+class _RuleView(PrincipalView):
+    """One row of a kind."""
+
+    permission = Permission.ADMINISTER
+    kind: _Kind
+
+    def get(self, _request: Request, key: int) -> Response:
+        return Response(self.kind.answer(self.kind.row(key)))
+
+    def patch(self, request: Request, key: int) -> Response:
+        row = self.kind.row(key)
+        given = self.kind.serializer(row, data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        for name, value in given.validated_data.items():
+            setattr(row, name, value)
+        self.kind.keep(self.principal, row)
+        return Response(self.kind.answer(row))
+
+    def delete(self, _request: Request, key: int) -> Response:
+        self.kind.drop(self.principal, self.kind.row(key))
+        return Response(status=204)
+
+
 def _views(kind: _Kind) -> tuple[type[PrincipalView], type[PrincipalView]]:
-    """The two views of a kind: of all its rows, and of one."""
+    """The two views of a kind, described for the OpenAPI document."""
     shape = kind.serializer
-
-    class AllView(PrincipalView):
-        permission = Permission.ADMINISTER
-        __doc__ = shape.__doc__
-
-        @extend_schema(responses=shape(many=True))
-        def get(self, _request: Request) -> Response:
-            rows = kind.model._default_manager.order_by("pk")
-            return Response([kind.answer(each) for each in rows])
-
-        @extend_schema(request=shape, responses={201: shape})
-        def post(self, request: Request) -> Response:
-            given = shape(data=request.data)
-            given.is_valid(raise_exception=True)
-            row = kind.model(**given.validated_data)
-            kind.keep(self.principal, row)
-            answer = kind.answer(row)
-            if isinstance(row, Webhook):
-                answer["secret"] = row.secret
-            return Response(answer, status=201)
-
-    class OneView(PrincipalView):
-        permission = Permission.ADMINISTER
-        __doc__ = shape.__doc__
-
-        @extend_schema(responses=shape)
-        def get(self, _request: Request, key: int) -> Response:
-            return Response(kind.answer(kind.row(key)))
-
-        @extend_schema(request=shape(partial=True), responses=shape)
-        def patch(self, request: Request, key: int) -> Response:
-            row = kind.row(key)
-            given = shape(row, data=request.data, partial=True)
-            given.is_valid(raise_exception=True)
-            for name, value in given.validated_data.items():
-                setattr(row, name, value)
-            kind.keep(self.principal, row)
-            return Response(kind.answer(row))
-
-        @extend_schema(responses={204: OpenApiResponse(description="Removed.")})
-        def delete(self, _request: Request, key: int) -> Response:
-            kind.drop(self.principal, kind.row(key))
-            return Response(status=204)
-
-    return AllView, OneView
+    members = {"kind": kind, "__doc__": shape.__doc__}
+    name = kind.model.__name__
+    every = extend_schema_view(
+        get=extend_schema(responses=shape(many=True)),
+        post=extend_schema(request=shape, responses={201: shape}),
+    )
+    one = extend_schema_view(
+        get=extend_schema(responses=shape),
+        patch=extend_schema(request=shape(partial=True), responses=shape),
+        delete=extend_schema(responses={204: OpenApiResponse(description="Removed.")}),
+    )
+    return (
+        every(type(f"{name}sView", (_RulesView,), members)),
+        one(type(f"{name}View", (_RuleView,), members)),
+    )
 
 
 # TABLE: what administrators keep over REST, by its path.
