@@ -6,7 +6,7 @@ Data sets are in the DICOM JSON Model. Nothing here knows what is stored.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from pydicom.datadict import dictionary_VR
 
@@ -83,6 +83,9 @@ _PERFORMED_VALUES: Final = tuple(
         "PerformedProcedureStepEndDateTime",
     )
 )
+_PATIENT_ID: Final = tag_of("PatientID")
+# Four times what LO allows; longer ones could not be indexed.
+_LONGEST_PATIENT_ID: Final = 256
 _OUTPUT: Final = tag_of("OutputInformationSequence")
 # What an N-SET can never touch.
 _FIXED: Final = frozenset({_CLASS, _INSTANCE, TRANSACTION_UID, MODIFIED})
@@ -125,8 +128,14 @@ WORDS: Final[dict[Fault, str]] = {
 }
 
 
+MISSING_KEY: Final = "The Transaction UID is missing."
+
+
 class UpsFault(WrongState):
-    """A request that the state of the UPS, or the request itself, does not allow."""
+    """A request that the state of the UPS, or the request itself, does not allow.
+
+    `detail` says more exactly what the fault's own words leave open.
+    """
 
     def __init__(self, fault: Fault, *, detail: str = "") -> None:
         super().__init__(WORDS[fault], detail=detail)
@@ -185,6 +194,19 @@ def _check_values(document: Document) -> None:
     )
     if wrong:
         raise InvalidValue("An enumerated value is none of those allowed.", offending=wrong)
+    if len(text_at(document, _PATIENT_ID)) > _LONGEST_PATIENT_ID:
+        raise InvalidValue("The Patient ID is too long.", offending=(_PATIENT_ID,))
+    with_nul = tuple(tag for tag, each in document.items() if _has_nul(each))
+    if with_nul:
+        raise InvalidValue("No text may hold a NUL.", offending=with_nul)
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_has_nul, value.values()))
+    return isinstance(value, list) and any(map(_has_nul, value))
 
 
 def finished(document: Document, state: str, now: str) -> Document:

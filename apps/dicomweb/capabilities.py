@@ -50,6 +50,8 @@ _STORE: Final = (
     'multipart/related; type="application/octet-stream"',
     "application/dicom",
 )
+_WORK_ITEM: Final = (*_METADATA[:2], "application/dicom+xml", "application/json")
+_WORK_ITEM_BODY: Final = ("application/dicom+json", "application/dicom+xml")
 _JSON: Final = ("application/json",)
 _SEARCH: Final = ("limit", "offset", "includefield", "fuzzymatching", "explain", "accept")
 _RENDERING: Final = ("viewport", "window", "quality", "annotation", "iccprofile", "accept")
@@ -70,6 +72,7 @@ class Capability:
 _STUDY: Final = "studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
+_WORKITEM: Final = "workitems/{workitem}"
 _FRAME: Final = f"{_INSTANCE}/frames/{{frames}}"
 _LEVELS: Final = ((_STUDY, "Study"), (_SERIES, "Series"), (_INSTANCE, "Instance"))
 
@@ -95,6 +98,19 @@ def _table() -> tuple[Capability, ...]:
             ("application/octet-stream", 'multipart/related; type="application/octet-stream"'),
         ),
         Capability(f"{_INSTANCE}/pixeldata", "GET", "RetrievePixelData", ("accept",), _FRAMES),
+        Capability("workitems", "GET", "SearchForWorkitems", _SEARCH[:4], _WORK_ITEM),
+        Capability("workitems", "POST", "CreateWorkitem", ("workitem",), (), _WORK_ITEM_BODY),
+        Capability(_WORKITEM, "GET", "RetrieveWorkitem", ("accept",), _WORK_ITEM),
+        Capability(_WORKITEM, "POST", "UpdateWorkitem", ("transaction-uid",), (), _WORK_ITEM_BODY),
+        Capability(f"{_WORKITEM}/state", "PUT", "ChangeWorkitemState", (), (), _WORK_ITEM_BODY),
+        Capability(
+            f"{_WORKITEM}/cancelrequest",
+            "POST",
+            "RequestWorkitemCancellation",
+            (),
+            (),
+            _WORK_ITEM_BODY,
+        ),
         Capability("changes", "GET", "ListChanges", ("after", "limit"), _JSON),
         Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
         Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),

@@ -12,6 +12,7 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.stow_rs.views import store_instances
+from apps.dicomweb.ups_rs import views as ups_rs
 from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata, retrieve_pixel_data
 from apps.dicomweb.wado_rs.frames import retrieve_frames
 from apps.dicomweb.wado_rs.instances import retrieve_instances
@@ -27,6 +28,7 @@ _STUDY = "studies/<str:study>"
 _SERIES = f"{_STUDY}/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:instance>"
 _FRAMES = f"{_INSTANCE}/frames/<str:frames>"
+_WORKITEM = "workitems/<str:workitem>"
 
 
 def _non_patient(npi: str) -> list[URLPattern]:
@@ -69,6 +71,10 @@ urlpatterns = [
     path(f"{_SERIES}/thumbnail", resource(GET=retrieve_thumbnail), name="series-thumbnail"),
     path(f"{_STUDY}/rendered", resource(GET=retrieve_rendered), name="study-rendered"),
     path(f"{_STUDY}/thumbnail", resource(GET=retrieve_thumbnail), name="study-thumbnail"),
+    path("workitems", resource(GET=ups_rs.search, POST=ups_rs.create), name="workitems"),
+    path(_WORKITEM, resource(GET=ups_rs.retrieve, POST=ups_rs.update), name="workitem"),
+    path(f"{_WORKITEM}/state", resource(PUT=ups_rs.change_state), name="workitem-state"),
+    path(f"{_WORKITEM}/cancelrequest", resource(POST=ups_rs.cancel), name="workitem-cancel"),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),
     path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),

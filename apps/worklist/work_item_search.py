@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from django.db.models import QuerySet
@@ -10,8 +11,9 @@ from django.db.models import QuerySet
 from apps.access.principals import Permission, Principal, permit
 from apps.dicom import ups
 from apps.dicom.attributes import any_attribute
-from apps.dicom.criteria import Text, Uids
+from apps.dicom.criteria import Names, Text, Uids
 from apps.dicom.data_sets import Document, items_at, text_at
+from apps.dicom.name_sounds import key_words
 from apps.dicom.query import NEVER_MATCHED, Key
 from apps.dicom.stored_keys import Node, answer, key_tree
 from apps.dicom.ups import Fault, UpsFault
@@ -32,10 +34,11 @@ _COLUMNS: Final = {
 class WorkItemQuery:
     """Keys, read and checked; raises InvalidRequest with the offending tags.
 
-    `unsupported` keys were ignored in matching; a door has to admit it (C-FIND: FF01).
+    `fuzzy_names` adds to what matches literally the names that sound alike. `unsupported` keys were
+    ignored in matching; a door has to admit it (C-FIND: FF01).
     """
 
-    def __init__(self, keys: Iterable[Key], zone: str = "") -> None:
+    def __init__(self, keys: Iterable[Key], zone: str = "", *, fuzzy_names: bool = False) -> None:
         self.unsupported: list[Key] = []
         supported: list[Key] = []
         for key in keys:
@@ -48,6 +51,8 @@ class WorkItemQuery:
             (self.unsupported if unknown or hidden else supported).append(key)
         self._tree: dict[int, Node] = key_tree(supported, zone)
         self._zone = zone
+        for key in supported if fuzzy_names else ():
+            _by_sound(self._tree, key)
 
     def narrow(self, rows: QuerySet[WorkItem]) -> QuerySet[WorkItem]:
         """The rows that may match: what a column can say of a key is asked of the database."""
@@ -66,19 +71,34 @@ class WorkItemQuery:
         return None if found is None else dict(found)
 
 
-def search_work_items(query: WorkItemQuery, principal: Principal) -> Iterator[Document]:
-    """The work items that match, the oldest first. Raises NotPermitted."""
+def search_work_items(
+    query: WorkItemQuery, principal: Principal, *, whole: bool = False
+) -> Iterator[Document]:
+    """The work items that match, the oldest first. Raises NotPermitted.
+
+    Of each what the query asked for, or all that is known of it where it is wanted `whole`.
+    """
     permit(principal, Permission.VIEW_WORKLIST)
     rows = query.narrow(WorkItem.objects.all()).order_by("pk")
-    return _answers(query, rows)
+    return _answers(query, rows, whole=whole)
 
 
-def _answers(query: WorkItemQuery, rows: QuerySet[WorkItem]) -> Iterator[Document]:
+def _answers(query: WorkItemQuery, rows: QuerySet[WorkItem], *, whole: bool) -> Iterator[Document]:
     documents = rows.values_list("document", flat=True)
     for document in documents.iterator(chunk_size=_CHUNK):
         found = query.answer(document)
         if found is not None:
-            yield found
+            yield document if whole else found
+
+
+def _by_sound(tree: Mapping[int, Node], key: Key) -> None:
+    """A name among the keys also matches by its sound."""
+    level = tree
+    for tag in key.path:
+        node = level[tag]
+        level = node.children
+    if isinstance(node.criterion, Names):
+        node.criterion = replace(node.criterion, words=key_words(" ".join(key.values)))
 
 
 def work_item(sop_instance_uid: str, principal: Principal) -> WorkItem:

@@ -102,20 +102,27 @@ class Loose:
     limit: int | None
     offset: int
     said: Mapping[str, str]
+    fuzzy: bool = False
+    zone: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def loose_search(query_string: str) -> Loose:
-    """Reads the URL's query for the Non-Patient Instance Service. Raises InvalidRequest."""
+    """Reads the URL's query for a service without levels. Raises InvalidRequest."""
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
     said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
+    keys = tuple(_key(name, value) for name, value in said.items())
     return Loose(
-        keys=tuple(_key(name, value) for name, value in said.items()),
+        keys=tuple(key for key in keys if key.path != (_TIMEZONE_OFFSET,)),
         include=tuple(Key(path, ()) for path in settings.include),
         everything=settings.include_all,
         limit=settings.limit,
         offset=settings.offset,
         said=said,
+        fuzzy=settings.fuzzy,
+        zone=_timezone(keys),
+        warnings=settings.warnings,
     )
 
 

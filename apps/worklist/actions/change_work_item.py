@@ -41,7 +41,7 @@ def change_work_item(principal: Principal, sop_instance_uid: str, changes: Docum
             raise UpsFault(Fault.NO_LONGER)
         given = text_at(changes, ups.TRANSACTION_UID)
         if item.state == ups.IN_PROGRESS and not _is_key(item, given):
-            raise UpsFault(Fault.WRONG_TRANSACTION_UID)
+            raise _fault(Fault.WRONG_TRANSACTION_UID, given)
         if item.state == ups.SCHEDULED and given:
             raise UpsFault(Fault.NOT_IN_PROGRESS)
         before = item.document
@@ -70,7 +70,7 @@ def change_work_item_state(
         if fault in _WARNINGS:
             return fault
         if fault is not None:
-            raise UpsFault(fault)
+            raise _fault(fault, transaction_uid)
         if state == ups.IN_PROGRESS:
             item.transaction_uid, item.performer = transaction_uid, principal.name
             _enter(item, ups.with_state(item.document, state, moment()))
@@ -114,6 +114,11 @@ def _locked(sop_instance_uid: str) -> WorkItem:
     if item is None:
         raise UpsFault(Fault.UNKNOWN)
     return item
+
+
+def _fault(fault: Fault, transaction_uid: str) -> UpsFault:
+    missing = fault is Fault.WRONG_TRANSACTION_UID and not transaction_uid
+    return UpsFault(fault, detail=ups.MISSING_KEY if missing else "")
 
 
 def _is_key(item: WorkItem, transaction_uid: str) -> bool:
