@@ -98,19 +98,6 @@ def _table() -> tuple[Capability, ...]:
             ("application/octet-stream", 'multipart/related; type="application/octet-stream"'),
         ),
         Capability(f"{_INSTANCE}/pixeldata", "GET", "RetrievePixelData", ("accept",), _FRAMES),
-        Capability("workitems", "GET", "SearchForWorkitems", _SEARCH[:4], _WORK_ITEM),
-        Capability("workitems", "POST", "CreateWorkitem", ("workitem",), (), _WORK_ITEM_BODY),
-        Capability(_WORKITEM, "GET", "RetrieveWorkitem", ("accept",), _WORK_ITEM),
-        Capability(_WORKITEM, "POST", "UpdateWorkitem", ("transaction-uid",), (), _WORK_ITEM_BODY),
-        Capability(f"{_WORKITEM}/state", "PUT", "ChangeWorkitemState", (), (), _WORK_ITEM_BODY),
-        Capability(
-            f"{_WORKITEM}/cancelrequest",
-            "POST",
-            "RequestWorkitemCancellation",
-            (),
-            (),
-            _WORK_ITEM_BODY,
-        ),
         Capability("changes", "GET", "ListChanges", ("after", "limit"), _JSON),
         Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
         Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),
@@ -131,7 +118,21 @@ def _table() -> tuple[Capability, ...]:
     return tuple(rows)
 
 
-TABLE: Final = _table()
+def _work_items() -> tuple[Capability, ...]:
+    body = _WORK_ITEM_BODY
+    return (
+        Capability("workitems", "GET", "SearchForWorkitems", _SEARCH[:4], _WORK_ITEM),
+        Capability("workitems", "POST", "CreateWorkitem", ("workitem",), (), body),
+        Capability(_WORKITEM, "GET", "RetrieveWorkitem", ("accept",), _WORK_ITEM),
+        Capability(_WORKITEM, "POST", "UpdateWorkitem", ("transaction-uid",), (), body),
+        Capability(f"{_WORKITEM}/state", "PUT", "ChangeWorkitemState", (), (), body),
+        Capability(
+            f"{_WORKITEM}/cancelrequest", "POST", "RequestWorkitemCancellation", (), (), body
+        ),
+    )
+
+
+TABLE: Final = (*_table(), *_work_items())
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
 _SWITCHES: Final = frozenset({"fuzzymatching"})
