@@ -24,6 +24,7 @@ from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import InvalidRequest, UnreadableInstance
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
+_TRAILING_PADDING: Final = 0xFFFCFFFC
 _UNICODE: Final = ("ISO_IR 192",)
 _ENCODED_VRS: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _LONG_VRS: Final = frozenset(
@@ -119,7 +120,7 @@ class _Reading:
             self._path += (shape.tag,)
             self._items.append(0)
             self._note(Key(self._path, ()), "")
-        elif shape.tag & 0xFFFF and not self._reserves_a_block(shape.tag):
+        elif shape.tag & 0xFFFF and not self._says_nothing(shape.tag):
             self._value(shape, self._source.read_at(offset, max(length, 0)) if raw is None else raw)
 
     def _leave_sequence(self) -> None:
@@ -157,8 +158,9 @@ class _Reading:
         return self._walk.creators.get(tag >> 16 << 8 | tag >> 8 & 0xFF, "") or "?"
 
     @staticmethod
-    def _reserves_a_block(tag: int) -> bool:
-        return bool(tag & 0x10000) and tag & 0xFF00 == 0
+    def _says_nothing(tag: int) -> bool:
+        """A Private Creator, or Data Set Trailing Padding (PS3.10 7.2)."""
+        return tag == _TRAILING_PADDING or (bool(tag & 0x10000) and tag & 0xFF00 == 0)
 
 
 # --- answers -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.access.principals import Permission, Principal, PrincipalKind
+from apps.dimse.associate_request import ILLEGIBLE
 from apps.dimse.negotiation import Proposal, only_stores
 from apps.dimse.offered import is_storage
 from apps.network.peers import Admission, Peers, Refusal, Right
@@ -69,8 +70,9 @@ class House:
 
 def admit(caller: Caller, house: House) -> Admission | Rejection:
     """Permanent reasons first: a caller who may never come is not told to try again."""
-    if caller.application_context != APPLICATION_CONTEXT:
-        return WRONG_APPLICATION_CONTEXT
+    malformed = _malformed(caller)
+    if malformed is not None:
+        return malformed
     if house.peers is None:
         # The database was away since we started: turning a known modality off for good would be
         # wrong, letting a stranger in too.
@@ -90,6 +92,15 @@ def admit(caller: Caller, house: House) -> Admission | Rejection:
     if not house.capacity.accepts_associations and only_stores(caller.proposals):
         return NO_ROOM
     return admission
+
+
+def _malformed(caller: Caller) -> Rejection | None:
+    """What no setting can allow."""
+    if caller.application_context != APPLICATION_CONTEXT:
+        return WRONG_APPLICATION_CONTEXT
+    if caller.calling == ILLEGIBLE:
+        return UNKNOWN_CALLING
+    return UNKNOWN_CALLED if caller.called == ILLEGIBLE else None
 
 
 _PERMISSIONS: dict[Right, frozenset[Permission]] = {

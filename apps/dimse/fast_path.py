@@ -41,6 +41,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from apps.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
 from apps.dimse import associate_request, noting
 from apps.dimse.admission import BAD_IDENTITY, Caller, Rejection, principal_of
 from apps.dimse.data_transfer import (
@@ -560,8 +561,8 @@ def _context(verdict: Verdict) -> PresentationContext:
     context = PresentationContext()
     context.context_id = verdict.proposal.context_id
     context.abstract_syntax = UID(verdict.proposal.abstract_syntax)
-    shown = verdict.transfer_syntax or next(iter(verdict.proposal.transfer_syntaxes), "")
-    context.transfer_syntax = [UID(shown)] if shown else []
+    proposed = next(iter(verdict.proposal.transfer_syntaxes), IMPLICIT_VR_LITTLE_ENDIAN)
+    context.transfer_syntax = [UID(verdict.transfer_syntax or proposed)]
     context.result = int(verdict.result)
     context._as_scu, context._as_scp = False, verdict.result is Result.ACCEPTANCE
     return context

@@ -46,7 +46,9 @@ def handle_c_find(request: Request) -> Iterator[Response]:
     empty = {
         key.tag: ""
         for key in query.unsupported
-        if len(key.path) == 1 and f"{key.tag:08X}" != ups.TRANSACTION_UID
+        if len(key.path) == 1
+        and not key.private_creator
+        and f"{key.tag:08X}" != ups.TRANSACTION_UID
     }
     writer = AnswerWriter(request.context.transfer_syntax, identifier.character_set)
     for found in search_work_items(query, request.session.principal):

@@ -22,8 +22,11 @@ def handle_c_find(request: Request) -> Iterator[Response]:
     identifier = read_identifier(request.data, request.context.transfer_syntax)
     page = search_worklist(identifier.keys, request.session.principal)
     pending = status.PENDING_WITHOUT_OPTIONAL_KEYS if page.unsupported else status.PENDING
-    # Keys we do not know come back empty: the peer asked for them.
-    empty = {key.tag: "" for key in page.unsupported if len(key.path) == 1}
+    # Keys we do not know come back empty: the peer asked for them. Private ones do not, for an
+    # element without its creator means nothing (PS3.5 7.8.1).
+    empty = {
+        key.tag: "" for key in page.unsupported if len(key.path) == 1 and not key.private_creator
+    }
     writer = AnswerWriter(request.context.transfer_syntax, identifier.character_set)
     for entry in page.entries:
         if request.cancelled:

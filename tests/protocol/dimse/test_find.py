@@ -244,6 +244,9 @@ def test_FND_17_unsupported_optional_keys_show_in_every_pending(archive: DimseSe
     answers, statuses = find(archive, keys)
     assert len(answers) == 3
     assert [each.Status for each in statuses] == [0xFF01] * 3 + [0]
+    padded = query(PatientID="P*")
+    padded.add_new(0xFFFCFFFC, "OB", bytes(4))
+    assert [each.Status for each in find(archive, padded)[1]] == [0xFF00] * 3 + [0]
 
 
 def test_four_levels_of_the_patient_root(archive: DimseServer, studies: list[Dataset]) -> None:

@@ -201,11 +201,19 @@ def test_NEG_04_title_fields_come_back_as_received(server: DimseServer) -> None:
 def test_NEG_04_titles_are_case_sensitive_and_never_blank(server: DimseServer) -> None:
     with server.wire() as peer:
         assert peer.rejection(ECHO, called=b"pacsweb") == (1, 1, 7)
-    for blank in ({"called": b""}, {"calling": b""}):
-        with server.wire() as peer:
-            peer.send(wire.associate_rq(ECHO, **blank))
-            kind, _ = peer.pdu()
-            assert kind in {3, 7}
+    for name, reason in (("called", 7), ("calling", 3)):
+        for title in (b"", bytes(16), "RÖNTGEN".encode("latin-1"), b"CT\n1", b"A\\B"):
+            with server.wire() as peer:
+                assert peer.rejection(ECHO, **{name: title}) == (1, 1, reason), title
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 9, b"\0old bits", b" \0 \0"])
+def test_NEG_04_titles_end_at_a_NUL(server: DimseServer, padding: bytes) -> None:
+    """Devices written in C pad with NUL, or with what their buffer held."""
+    with server.wire() as peer:
+        accepted = peer.associate(ECHO, called=b"PACSWEB" + padding, calling=b"RAWSCU1" + padding)
+        peer.release()
+    assert accepted.raw[4:20] == (b"PACSWEB" + padding).ljust(16)
 
 
 @pytest.mark.parametrize("maximum", [0, 8, 64, 16384, 0xFFFFFFFF])
@@ -319,6 +327,41 @@ def test_NEG_08_unknown_items_and_sub_items_are_ignored(server: DimseServer) -> 
         peer.release()
     assert accepted.contexts[1][0] == 0
     assert not set(accepted.user_items) & {0x5F, 0xF3}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        wire.item(0x52, b"1.2.3.4\0"),
+        wire.item(0x52, b"1.02.none"),
+        wire.item(0x52, b""),
+        wire.item(0x55, b"A VERSION NAME BEYOND MEASURE"),
+        wire.item(0x55, "Größe\0".encode("latin-1")),
+        wire.item(0x58, b"\x09\1\0\4mary\0\0"),
+    ],
+)
+def test_NEG_08_what_a_device_says_of_itself_turns_nobody_away(
+    server: DimseServer, odd: bytes
+) -> None:
+    users = wire.item(0x50, wire.item(0x51, struct.pack(">I", 16384)) + odd)
+    with server.wire() as peer:
+        assert peer.associate(ECHO, users=users).contexts[1][0] == 0
+        peer.release()
+
+
+def test_NEG_02_a_context_without_transfer_syntaxes_gets_its_result(server: DimseServer) -> None:
+    with server.wire() as peer:
+        accepted = peer.associate([context(1, VERIFICATION), context(3, VERIFICATION, IMPLICIT)])
+        peer.release()
+    assert {number: result for number, (result, _) in accepted.contexts.items()} == {1: 4, 3: 0}
+
+
+def test_NEG_07_only_1_proposes_a_role(server: DimseServer) -> None:
+    role = wire.item(0x54, struct.pack(">H", len(CT)) + CT.encode() + b"\1\xff")
+    with server.wire() as peer:
+        accepted = peer.associate([context(1, CT, IMPLICIT)], users=user_information(extra=role))
+        peer.release()
+    assert [each[-2:] for each in accepted.user_items[0x54]] == [b"\1\0"]
 
 
 def test_NEG_08_only_the_lowest_bit_of_the_version_counts(server: DimseServer) -> None:

@@ -173,6 +173,10 @@ def test_unknown_keys_are_admitted_and_wrong_ones_refused(modality: Any) -> None
     answers, statuses = found(modality, asked)
     assert statuses == [0xFF01, 0x0000]
     assert "Rows" in answers[0]
+    block = asked.private_block(0x0077, "ACME", create=True)
+    block.add_new(0x01, "LO", "")
+    (answer,), _ = found(modality, asked)
+    assert not [each.tag for each in answer if each.tag.is_private]
     assert found(modality, query(ScheduledProcedureStepStartDate="soon"))[1] == [0xA900]
 
 
