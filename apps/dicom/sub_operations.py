@@ -25,6 +25,15 @@ _WARNINGS: Final = frozenset({0x0001, 0x0107, 0x0111, 0x0116})
 _WARNING_CLASS: Final = 0xB
 
 
+_RESOURCES_CLASS: Final = 0xA7
+_RESOURCE_LIMITATION: Final = 0x0213
+
+
+def is_passing(status: int) -> bool:
+    """True for a failure that may be none later: out of resources (PS3.4 B.2.3, PS3.7 C.5.20)."""
+    return status >> 8 == _RESOURCES_CLASS or status == _RESOURCE_LIMITATION
+
+
 def is_warning(status: int) -> bool:
     """True for a C-STORE status that says: taken, but."""
     return status in _WARNINGS or status >> 12 == _WARNING_CLASS

@@ -14,8 +14,10 @@ from typing import Final
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from apps.dicom.sub_operations import is_passing
 from apps.errors import PacsError, Unavailable
 from apps.network.peer_errors import AssociationRejected
+from apps.network.scu import PeerRefused
 from apps.transfers.actions.claim_transfer import claim_transfer
 from apps.transfers.actions.end_transfer import end_transfer
 from apps.transfers.actions.note_progress import LeaseLost, keep_lease
@@ -83,6 +85,8 @@ def _run(transfer: Transfer, holder: str) -> tuple[str, bool]:
         return "Cancelled.", False
     except AssociationRejected as error:
         return error.message, error.transient
+    except PeerRefused as error:
+        return error.message, is_passing(error.status)
     except PacsError as error:
         logger.info("Transfer %d could not go on: %s", transfer.pk, error.message)
         return error.message, isinstance(error, Unavailable)

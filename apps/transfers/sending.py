@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from apps.archive.models import Instance
-from apps.dicom.sub_operations import CANNOT_SEND, OUR_FAILURE, PEER_ENDED
-from apps.errors import NotAcceptable, PacsError
+from apps.dicom.sub_operations import CANNOT_SEND, OUR_FAILURE, PEER_ENDED, is_passing
+from apps.errors import NotAcceptable, PacsError, Unavailable
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import MOST_CONTEXTS, OutgoingAssociation
 from apps.network.peer_errors import PeerUnreachable
@@ -28,10 +28,16 @@ _WRITE_OUTCOMES: Final = 200
 _KIB: Final = 1024
 _LONGEST_NAP: Final = 0.5
 _REPLY_SECONDS: Final = 120.0
+# So many refusals one after another say that the peer has no room for the next one either.
+_FULL_AFTER: Final = 5
 
 
 class Cancelled(Exception):
     """Somebody cancelled the transfer."""
+
+
+class PeerBusy(Unavailable):
+    """The peer answered some instances that it has no room for them now."""
 
 
 def remote_of(transfer: Transfer) -> Remote:
@@ -43,7 +49,7 @@ def remote_of(transfer: Transfer) -> Remote:
 
 
 def send(transfer: Transfer, holder: str) -> None:
-    """All that waits. Raises PeerUnreachable, AssociationRejected, Cancelled, LeaseLost.
+    """All that waits. Raises PeerUnreachable, AssociationRejected, PeerBusy, Cancelled, LeaseLost.
 
     What has been sent is written down twice a second, whatever ends the run.
     """
@@ -53,6 +59,7 @@ def send(transfer: Transfer, holder: str) -> None:
             _Batch(transfer, ledger, contexts).send(rows)
     finally:
         ledger.write()
+    ledger.demand_room()
 
 
 Row = tuple[int, int, str]  # primary key of the row and of the instance, SOP Instance UID
@@ -70,11 +77,28 @@ class _Ledger:
         limit = transfer.peer.send_limit_kib if transfer.peer else 0
         self._bytes_per_second = limit * _KIB
         self._free_at = time.monotonic()
+        self._title = transfer.peer_title
+        self._postponed = 0
+        self._in_a_row = 0
+        self._status = 0
 
     def note(self, outcome: Outcome) -> None:
-        """One instance is settled. Raises Cancelled, LeaseLost."""
+        """One instance is settled, or postponed. Raises Cancelled, LeaseLost, PeerBusy."""
         self._outcomes.append(outcome)
+        self._postponed += outcome.postponed
+        self._in_a_row = self._in_a_row + 1 if outcome.postponed else 0
+        self._status = outcome.status if outcome.postponed else self._status
+        if self._in_a_row >= _FULL_AFTER:
+            self.demand_room()
         self.look()
+
+    def demand_room(self) -> None:
+        """Raises PeerBusy where instances wait because the peer had no room for them."""
+        if self._postponed:
+            raise PeerBusy(
+                f"{self._title} is out of resources: it answered {self._postponed} of the "
+                f"instances with {self._status:04X}."
+            )
 
     def look(self) -> None:
         """Writes when it is time, also inside a long instance: somebody may have cancelled."""
@@ -120,10 +144,16 @@ class _Batch:
         try:
             for row, location in _located(rows):
                 self._ledger.note(self._outcome(row, location))
+        except PeerBusy:
+            self._release()
+            raise
         except BaseException:
             if self._association is not None:
                 self._association.abort()
             raise
+        self._release()
+
+    def _release(self) -> None:
         if self._association is not None:
             self._association.release()
 
@@ -131,7 +161,8 @@ class _Batch:
         if location is None:
             return Outcome(row[0], OUR_FAILURE, "The instance is not in the archive any more.")
         try:
-            return Outcome(row[0], *self._store(location))
+            status, comment = self._store(location)
+            return Outcome(row[0], status, comment, postponed=is_passing(status))
         except (BlobMissing, PacsError) as error:
             if isinstance(error, PeerUnreachable):
                 return self._after_loss(row, location, error)

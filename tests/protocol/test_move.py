@@ -33,6 +33,8 @@ class Sink:
     status: int = 0
     delay: float = 0.0
     fail: frozenset[str] = frozenset()
+    refusal: int = 0xC000
+    warn: frozenset[str] = frozenset()
     abort_at: str = ""
     came: list[Any] = field(default_factory=list)
     associations: int = 0
@@ -53,7 +55,9 @@ class Sink:
             event.assoc.abort()
             return 0
         self.came.append(event.request)
-        return 0xA700 if uid in self.fail else self.status
+        if uid in self.fail:
+            return self.refusal
+        return 0xB000 if uid in self.warn else self.status
 
 
 @pytest.fixture(scope="module")

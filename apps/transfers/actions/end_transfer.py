@@ -44,6 +44,8 @@ def end_transfer(transfer: int, holder: str, *, problem: str = "", retryable: bo
             raise LeaseLost
         row.lease_until, row.lease_holder, row.message = None, "", problem[:300]
         again = problem and retryable and row.attempts < row.most_attempts
+        if problem and retryable and not again and row.attempts > 1:
+            row.message = f"{problem} Given up after {row.attempts} attempts."[:300]
         if again and not row.cancel_requested:
             row.state = Transfer.State.WAITING
             row.not_before = timezone.now() + _PAUSES[min(row.attempts, len(_PAUSES)) - 1]
@@ -92,12 +94,18 @@ def _arrived(row: Transfer) -> Iterator[tuple[str, str]]:
 
 
 def _settle_rest(row: Transfer, problem: str) -> None:
-    """What was not sent has failed, unless somebody cancelled: then it stays listed as waiting."""
+    """What was not sent has failed, unless somebody cancelled: then it stays listed as waiting.
+
+    One that its peer refused for the time being keeps the peer's status.
+    """
     if row.kind != Transfer.Kind.SEND or row.cancel_requested:
         return
-    row.failed += row.instances.filter(state=TransferInstance.State.WAITING).update(
-        state=TransferInstance.State.FAILED, status=OUR_FAILURE, message=problem[:200]
+    failed, waiting = TransferInstance.State.FAILED, TransferInstance.State.WAITING
+    rest = row.instances.filter(state=waiting)
+    row.failed += rest.filter(status=None).update(
+        state=failed, status=OUR_FAILURE, message=problem[:200]
     )
+    row.failed += rest.update(state=failed)
 
 
 def _state(row: Transfer, problem: str) -> Transfer.State:
@@ -106,6 +114,6 @@ def _state(row: Transfer, problem: str) -> Transfer.State:
         return Transfer.State.CANCELLED
     if row.failed == row.total and (row.total or problem):
         return Transfer.State.FAILED
-    if row.failed or row.warning or problem:
+    if row.failed or problem:
         return Transfer.State.PARTLY
     return Transfer.State.SUCCEEDED

@@ -20,15 +20,21 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one instance: the status of its C-STORE, or one of ours and a sentence."""
+    """What became of one instance: the status of its C-STORE, or one of ours and a sentence.
+
+    `postponed` says that it waits for the transfer's next attempt, whatever the status was.
+    """
 
     row: int
     status: int
     message: str = ""
+    postponed: bool = False
 
     @property
     def state(self) -> TransferInstance.State:
         """The row's new state."""
+        if self.postponed:
+            return TransferInstance.State.WAITING
         if self.status == SUCCESS:
             return TransferInstance.State.SENT
         if is_warning(self.status):

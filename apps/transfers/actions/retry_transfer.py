@@ -1,4 +1,4 @@
-"""Try a transfer again: what has not arrived is sent once more, the rest stays settled."""
+"""Try a transfer again, or at once: what has not arrived is sent, the rest stays settled."""
 
 from __future__ import annotations
 
@@ -13,22 +13,31 @@ from apps.transfers.models import ENDED, Transfer, TransferInstance
 
 
 def retry_transfer(principal: Principal, key: int) -> Transfer:
-    """The transfer, waiting again. Raises NotPermitted, NotFound, InvalidRequest."""
+    """The transfer, waiting again; one that waits for its next attempt has it now.
+
+    Raises NotPermitted, NotFound, InvalidRequest.
+    """
     permit(principal, Permission.TRANSFER_STUDIES)
     with transaction.atomic():
         row = Transfer.objects.select_for_update().filter(pk=key).first()
         if row is None:
             raise NotFound("There is no such transfer.")
-        if row.state not in ENDED:
-            raise InvalidRequest("The transfer has not ended yet.")
-        row.instances.filter(state=TransferInstance.State.FAILED).update(
-            state=TransferInstance.State.WAITING, status=None, message=""
-        )
-        row.state, row.cancel_requested = Transfer.State.WAITING, False
-        row.failed = 0
-        row.attempts, row.most_attempts, row.message = 0, MOST_ATTEMPTS, ""
-        row.ended_at, row.not_before = None, timezone.now()
+        if row.state == Transfer.State.RUNNING:
+            raise InvalidRequest("The transfer is under way.")
+        if row.state in ENDED:
+            _reopen(row)
+        row.not_before = timezone.now()
         row.save()
         actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
         record([NewEvent("TransferRetried", actor, payload={"transfer": row.pk})])
     return row
+
+
+def _reopen(row: Transfer) -> None:
+    row.instances.filter(state=TransferInstance.State.FAILED).update(
+        state=TransferInstance.State.WAITING, status=None, message=""
+    )
+    row.state, row.cancel_requested = Transfer.State.WAITING, False
+    row.failed = 0
+    row.attempts, row.most_attempts, row.message = 0, MOST_ATTEMPTS, ""
+    row.ended_at = None
