@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from pydicom.datadict import keyword_for_tag
@@ -16,6 +17,7 @@ from apps.dimse import status
 from apps.dimse.query_models import BY_SOP_CLASS, QueryModel, option
 from apps.dimse.service import Request, Response
 from apps.errors import InvalidRequest
+from apps.indexing.interruption import Interrupted, interruptible
 
 QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _CHARACTER_SET: Final = 0x00080005
@@ -38,15 +40,29 @@ def handle_c_find(request: Request) -> Iterator[Response]:
     options = request.session.extended.get(request.context.abstract_syntax, b"")
     query = query_of(identifier, model, options)
     note_search(request.session.principal, _RESOURCE[query.level], _said(query))
-    page = search(query, request.session.principal, stopped=lambda: request.cancelled)
-    partly = page.unsupported or _below(query)
-    pending = status.PENDING_WITHOUT_OPTIONAL_KEYS if partly else status.PENDING
     writer = AnswerWriter(request.context.transfer_syntax, identifier.character_set)
     answer = _Answer(query, identifier, request.session.called_ae_title, options)
-    for match in page:
-        if request.cancelled:
-            break
-        yield Response(pending, writer.write(answer.values(match), match.items))
+
+    def pending() -> Iterator[Response]:
+        page = search(query, request.session.principal, stopped=lambda: request.cancelled)
+        partly = page.unsupported or _below(query)
+        kind = status.PENDING_WITHOUT_OPTIONAL_KEYS if partly else status.PENDING
+        for match in page:
+            yield Response(kind, writer.write(answer.values(match), match.items))
+
+    yield from until_cancelled(request, pending())
+
+
+def until_cancelled(request: Request, pending: Iterator[Response]) -> Iterator[Response]:
+    """The pending responses, then success; or, at most a second after C-CANCEL, cancel (FND-19).
+
+    Whatever makes them is interrupted, inside a statement too, also when the association is lost.
+    """
+    with suppress(Interrupted), interruptible(lambda: request.cancelled):
+        for response in pending:
+            if request.cancelled:
+                break
+            yield response
     yield Response(status.CANCEL if request.cancelled else status.SUCCESS)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.principals import system_principal
@@ -24,6 +26,7 @@ from apps.archive.selectors import count, instances_of, search
 from apps.archive.study_list import StudyListFilter, study_list
 from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.query import Key, Level, Query
+from apps.indexing.interruption import Interrupted, interruptible
 from tests.domain.database import own_database
 
 ASKER = system_principal("plans")
@@ -210,3 +213,26 @@ def test_a_rare_modality_is_looked_for_in_an_index_alone(filled: str) -> None:
     if filled == "sqlite":
         plan = plans_of(find(ModalitiesInStudy="SEG"))[0]
         assert "USING COVERING INDEX archive_stu_modalit" in plan, plan
+
+
+ENDLESS = (
+    "SELECT count(*) FROM archive_study a, archive_study b, archive_study c, archive_study d"
+    " WHERE a.study_description || b.study_description || c.study_description LIKE '%never%'"
+)
+
+
+def test_FND_19_a_statement_ends_when_nobody_waits_for_it(filled: str) -> None:
+    """Inside the statement, where no Python of ours runs; the next one is not harmed."""
+    given_up = threading.Event()
+    threading.Timer(0.3, given_up.set).start()
+    began = time.monotonic()
+    with pytest.raises(Interrupted), interruptible(given_up.is_set):
+        assert Study.objects.count() == STUDIES
+        with connection.cursor() as cursor:
+            cursor.execute(ENDLESS)
+    assert time.monotonic() - began < 20
+    with interruptible(lambda: False):
+        assert Study.objects.count() == STUDIES
+    with pytest.raises(DatabaseError), interruptible(lambda: False), connection.cursor() as cursor:
+        cursor.execute("SELECT nothing FROM nowhere")
+    assert Study.objects.count() == STUDIES

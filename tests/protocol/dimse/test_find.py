@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,6 +291,80 @@ def test_FND_19_cancel_ends_the_answers_within_a_second(archive: DimseServer) ->
     assert rest[-1] == 0xFE00
     assert len(rest) < MANY - 11
     association.release()
+
+
+# Two million looks into lists of values: seconds inside one statement.
+EXPENSIVE = [f"*{first}{second}*" for first in "QYJWZF" for second in "ABCDEFGHIKLMNOPQ"]
+
+
+@pytest.fixture
+def expensive(archive: DimseServer) -> tuple[bytes, bytes]:
+    """The command and the identifier of a query that finds nothing, late."""
+    archive.sql("UPDATE archive_study SET modalities_in_study = ? WHERE patient_id = 'MANY'",
+                "CT\\MR\\PT\\NM\\US\\XA\\DX\\CR\\MG\\SR")  # fmt: skip
+    asked = "\\".join(EXPENSIVE)
+    identifier = wire.explicit(0x00080052, b"CS", b"STUDY ")
+    identifier += wire.explicit(0x00080061, b"CS", (asked + " " * (len(asked) % 2)).encode())
+    identifier += wire.explicit(0x0020000D, b"UI", b"")
+    command = wire.command(e0002=STUDY_ROOT_FIND, e0100=0x0020, e0110=7, e0700=0, e0800=1)
+    return command, identifier
+
+
+def test_FND_19_cancel_is_answered_within_a_second_inside_a_statement(
+    archive: DimseServer, expensive: tuple[bytes, bytes]
+) -> None:
+    command, identifier = expensive
+    with archive.wire(60) as peer:
+        peer.associate([context(1, STUDY_ROOT_FIND, EXPLICIT)])
+        peer.send(wire.p_data(wire.pdv(1, 3, command)) + wire.p_data(wire.pdv(1, 2, identifier)))
+        peer.socket.settimeout(1.0)
+        with pytest.raises(TimeoutError):
+            peer.pdu()  # it is at work, and would be for long
+        peer.socket.settimeout(60)
+        cancel = wire.command(e0100=0x0FFF, e0120=7, e0800=0x0101)
+        peer.send(wire.p_data(wire.pdv(1, 3, cancel)))
+        since = time.monotonic()
+        final = peer.response()
+        took = time.monotonic() - since
+        assert wire.status(final) == 0xFE00
+        assert final[0x0800] == b"\x01\x01"  # no data set
+        peer.release()
+    assert took < 1.0 + busy_seconds()
+
+
+def test_a_statement_nobody_waits_for_any_more_ends(
+    archive: DimseServer, expensive: tuple[bytes, bytes]
+) -> None:
+    """The association is lost while the database works: the process is idle soon."""
+    command, identifier = expensive
+    with archive.wire(60) as peer:
+        peer.associate([context(1, STUDY_ROOT_FIND, EXPLICIT)])
+        peer.send(wire.p_data(wire.pdv(1, 3, command)) + wire.p_data(wire.pdv(1, 2, identifier)))
+        before = processor_seconds(archive)
+        archive.wait_for(lambda: processor_seconds(archive) > before + 0.1)
+    lost = processor_seconds(archive)
+    archive.wait_for(lambda: idle(archive))
+    assert processor_seconds(archive) - lost < 2, "of about five that it takes"
+
+
+def processor_seconds(server: DimseServer) -> float:
+    """What the receiver's children have used so far."""
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in server.children()]
+    ticks = sum(sum(map(int, each.rpartition(")")[2].split()[11:13])) for each in stats)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def idle(server: DimseServer) -> bool:
+    before = processor_seconds(server)
+    time.sleep(0.5)
+    return processor_seconds(server) - before < 0.05
+
+
+def busy_seconds() -> float:
+    """What a crowded machine takes for nothing: how late a short sleep ends, many times over."""
+    began = time.monotonic()
+    time.sleep(0.05)
+    return 20 * (time.monotonic() - began - 0.05)
 
 
 def test_FND_20_all_matches_are_answered_in_flat_memory(archive: DimseServer) -> None:
