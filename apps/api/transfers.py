@@ -53,6 +53,7 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
             "failed",
             "sent_bytes",
             "attempts",
+            "most_attempts",
             "message",
             "created_at",
             "started_at",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
@@ -38,6 +40,10 @@ class Sink:
     abort_at: str = ""
     came: list[Any] = field(default_factory=list)
     associations: int = 0
+    goes_on: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
 
     def start(self) -> Any:
         ae = AE(ae_title=self.title)
@@ -50,6 +56,7 @@ class Sink:
 
     def _store(self, event: Any) -> int:
         time.sleep(self.delay)
+        self.goes_on.wait(60)
         uid = str(event.request.AffectedSOPInstanceUID)
         if uid == self.abort_at:
             event.assoc.abort()
@@ -89,23 +96,30 @@ def sink(ports: dict[str, int], request: pytest.FixtureRequest) -> Iterator[Sink
     server.shutdown()
 
 
-def move(
+Told = tuple[Dataset, Dataset | None]
+
+
+def moving(
     stack: Stack, destination: str, study_uid: str, *, cancel_after: int = 0
-) -> list[tuple[Dataset, Dataset | None]]:
-    """All responses, the last one last."""
+) -> Iterator[Told]:
+    """Responses as they come."""
     ae = AE(ae_title="MOVER")
     ae.add_requested_context(MOVE)
     association = ae.associate("127.0.0.1", stack.dicom_port, ae_title=stack.ae_title)
     assert association.is_established
     keys = Dataset()
     keys.QueryRetrieveLevel, keys.StudyInstanceUID = "STUDY", study_uid
-    found = []
-    for response in association.send_c_move(keys, destination, MOVE, msg_id=77):
-        found.append(response)
-        if cancel_after and len(found) == cancel_after:
+    responses = association.send_c_move(keys, destination, MOVE, msg_id=77)
+    for came, response in enumerate(responses, start=1):
+        yield response
+        if cancel_after == came:
             association.send_c_cancel(77, query_model=MOVE)
     association.release()
-    return found
+
+
+def move(stack: Stack, destination: str, study_uid: str, *, cancel_after: int = 0) -> list[Told]:
+    """All responses, the last one last."""
+    return list(moving(stack, destination, study_uid, cancel_after=cancel_after))
 
 
 def counts(response: Dataset) -> tuple[int, ...]:
@@ -118,7 +132,7 @@ def counts(response: Dataset) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("sink", [("SINK0", {})], indirect=True)
-def test_MOV_01_success_and_STO_08_the_originator_is_named(
+def test_MOV_01_success_has_no_number_of_remaining(
     stack: Stack, study: list[Dataset], sink: Sink
 ) -> None:
     ((final, identifier),) = move(stack, "SINK0", study[0].StudyInstanceUID)
@@ -130,8 +144,58 @@ def test_MOV_01_success_and_STO_08_the_originator_is_named(
     assert [str(each.AffectedSOPInstanceUID) for each in sink.came] == [
         each.SOPInstanceUID for each in study
     ]
-    assert {each.MoveOriginatorApplicationEntityTitle for each in sink.came} == {"MOVER"}
-    assert {each.MoveOriginatorMessageID for each in sink.came} == {77}
+
+
+@pytest.mark.parametrize("sink", [("SINK0", {})], indirect=True)
+def test_STO_08_the_originator_is_named_where_there_is_one(
+    stack: Stack, study: list[Dataset], sink: Sink
+) -> None:
+    """PS3.7 9.1.1.1: AE title and Message ID of the C-MOVE; a sending of our own has neither."""
+    move(stack, "SINK0", study[0].StudyInstanceUID)
+    moved, sink.came = sink.came, []
+    assert {str(each.MoveOriginatorApplicationEntityTitle) for each in moved} == {"MOVER"}
+    assert {each.MoveOriginatorMessageID for each in moved} == {77}
+    asked = {"peer": "SINK0", "studies": [study[0].StudyInstanceUID]}
+    answer = requests.post(stack.url("/api/transfers/"), json=asked, auth=stack.auth, timeout=30)
+    assert answer.status_code == 201
+    stack.wait_until(lambda: len(sink.came) == SLICES)
+    assert {each.MoveOriginatorApplicationEntityTitle for each in sink.came} == {None}
+    assert {each.MoveOriginatorMessageID for each in sink.came} == {None}
+
+
+@pytest.mark.parametrize("sink", [("SINK0", {})], indirect=True)
+def test_MOV_12_whoever_waits_hears_of_us_though_nothing_goes_on(
+    stack: Stack, study: list[Dataset], sink: Sink
+) -> None:
+    """The destination does not answer its first instance until three pendings have come."""
+    sink.goes_on.clear()
+    told = []
+    try:
+        for response, _ in moving(stack, "SINK0", study[0].StudyInstanceUID):
+            told.append(response)
+            if len(told) == 3:
+                sink.goes_on.set()
+    finally:
+        sink.goes_on.set()
+    waiting = told[:3]
+    assert {each.Status for each in waiting} == {0xFF00}
+    assert {each.NumberOfRemainingSuboperations for each in waiting} == {SLICES}
+    assert {counts(each) for each in waiting} == {(0, 0, 0)}
+    assert (told[-1].Status, counts(told[-1])) == (0, (SLICES, 0, 0))
+
+
+@pytest.mark.parametrize("sink", [("SINK4", {"delay": 0.35})], indirect=True)
+def test_MOV_04_the_counters_add_up_in_every_response(
+    stack: Stack, study: list[Dataset], sink: Sink
+) -> None:
+    """Completed counts successes alone; the four are the total, the final one's three as well."""
+    sink.fail = frozenset({study[0].SOPInstanceUID})
+    sink.warn = frozenset({study[1].SOPInstanceUID, study[2].SOPInstanceUID})
+    responses = [each for each, _ in move(stack, "SINK4", study[0].StudyInstanceUID)]
+    assert len(responses) > 1
+    for response in responses[:-1]:
+        assert sum(counts(response)) + response.NumberOfRemainingSuboperations == SLICES
+    assert counts(responses[-1]) == (SLICES - 3, 1, 2)
 
 
 def test_MOV_05_unknown_destination_and_one_that_is_away(
@@ -189,7 +253,7 @@ def test_MOV_08_what_is_refused_is_rewritten(
 
 
 @pytest.mark.parametrize("sink", [("SINK4", {"delay": 0.35})], indirect=True)
-def test_MOV_11_cancel_and_MOV_04_counters_add_up(
+def test_MOV_11_cancel_ends_it_with_what_was_sent(
     stack: Stack, study: list[Dataset], sink: Sink
 ) -> None:
     responses = move(stack, "SINK4", study[0].StudyInstanceUID, cancel_after=1)

@@ -77,12 +77,49 @@ def test_a_study_is_sent_and_each_instance_has_its_outcome(
     path = f"/transfers/{row['id']}/"
     (failed,) = call(stack, "GET", path + "instances/?state=failed").json()
     assert failed["sop_instance_uid"] == study[2].SOPInstanceUID
-    assert failed["status"] == 0xA700
+    assert failed["status"] == 0xC000
     sink.fail, before = frozenset(), len(sink.came)
     assert call(stack, "POST", path + "retry/").status_code == 200
     row = ended(stack, row["id"])
     assert (row["state"], row["completed"], row["failed"]) == ("succeeded", SLICES, 0)
     assert len(sink.came) == before + 1
+
+
+def test_a_peer_without_room_gets_the_rest_later(
+    stack: Stack, study: list[Dataset], sink: Sink
+) -> None:
+    """A7xx (PS3.4 B.2.3) may pass: what was refused so waits, and is all that is sent again."""
+    full = {study[1].SOPInstanceUID, study[4].SOPInstanceUID}
+    sink.came, sink.fail, sink.refusal = [], frozenset(full), 0xA701
+    asked = {"peer": sink.title, "studies": [study[0].StudyInstanceUID]}
+    path = f"/transfers/{call(stack, 'POST', '/transfers/', json=asked).json()['id']}/"
+    stack.wait_until(lambda: bool(call(stack, "GET", path).json()["message"]))
+    row = call(stack, "GET", path).json()
+    assert row["message"] == (
+        f"{sink.title} is out of resources: it answered 2 of the instances with A701."
+    )
+    assert (row["state"], row["completed"], row["failed"]) == ("waiting", SLICES - 2, 0)
+    assert row["attempts"] < row["most_attempts"]
+    waiting = call(stack, "GET", path + "instances/?state=waiting").json()
+    assert {each["sop_instance_uid"]: each["status"] for each in waiting} == dict.fromkeys(
+        full, 0xA701
+    )
+    sink.came, sink.fail = [], frozenset({study[4].SOPInstanceUID})
+    assert call(stack, "POST", path + "retry/").status_code == 200
+    stack.wait_until(lambda: call(stack, "GET", path).json()["completed"] == SLICES - 1)
+    assert {str(each.AffectedSOPInstanceUID) for each in sink.came} == full
+
+    # Its last attempt: then what was refused has failed, with the peer's own status.
+    stack.wait_until(lambda: call(stack, "GET", path).json()["state"] == "waiting")
+    stack.manage("shell", "-c", f"from apps.transfers.models import Transfer as T; "
+                 f"T.objects.filter(pk={row['id']}).update(attempts=5)")  # fmt: skip
+    call(stack, "POST", path + "retry/")
+    row = ended(stack, row["id"])
+    assert (row["state"], row["completed"], row["failed"]) == ("partly", SLICES - 1, 1)
+    assert row["message"].endswith("Given up after 6 attempts.")
+    (failed,) = call(stack, "GET", path + "instances/?state=failed").json()
+    assert failed["status"] == 0xA701
+    sink.fail, sink.refusal = frozenset(), 0xC000
 
 
 def test_one_that_is_away_is_tried_again_until_cancelled(

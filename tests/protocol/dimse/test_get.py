@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +25,12 @@ from tests.builders import ct_slice, new_uid, part10
 from tests.protocol.dimse import wire
 from tests.protocol.dimse.archive import INDEX, store, three_studies
 from tests.protocol.dimse.conftest import DimseServer
+from tests.protocol.dimse.test_find import find
+from tests.protocol.dimse.test_find import query as find_keys
 from tests.protocol.dimse.wire import EXPLICIT, context
 
 STUDY_ROOT = StudyRootQueryRetrieveInformationModelGet
+MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 MR = str(MRImageStorage)
 
 
@@ -306,6 +310,99 @@ def _last_data_fragment(peer: wire.Wire) -> bool:
         last = bool(body[5] & 2)
         body = body[4 + length :]
     return last
+
+
+def test_MOV_13_a_view_that_was_not_negotiated_changes_nothing(
+    archive: DimseServer, studies: list[Dataset]
+) -> None:
+    """PS3.4 C.4.2.3.2, C.4.3.3.2: without the option the SCP does what it does without the key."""
+    one = studies[0]
+    keys = {"QueryRetrieveLevel": "SERIES", "QueryRetrieveView": "ENHANCED",
+            "StudyInstanceUID": one.StudyInstanceUID,
+            "SeriesInstanceUID": one.SeriesInstanceUID}  # fmt: skip
+    came, responses = retrieve(archive, keys)
+    assert responses[-1][0].Status == 0
+    assert [each.SOPClassUID for each in came] == [CTImageStorage] * 2
+    del keys["SeriesInstanceUID"]
+    _, responses = retrieve(archive, keys)
+    assert responses[-1][0].Status == 0xA900, "the level still needs its unique key"
+    assert _offending(responses[-1][0]) == [0x0020000E]
+    asked = find_keys(StudyInstanceUID=one.StudyInstanceUID, QueryRetrieveView="ENHANCED")
+    (answer,), statuses = find(archive, asked)
+    assert [each.Status for each in statuses] == [0xFF00, 0x0000]
+    assert "QueryRetrieveView" not in answer
+
+
+@pytest.mark.parametrize(("uid", "asked"), [(str(STUDY_ROOT), b"\1\1"), (MOVE, b"\0\1")])
+def test_MOV_13_enhanced_conversion_is_not_agreed_to(
+    archive: DimseServer, uid: str, asked: bytes
+) -> None:
+    item = wire.item(0x56, len(uid).to_bytes(2, "big") + uid.encode() + asked)
+    with archive.wire() as peer:
+        users = wire.user_information(extra=item)
+        accepted = peer.associate([context(1, uid, EXPLICIT)], users=users)
+        (answer,) = accepted.user_items[0x56]
+        assert answer[-2:] == asked[:1] + b"\0"
+        peer.release()
+
+
+def test_MOV_07_more_than_a_counter_holds_is_refused(archive: DimseServer) -> None:
+    """The counters are US (PS3.7 E.1): 65,536 instances are not begun to be sent."""
+    study = _huge_study(archive, 65_536)
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
+    came, ((final, identifier),) = retrieve(archive, keys)
+    assert final.Status == 0xA701
+    assert "65535" in final.ErrorComment
+    assert not came
+    assert not identifier
+    assert archive.manage("ae", "add", "HUGE", "127.0.0.1", "104").returncode == 0
+    ae = AE()
+    ae.add_requested_context(MOVE)
+    association = ae.associate("127.0.0.1", archive.port, ae_title="PACSWEB")
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", study
+    ((final, _),) = association.send_c_move(identifier, "HUGE", MOVE)
+    association.release()
+    assert final.Status == 0xA701
+    with sqlite3.connect(archive.database) as database:
+        assert database.execute("SELECT count(*) FROM transfers_transfer").fetchone() == (0,)
+    database.close()
+
+
+def _huge_study(server: DimseServer, count: int) -> str:
+    """Rows alone: a study of so many instances, copied from one that is there."""
+    with sqlite3.connect(server.database, timeout=20) as database:
+        study, series = _copied(database, "archive_study"), _copied(database, "archive_series")
+        database.execute("UPDATE archive_series SET study_id = ? WHERE id = ?", (study, series))
+        columns = _columns(database, "archive_instance")
+        values = {"sop_instance_uid": "'1.2.7.' || n", "study_id": str(study),
+                  "series_id": str(series), "blob_key": "'none/' || n"}  # fmt: skip
+        database.execute(
+            "WITH RECURSIVE numbers(n) AS"
+            " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
+            f" INSERT INTO archive_instance ({', '.join(columns)})"
+            f" SELECT {', '.join(values.get(name, name) for name in columns)} FROM numbers,"
+            " (SELECT * FROM archive_instance LIMIT 1)",
+            (count,),
+        )
+    database.close()
+    return "1.2.7"
+
+
+def _copied(database: sqlite3.Connection, table: str) -> int:
+    """A copy of its first row, under a UID of its own; its key."""
+    columns = _columns(database, table)
+    own = ["'1.2.7'" if name in {"study_instance_uid", "series_instance_uid"} else name
+           for name in columns]  # fmt: skip
+    done = database.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(own)} FROM {table} LIMIT 1"
+    )
+    return int(done.lastrowid or 0)
+
+
+def _columns(database: sqlite3.Connection, table: str) -> list[str]:
+    rows = database.execute(f"PRAGMA table_info({table})").fetchall()
+    return [name for _, name, *_ in rows if name != "id"]
 
 
 def test_a_class_that_was_not_proposed_fails(archive: DimseServer) -> None:

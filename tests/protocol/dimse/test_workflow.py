@@ -192,6 +192,27 @@ def test_FND_19_cancel_ends_a_worklist_query(modality: Any) -> None:
 # --- MPPS -----------------------------------------------------------------------------------------
 
 
+def test_MPP_05_another_character_set_adds_to_the_first(modality: Any) -> None:
+    """PS3.4 F.7.2.2.3: what N-CREATE said keeps its letters; what is kept is Unicode."""
+    first = as_sent(begun(data_set(StudyInstanceUID="1.2.9.5.1"), PatientID="J5"))
+    first.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    first.PatientName = "Yamada^Tarou=山田^太郎"
+    first.PerformedLocation = "検査室"
+    assert modality.send_n_create(first, MPPS, "1.2.9.5")[0].Status == 0x0000
+    letters = {"ISO_IR 100": "Schädel", "ISO_IR 144": "Череп", "ISO_IR 192": "頭部 Ö"}
+    for character_set, text in letters.items():
+        change = as_sent(data_set(PerformedProcedureStepDescription=text))
+        change.SpecificCharacterSet = character_set
+        assert modality.send_n_set(change, MPPS, "1.2.9.5")[0].Status == 0x0000
+        asked = [0x00100010, 0x00400243, 0x00400254]
+        status, kept = modality.send_n_get(asked, MPPS_RETRIEVE, "1.2.9.5")
+        assert status.Status == 0x0000
+        assert kept.SpecificCharacterSet == "ISO_IR 192"
+        assert str(kept.PatientName) == "Yamada^Tarou=山田^太郎"
+        assert kept.PerformedLocation == "検査室"
+        assert kept.PerformedProcedureStepDescription == text
+
+
 def test_MPP_the_life_of_a_step_over_the_wire(modality: Any, hospital: DimseServer) -> None:
     """N-CREATE, N-SET in progress, N-GET, N-SET completed; and what is refused on the way."""
     reference = data_set(StudyInstanceUID=STUDY, AccessionNumber="A1",
@@ -206,7 +227,6 @@ def test_MPP_the_life_of_a_step_over_the_wire(modality: Any, hospital: DimseServ
     status, _ = modality.send_n_create(first, MPPS, "1.2.9.1")
     assert status.Status == 0x0111
 
-    # MPP-05: another character set adds to the first; both are kept as Unicode.
     change = as_sent(data_set(PerformedProcedureStepDescription="Schädel", Modality="MR"))
     change.SpecificCharacterSet = "ISO_IR 100"
     status, _ = modality.send_n_set(change, MPPS, "1.2.9.1")

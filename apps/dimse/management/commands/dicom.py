@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from apps.access.principals import Principal, system_principal
 from apps.dicom.attributes import BY_KEYWORD
@@ -91,7 +92,7 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(answer, ensure_ascii=False))
             else:
                 shown = (f"{name}={value}" for name, value in answer.items() if value)
-                self.stdout.write("  ".join(shown))
+                self.stdout.write(printable("  ".join(shown)))
         if not options["json"]:
             self.stdout.write(f"{found} found.")
 
@@ -140,13 +141,17 @@ class Command(BaseCommand):
 
     def _wait(self, transfer: Transfer) -> None:
         """Until it has ended. Ctrl-C leaves it to the workers."""
-        began = time.monotonic()
+        began, told = time.monotonic(), ""
         while transfer.state not in ENDED:
             waits = transfer.state == Transfer.State.WAITING
             if waits and not transfer.attempts and time.monotonic() - began > _PATIENCE_SECONDS:
                 run_due_transfers()
             time.sleep(_LOOK_SECONDS)
             transfer.refresh_from_db()
+            if transfer.message != told and transfer.state == Transfer.State.WAITING:
+                told = transfer.message
+                again = timezone.localtime(transfer.not_before)
+                self.stderr.write(printable(f"{told} Tried again at {again:%H:%M:%S}."))
             if sys.stderr.isatty():
                 done = transfer.completed + transfer.warning + transfer.failed
                 sys.stderr.write(f"\r{done} of {transfer.total} {transfer.message}\x1b[K")
@@ -156,3 +161,8 @@ class Command(BaseCommand):
             f"Transfer {transfer.pk} {transfer.get_state_display()}: {transfer.completed} sent, "
             f"{transfer.warning} with a warning, {transfer.failed} failed. {transfer.message}"
         )
+
+
+def printable(text: str) -> str:
+    """What a peer said, without what would steer the terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
