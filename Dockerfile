@@ -35,7 +35,7 @@ RUN python -m compileall -q pacsweb apps \
  && rm -rf /tmp/build
 USER 10001:10001
 VOLUME ["/data"]
-EXPOSE 8000 11112
+EXPOSE 8000 8001 11112
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=6s --start-period=60s --retries=4 \
   CMD ["python", "-m", "pacsweb.probe", "web"]

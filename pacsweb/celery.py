@@ -44,6 +44,7 @@ application.conf.beat_schedule = {
         "schedule": 5.0,
     },
     "deliver-workflow": {"task": "apps.worklist.tasks.deliver", "schedule": 5.0},
+    "forget-channels": {"task": "apps.worklist.tasks.forget_channels", "schedule": 3600.0},
     "sweep-transfers": {"task": "apps.transfers.tasks.sweep_transfers", "schedule": 5.0},
     "learn-expected-sizes": {
         "task": "apps.ingest.tasks.learn_expected_sizes",

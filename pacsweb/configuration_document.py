@@ -43,5 +43,9 @@ def _rows(group: str) -> Iterator[str]:
 
 def _default(default: str) -> str:
     text = default.replace(str(PROJECT_ROOT), ".")
-    known = {"unix://{socket}": "a Redis of its own", "": "none"}
+    known = {
+        "unix://{socket}": "a Redis of its own",
+        "{after_http}": "the one after the web server's",
+        "": "none",
+    }
     return known.get(text, f"`{text}`")

@@ -32,6 +32,7 @@ def check(environment: Environment) -> IO[str]:
     # Nobody else holds the lock, so whatever still runs for this folder lost its supervisor.
     end_strays(str(run_folder(environment)))
     _check_port(environment.bind, environment.http_port, "web", "PACSWEB_HTTP_PORT")
+    _check_port(environment.bind, environment.event_port, "event", "PACSWEB_EVENT_PORT")
     _check_port(environment.bind, environment.dicom_port, "DICOM", "PACSWEB_DICOM_PORT")
     if environment.dicom_tls_port:
         _check_port(environment.bind, environment.dicom_tls_port, "TLS", "PACSWEB_DICOM_TLS_PORT")

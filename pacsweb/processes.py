@@ -23,7 +23,7 @@ _WORKER = (
     "--without-mingle",
     "--without-heartbeat",
 )
-_WAIT_FOR_REDIS = frozenset({"worker-index", "worker-transfer", "worker", "beat"})
+_WAIT_FOR_REDIS = frozenset({"events", "worker-index", "worker-transfer", "worker", "beat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ def processes(environment: Environment) -> tuple[Process, ...]:
     rows = [
         Process("web", (_PYTHON, "-m", "pacsweb.web"), stop_seconds=6),
         Process("dimse", (*manage, "dimse"), stop_seconds=6),
+        Process("events", (_PYTHON, "-m", "pacsweb.event_channels"), stop_seconds=6),
         Process(
             "worker-index",
             # One consumer: on SQLite writers never collide, on PostgreSQL batches stay ordered.

@@ -33,7 +33,7 @@ _CONNECT_SECONDS = 0.5
 # Far longer than any batch takes: whatever waits so long, nobody works on.
 _LATE_SECONDS = 600.0
 _PROBE_KEY = "readiness-probe"
-_WORKERS = ("worker-index", "worker-transfer", "worker", "beat")
+_WORKERS = ("events", "worker-index", "worker-transfer", "worker", "beat")
 
 
 @dataclass(frozen=True, slots=True)

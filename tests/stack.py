@@ -49,6 +49,7 @@ class Stack:
         self.folder.chmod(0o755)
         self.data_dir = self.folder / "data"
         self.http_port = free_port()
+        self.event_port = free_port()
         self.dicom_port = free_port()
         self.ae_title = "PACSWEB"
         self.production = production
@@ -91,6 +92,7 @@ class Stack:
             **inherited,
             "PACSWEB_DATA_DIR": str(self.data_dir),
             "PACSWEB_HTTP_PORT": str(self.http_port),
+            "PACSWEB_EVENT_PORT": str(self.event_port),
             "PACSWEB_DICOM_PORT": str(self.dicom_port),
             "PACSWEB_AE_TITLE": self.ae_title,
             "PACSWEB_ADMIN_PASSWORD": self.password,

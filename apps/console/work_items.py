@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
@@ -17,7 +17,7 @@ from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
 from apps.worklist.actions.change_work_item import request_cancellation
-from apps.worklist.models import WorkItem, WorkItemSubscription
+from apps.worklist.models import EventChannel, EventReport, WorkItem, WorkItemSubscription
 
 
 @admin.register(WorkItem)
@@ -103,3 +103,27 @@ class WorkItemSubscriptionAdmin(ReadOnlyAdmin):
         if row.work_item is not None:
             return str(row.work_item.label)
         return "all that match its filter" if row.filter else "all"
+
+
+@admin.register(EventChannel)
+class EventChannelAdmin(ReadOnlyAdmin):
+    list_display = ("receiver", "user", "waiting", "seen_at", "created_at")
+    search_fields = ("receiver__exact", "user__username__startswith")
+    search_help_text = "Whole AE title, beginning of the user name"
+    ordering = ("receiver", "id")
+    list_select_related = ("user",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the number of reports each has still to be told."""
+        ahead = EventReport.objects.filter(
+            receiver=OuterRef("receiver"), pk__gt=OuterRef("position")
+        )
+        counted = ahead.order_by().values("receiver").annotate(n=Count("pk")).values("n")
+        rows = super().get_queryset(request)
+        annotated: QuerySet[Any] = rows.annotate(reports_waiting=Subquery(counted))
+        return annotated
+
+    @admin.display(description="reports waiting")
+    def waiting(self, row: Any) -> int:
+        """Not yet shown to be read."""
+        return row.reports_waiting or 0

@@ -73,6 +73,7 @@ _STUDY: Final = "studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
 _WORKITEM: Final = "workitems/{workitem}"
+_SUBSCRIBER: Final = f"{_WORKITEM}/subscribers/{{aetitle}}"
 _FRAME: Final = f"{_INSTANCE}/frames/{{frames}}"
 _LEVELS: Final = ((_STUDY, "Study"), (_SERIES, "Series"), (_INSTANCE, "Instance"))
 
@@ -129,13 +130,17 @@ def _work_items() -> tuple[Capability, ...]:
         Capability(
             f"{_WORKITEM}/cancelrequest", "POST", "RequestWorkitemCancellation", (), (), body
         ),
+        Capability(_SUBSCRIBER, "POST", "SubscribeToWorkitems", ("deletionlock", "filter")),
+        Capability(_SUBSCRIBER, "DELETE", "UnsubscribeFromWorkitems"),
+        Capability(f"{_SUBSCRIBER}/suspend", "POST", "SuspendGlobalSubscription"),
+        Capability("subscribers/{aetitle}", "GET", "OpenEventChannel", (), ("text/plain",)),
     )
 
 
 TABLE: Final = (*_table(), *_work_items())
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
-_SWITCHES: Final = frozenset({"fuzzymatching"})
+_SWITCHES: Final = frozenset({"deletionlock", "fuzzymatching"})
 _ERRORS: Final = {
     "400": "The request breaks a rule; the message says which.",
     "401": "Sign in first.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -40,10 +41,31 @@ def base_url(request: HttpRequest) -> str:
     return f"{origin_of(request)}{MOUNT}"
 
 
+def event_channel_url(request: HttpRequest, receiver: str) -> str:
+    """The WebSocket on which the AE title's events come (PS3.18 8.10.4).
+
+    `PACSWEB_EVENT_URL` wins. Behind a proxy or with a public URL it is at the same origin, and the
+    proxy leads it to the event port; else it is that port of the host the client knows.
+    """
+    path = f"/subscribers/{quote(receiver, safe='')}"
+    environment = settings.PACSWEB
+    if environment.event_url:
+        return f"{environment.event_url}{path}"
+    base = base_url(request)
+    if environment.public_url or _believed(request):
+        return f"ws{base.removeprefix('http')}{path}"
+    host = re.sub(r":\d+$", "", request.get_host())
+    return f"ws://{host}:{environment.event_port}{MOUNT}{path}"
+
+
+def _believed(request: HttpRequest) -> bool:
+    return bool(forwarded_names(request)) and is_trusted_proxy(request.META.get("REMOTE_ADDR", ""))
+
+
 def origin_of(request: HttpRequest) -> Origin:
     """Where the client believes us to be. Raises DisallowedHost for hosts not allowed."""
     if forwarded_names(request):
-        if is_trusted_proxy(request.META.get("REMOTE_ADDR", "")):
+        if _believed(request):
             forwarded = _from_proxy(request)
             if forwarded is not None:
                 return forwarded

@@ -12,6 +12,7 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.stow_rs.views import store_instances
+from apps.dicomweb.ups_rs import subscriptions
 from apps.dicomweb.ups_rs import views as ups_rs
 from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata, retrieve_pixel_data
 from apps.dicomweb.wado_rs.frames import retrieve_frames
@@ -29,6 +30,7 @@ _SERIES = f"{_STUDY}/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:instance>"
 _FRAMES = f"{_INSTANCE}/frames/<str:frames>"
 _WORKITEM = "workitems/<str:workitem>"
+_SUBSCRIBER = f"{_WORKITEM}/subscribers/<str:aetitle>"
 
 
 def _non_patient(npi: str) -> list[URLPattern]:
@@ -75,6 +77,17 @@ urlpatterns = [
     path(_WORKITEM, resource(GET=ups_rs.retrieve, POST=ups_rs.update), name="workitem"),
     path(f"{_WORKITEM}/state", resource(PUT=ups_rs.change_state), name="workitem-state"),
     path(f"{_WORKITEM}/cancelrequest", resource(POST=ups_rs.cancel), name="workitem-cancel"),
+    path(
+        _SUBSCRIBER,
+        resource(POST=subscriptions.subscribe, DELETE=subscriptions.unsubscribe),
+        name="workitem-subscriber",
+    ),
+    path(f"{_SUBSCRIBER}/suspend", resource(POST=subscriptions.suspend), name="workitem-suspend"),
+    path(
+        "subscribers/<str:aetitle>",
+        resource(GET=subscriptions.event_channel),
+        name="event-channel",
+    ),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),
     path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),

@@ -49,9 +49,7 @@ def record(events: Sequence[NewEvent]) -> None:
         return
     now = timezone.now()
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOG_LOCK])
+        commit_in_order()
         Event.objects.bulk_create(
             [
                 Event(
@@ -70,6 +68,17 @@ def record(events: Sequence[NewEvent]) -> None:
                 for each in events
             ]
         )
+
+
+def commit_in_order() -> None:
+    """Makes this transaction commit after all that took a number in the log before it.
+
+    For rows beside the log that are read the way it is: by the last number seen. Held until the
+    commit, and nothing that others lock may be locked after it.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOG_LOCK])
 
 
 def feed(after: int, *, kinds: Iterable[str] = (), limit: int = 500) -> list[Event]:

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from apps.worklist.actions.announce_images import announce_images as announce_images_action
 from apps.worklist.actions.deliver import deliver as deliver_action
+from apps.worklist.actions.event_channels import forget_channels as forget_channels_action
 from apps.worklist.actions.follow_events import follow_events as follow_events_action
 
 logger = logging.getLogger(__name__)
@@ -32,3 +33,9 @@ def deliver() -> None:
     arrived = deliver_action()
     if arrived:
         logger.info("%d workflow messages reached other systems", arrived)
+
+
+@shared_task(name="apps.worklist.tasks.forget_channels", expires=60)
+def forget_channels() -> None:
+    """Event channels nobody comes back to are ended."""
+    forget_channels_action()

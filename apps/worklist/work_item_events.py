@@ -11,11 +11,13 @@ from apps.dicom import ups
 from apps.dicom.data_sets import Document, items_at
 from apps.dicom.mpps import tag_of
 from apps.network.models import ApplicationEntity
+from apps.worklist.event_reports import queue_reports
 from apps.worklist.models import Delivery, WorkflowPeer, WorkItem, WorkItemSubscription
 
 STATE_REPORT: Final = 1
 CANCEL_REQUESTED: Final = 2
 PROGRESS_REPORT: Final = 3
+STATUS_CHANGE: Final = 4
 ASSIGNED: Final = 5
 
 _CANCELLATION: Final = (
@@ -51,6 +53,24 @@ def assignment(document: Document) -> Document:
     return {tag: document[tag] for tag in present}
 
 
+def going_down() -> Document:
+    """SCP Status Change: nothing is told from now on."""
+    return _status(SCPStatus="GOING DOWN")
+
+
+def restarted() -> Document:
+    """SCP Status Change: we are back, and kept all subscriptions and work items."""
+    return _status(
+        SCPStatus="RESTARTED",
+        SubscriptionListStatus="WARM START",
+        UnifiedProcedureStepListStatus="WARM START",
+    )
+
+
+def _status(**values: str) -> Document:
+    return {tag_of(name): {"vr": "CS", "Value": [value]} for name, value in values.items()}
+
+
 def changes_told(before: Document, after: Document) -> list[tuple[int, Document]]:
     """The events that an N-SET gives rise to, with what each says."""
     told: list[tuple[int, Document]] = []
@@ -72,7 +92,8 @@ def tell(item: WorkItem, events: Iterable[tuple[int, Document]]) -> None:
 def tell_receivers(
     item: WorkItem, events: Iterable[tuple[int, Document]], receivers: Iterable[object]
 ) -> None:
-    """Those AE titles; who is no application entity of ours reads the event log instead."""
+    """Those AE titles: over DIMSE whom we can call, over WebSocket who has a channel."""
+    events = list(events)
     now = timezone.now()
     entities = ApplicationEntity.objects.filter(title__in=receivers, port__isnull=False)
     peers = [_peer(entity) for entity in entities.exclude(host="")]
@@ -90,6 +111,7 @@ def tell_receivers(
             for peer in peers
         ]
     )
+    queue_reports(item.sop_instance_uid, events, receivers)
 
 
 def _peer(entity: ApplicationEntity) -> WorkflowPeer:

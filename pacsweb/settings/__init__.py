@@ -281,6 +281,7 @@ LOGGING = {
         "celery": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},
         "_granian": {"level": "ERROR"},
+        "websockets": {"level": "ERROR"},
         "botocore": {"level": "WARNING"},
     },
 }

@@ -25,7 +25,7 @@ def refuse(sentence: str) -> NoReturn:
 
 
 def _variable(name: str, default: str, text: str, group: str) -> Any:
-    """A field read from the environment; `{data}` and `{socket}` in a default are filled in."""
+    """A field read from the environment; what stands in braces in a default is filled in."""
     return field(metadata={"name": name, "default": default, "text": text, "group": group})
 
 
@@ -44,6 +44,12 @@ class Environment:
         _START,
     )
     http_port: int = _variable("PACSWEB_HTTP_PORT", "8000", "Port of the web server.", _START)
+    event_port: int = _variable(
+        "PACSWEB_EVENT_PORT",
+        "{after_http}",
+        "Port of the event channels (WebSocket) of the worklist service.",
+        _START,
+    )
     dicom_port: int = _variable(
         "PACSWEB_DICOM_PORT", "11112", "Port of the DICOM receiver.", _START
     )
@@ -110,6 +116,14 @@ class Environment:
         "",
         "The address users and viewers reach this installation by, such as "
         "`https://pacs.example.org`.",
+        _WEB,
+    )
+    event_url: str = _variable(
+        "PACSWEB_EVENT_URL",
+        "",
+        "The address subscribers reach the event channels by, such as "
+        "`wss://pacs.example.org/events`. Without it: `/dicom-web` of the public URL, or the event "
+        "port of the host that was asked.",
         _WEB,
     )
     allowed_hosts: tuple[str, ...] = _variable(
@@ -278,14 +292,20 @@ def read_environment() -> Environment:
     rows = {each.name: each for each in fields(Environment)}
     data = rows["data_dir"]
     data_dir = _read(data.metadata["name"], data.metadata["default"], str(data.type))
-    places = {"data": str(data_dir), "socket": quote(str(_socket_path(data_dir)))}
+    http = rows["http_port"].metadata
+    places = {
+        "data": str(data_dir),
+        "socket": quote(str(_socket_path(data_dir))),
+        "after_http": str(_read(http["name"], http["default"], "int") + 1),
+    }
     values: dict[str, Any] = {}
     for name, row in rows.items():
         default = row.metadata["default"]
         for place, path in places.items():
             default = default.replace(f"{{{place}}}", path)
         values[name] = _read(row.metadata["name"], default, str(row.type))
-    values["public_url"] = values["public_url"].rstrip("/")
+    for name in ("public_url", "event_url"):
+        values[name] = values[name].rstrip("/")
     values["secret_key"] = values["secret_key"] or _secret_key(data_dir)
     return Environment(**values)
 

@@ -13,7 +13,7 @@ from django.core.management import get_commands
 from pacsweb.processes import processes
 from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
 
-PRODUCT = {"prepare", "web", "dimse", "worker-index", "worker-transfer", "worker", "beat"}
+PRODUCT = {"prepare", "web", "events", "dimse", "worker-index", "worker-transfer", "worker", "beat"}
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.servers import UnixRedis, free_port
 
 pytestmark = pytest.mark.django_db
 
-WORKERS = ("worker-index", "worker-transfer", "worker", "beat")
+WORKERS = ("events", "worker-index", "worker-transfer", "worker", "beat")
 
 
 @pytest.fixture(autouse=True)

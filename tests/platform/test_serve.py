@@ -17,7 +17,7 @@ from pacsweb.settings.environment import PROJECT_ROOT
 from tests.servers import free_port
 from tests.stack import Stack
 
-CHILDREN = ("redis", "web", "dimse", "worker-index", "worker-transfer", "worker", "beat")
+CHILDREN = ("redis", "web", "events", "dimse", "worker-index", "worker-transfer", "worker", "beat")
 
 
 def _lives(pid: int) -> bool:
@@ -106,6 +106,7 @@ def _serve(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]
     defaults = {
         "PACSWEB_DATA_DIR": str(folder),
         "PACSWEB_HTTP_PORT": str(free_port()),
+        "PACSWEB_EVENT_PORT": str(free_port()),
         "PACSWEB_DICOM_PORT": str(free_port()),
     }
     return subprocess.run(
@@ -126,7 +127,9 @@ def _assert_refused(outcome: subprocess.CompletedProcess[str], sentence: str) ->
     assert sentence in outcome.stderr
 
 
-@pytest.mark.parametrize(("variable", "name"), [("HTTP", "web"), ("DICOM", "DICOM")])
+@pytest.mark.parametrize(
+    ("variable", "name"), [("HTTP", "web"), ("EVENT", "event"), ("DICOM", "DICOM")]
+)
 def test_a_port_that_is_taken(tmp_path: Path, variable: str, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

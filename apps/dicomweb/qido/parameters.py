@@ -112,7 +112,7 @@ def loose_search(query_string: str) -> Loose:
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
     said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
-    keys = tuple(_key(name, value) for name, value in said.items())
+    keys = tuple(key_of(name, value) for name, value in said.items())
     return Loose(
         keys=tuple(key for key in keys if key.path != (_TIMEZONE_OFFSET,)),
         include=tuple(Key(path, ()) for path in settings.include),
@@ -128,7 +128,7 @@ def loose_search(query_string: str) -> Loose:
 
 def _keys(pairs: Iterable[tuple[str, str]], level: Level) -> tuple[list[Key], str]:
     """The matching keys, and the offset in which their dates and times are meant."""
-    given = [_key(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
+    given = [key_of(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
     keys = _with_creators(given)
     _refuse_lower_levels(keys, level)
     return [key for key in keys if key.path != (_TIMEZONE_OFFSET,)], _timezone(keys)
@@ -232,7 +232,8 @@ def path_of(attribute_id: str) -> tuple[int, ...]:
     return tuple(path)
 
 
-def _key(name: str, value: str) -> Key:
+def key_of(name: str, value: str) -> Key:
+    """One parameter as a matching key (PS3.18 8.3.4.1). Raises InvalidRequest."""
     path = path_of(name)
     attribute = any_attribute(path[-1])
     vr = attribute.vr if attribute else ""

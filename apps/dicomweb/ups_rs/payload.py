@@ -164,3 +164,11 @@ def _xml_parts(request: HttpRequest, found: Sequence[dict[str, Any]]) -> HttpRes
     )
     content = b"".join(body(boundary, parts))
     return HttpResponse(content, content_type=content_type(boundary, DICOM_XML))
+
+
+def empty(status: int) -> HttpResponse:
+    """An answer without a body."""
+    response = HttpResponse(status=status)
+    del response["Content-Type"]
+    response["Cache-Control"] = "no-store"
+    return response

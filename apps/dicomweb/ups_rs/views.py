@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 
 from apps.access.audit import view_event
 from apps.access.principals import Principal
@@ -14,7 +14,14 @@ from apps.dicom import uids, ups
 from apps.dicom.data_sets import Document, text_at
 from apps.dicom.mpps import tag_of
 from apps.dicomweb.qido.parameters import split_parameters
-from apps.dicomweb.ups_rs.payload import chosen_offer, one, read_document, several, work_item_url
+from apps.dicomweb.ups_rs.payload import (
+    chosen_offer,
+    empty,
+    one,
+    read_document,
+    several,
+    work_item_url,
+)
 from apps.dicomweb.ups_rs.refusals import ALREADY, OF_UPDATE, told, warn
 from apps.dicomweb.ups_rs.search import PAGE, search_from
 from apps.errors import InvalidRequest
@@ -47,7 +54,7 @@ def create(request: HttpRequest, principal: Principal) -> HttpResponseBase:
             "The URL and the data set name different work items.", offending=(_SOP_INSTANCE_UID,)
         )
     item = create_work_item(principal, named or inside, document)
-    response = _empty(201)
+    response = empty(201)
     response["Location"] = work_item_url(request, item.sop_instance_uid)
     response["Content-Location"] = response["Location"]
     if _is_altered(document, item.document):
@@ -81,7 +88,7 @@ def update(request: HttpRequest, principal: Principal, workitem: str) -> HttpRes
     if key:
         changes[ups.TRANSACTION_UID] = {"vr": "UI", "Value": [key]}
     change_work_item(principal, workitem, changes)
-    return _empty(200)
+    return empty(200)
 
 
 @told()
@@ -90,7 +97,7 @@ def change_state(request: HttpRequest, principal: Principal, workitem: str) -> H
     information = read_document(request)
     state, key = text_at(information, ups.STATE), text_at(information, ups.TRANSACTION_UID)
     already = change_work_item_state(principal, workitem, state, key)
-    response = _empty(200)
+    response = empty(200)
     if already is not None:
         warn(request, response, ALREADY[already])
     return response
@@ -100,7 +107,7 @@ def change_state(request: HttpRequest, principal: Principal, workitem: str) -> H
 def cancel(request: HttpRequest, principal: Principal, workitem: str) -> HttpResponseBase:
     """`POST /workitems/{workitem}/cancelrequest` (11.8); a reason is not demanded."""
     already = request_cancellation(principal, workitem, read_document(request))
-    response = _empty(202)
+    response = empty(202)
     if already is not None:
         warn(request, response, ALREADY[already])
     return response
@@ -117,19 +124,12 @@ def search(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     found = list(islice(matches, limit))
     left = sum(1 for _ in matches) if skipped == asked.offset else 0
     view_event(principal, "WorklistRead", "")
-    response = several(request, offer, found) if found else _empty(204)
+    response = several(request, offer, found) if found else empty(204)
     for sentence in asked.warnings:
         warn(request, response, sentence)
     if left:
         response.status_code = 206 if found else 204
         warn(request, response, f"There are {left} additional results that can be requested")
-    return response
-
-
-def _empty(status: int) -> HttpResponse:
-    response = HttpResponse(status=status)
-    del response["Content-Type"]
-    response["Cache-Control"] = "no-store"
     return response
 
 

@@ -11,8 +11,10 @@ from apps.access.principals import Permission, Principal, permit
 from apps.dicom import ups
 from apps.dicom.data_sets import Document
 from apps.dicom.ups import Fault, UpsFault
+from apps.errors import InvalidValue
 from apps.events.log import NewEvent, record
 from apps.network.models import ApplicationEntity
+from apps.worklist.actions.event_channels import channel_of
 from apps.worklist.models import WorkItem, WorkItemSubscription
 from apps.worklist.work_item_events import STATE_REPORT, state_report, tell_receivers
 from apps.worklist.work_item_search import WorkItemQuery, keys_of
@@ -34,14 +36,18 @@ def subscribe(
     *,
     deletion_lock: bool = False,
     match: Document | None = None,
+    by_channel: bool = False,
 ) -> None:
     """To one work item, or with a well-known UID to all, now and later.
 
-    `match` has the keys of a filter, as an identifier in the DICOM JSON Model. Work items are never
-    deleted, so every deletion lock is granted. Raises NotPermitted, UpsFault, InvalidRequest.
+    `match` has the keys of a filter, as an identifier in the DICOM JSON Model; `by_channel`: the
+    reports wait for the principal's event channel. Work items are never deleted, so every deletion
+    lock is granted. Raises NotPermitted, UpsFault, InvalidRequest.
     """
     permit(principal, Permission.VIEW_WORKLIST)
     with transaction.atomic():
+        if by_channel:
+            channel_of(principal, receiver)
         if sop_instance_uid in _GLOBAL:
             filtered = sop_instance_uid == ups.FILTERED_SUBSCRIPTION
             _to_all(receiver, match or {} if filtered else {}, deletion_lock=deletion_lock)
@@ -54,29 +60,42 @@ def subscribe(
         _record(principal, "WorkItemSubscribed", sop_instance_uid, receiver)
 
 
-def unsubscribe(principal: Principal, sop_instance_uid: str, receiver: str) -> None:
-    """From one work item; with the global UID from all, now and later. Raises as `subscribe`."""
+def unsubscribe(principal: Principal, sop_instance_uid: str, receiver: str) -> bool:
+    """From one work item; with the global UID from all, now and later. Raises as `subscribe`.
+
+    False where there was nothing to end.
+    """
     permit(principal, Permission.VIEW_WORKLIST)
     with transaction.atomic():
         rows = WorkItemSubscription.objects.filter(receiver=receiver)
         if sop_instance_uid not in _GLOBAL:
             rows = rows.filter(work_item=_item(sop_instance_uid))
-        rows.delete()
+        ended, _ = rows.delete()
         _record(principal, "WorkItemUnsubscribed", sop_instance_uid, receiver)
+    return bool(ended)
 
 
-def suspend(principal: Principal, sop_instance_uid: str, receiver: str) -> None:
-    """From what is to come alone; only of the global subscriptions. Raises as `subscribe`."""
+def suspend(principal: Principal, sop_instance_uid: str, receiver: str) -> bool:
+    """From what is to come alone; only of the global subscriptions. Raises as `subscribe`.
+
+    False where there was nothing to end.
+    """
     permit(principal, Permission.VIEW_WORKLIST)
     if sop_instance_uid not in _GLOBAL:
         raise UpsFault(Fault.NOT_APPROPRIATE)
     with transaction.atomic():
-        WorkItemSubscription.objects.filter(receiver=receiver, work_item=None).delete()
+        own = WorkItemSubscription.objects.filter(receiver=receiver, work_item=None)
+        ended, _ = own.delete()
         _record(principal, "WorkItemSubscriptionSuspended", sop_instance_uid, receiver)
+    return bool(ended)
 
 
 def _to_all(receiver: str, match: Document, *, deletion_lock: bool) -> None:
     query = WorkItemQuery(keys_of(match))
+    if query.unsupported:
+        # A key we cannot match by must not silently widen what is told.
+        offending = tuple(f"{key.path[-1]:08X}" for key in query.unsupported)
+        raise InvalidValue("The filter has a key that cannot be matched.", offending=offending)
     WorkItemSubscription.objects.update_or_create(
         receiver=receiver,
         work_item=None,

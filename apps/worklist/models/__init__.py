@@ -7,6 +7,7 @@ Columns are named after their attribute, as in the archive; `apps.worklist.check
 
 from __future__ import annotations
 
+from apps.worklist.models.event_channels import EventChannel, EventReport
 from apps.worklist.models.links import StudyLink, UnlinkedStudy
 from apps.worklist.models.messages import Delivery, FeedPosition, WorkflowPeer
 from apps.worklist.models.orders import RequestedProcedure, ScheduledProcedureStep, ServiceRequest
@@ -15,6 +16,8 @@ from apps.worklist.models.work_items import WorkItem, WorkItemSubscription
 
 __all__ = [
     "Delivery",
+    "EventChannel",
+    "EventReport",
     "FeedPosition",
     "PerformedInstance",
     "PerformedProcedureStep",

@@ -1,0 +1,82 @@
+"""open_channel, take_reports, forget_channels: who listens for an AE title, and how far."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F, Min
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from apps.access.audit import actor_of
+from apps.access.principals import Permission, Principal, permit, system_principal
+from apps.errors import NotPermitted
+from apps.events.log import NewEvent, record
+from apps.worklist.models import EventChannel, EventReport
+
+KEPT: Final = timedelta(days=7)
+"""How long reports wait for a listener who does not come back."""
+
+
+def open_channel(principal: Principal, receiver: str) -> EventChannel:
+    """The user's channel for the AE title, where it was left; a new one begins now.
+
+    Raises NotPermitted, also for principals that are no users.
+    """
+    with transaction.atomic():
+        channel, new = channel_of(principal, receiver)
+        if new:
+            payload = {"receiver": receiver}
+            record([NewEvent("EventChannelOpened", actor_of(principal), payload=payload)])
+    return channel
+
+
+def channel_of(principal: Principal, receiver: str) -> tuple[EventChannel, bool]:
+    """The same inside another action, and whether it is new. Raises as `open_channel`."""
+    permit(principal, Permission.VIEW_WORKLIST)
+    if principal.user_id is None:
+        raise NotPermitted("Only users can listen on an event channel.")
+    now = timezone.now()
+    newest = EventReport.objects.order_by("-pk").values_list("pk", flat=True).first()
+    channel, new = EventChannel.objects.get_or_create(
+        receiver=receiver,
+        user_id=principal.user_id,
+        defaults={"position": newest or 0, "seen_at": now},
+    )
+    if not new:
+        EventChannel.objects.filter(pk=channel.pk).update(seen_at=now)
+    return channel, new
+
+
+def take_reports(channel: EventChannel, position: int) -> None:
+    """All up to `position` reached the listener; what every listener has is not kept."""
+    with transaction.atomic():
+        own = EventChannel.objects.filter(pk=channel.pk)
+        own.update(position=Greatest(F("position"), position), seen_at=timezone.now())
+        all_of_them = EventChannel.objects.filter(receiver=channel.receiver)
+        taken = all_of_them.aggregate(lowest=Min("position"))["lowest"]
+        if taken is not None:
+            EventReport.objects.filter(receiver=channel.receiver, pk__lte=taken).delete()
+
+
+def forget_channels() -> int:
+    """Ends channels nobody listened on for days, with what waited for them; how many ended."""
+    stale = EventChannel.objects.filter(seen_at__lt=timezone.now() - KEPT).select_related("user")
+    for channel in stale:
+        with transaction.atomic():
+            waiting = EventReport.objects.filter(
+                receiver=channel.receiver, pk__gt=channel.position
+            ).count()
+            channel.delete()
+            payload = {
+                "receiver": channel.receiver,
+                "user": channel.user.get_username(),
+                "undelivered": waiting,
+            }
+            actor = actor_of(system_principal("worklist"))
+            record([NewEvent("EventChannelForgotten", actor, payload=payload)])
+    listening = EventChannel.objects.values("receiver")
+    EventReport.objects.exclude(receiver__in=listening).delete()
+    return len(stale)
