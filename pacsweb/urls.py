@@ -16,6 +16,7 @@ urlpatterns = [
     path("fhir/", include("apps.dicomweb.fhir.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
     path("wado", resource(GET=retrieve_by_uri), name="wado"),
+    path("polarity/", include("apps.console.polarity_urls")),
     path("receipts/", include("apps.console.urls")),
     path("", include("apps.viewer.urls")),
 ]

@@ -181,6 +181,7 @@ class StudyAlert(models.Model):
     class Cause(models.TextChoices):
         QUARANTINE = "quarantine", "objects of this study are in quarantine"
         DAMAGE = "damage", "stored bytes of this study are missing or altered"
+        POLARITY = "polarity", "images of this study appear with black and white exchanged"
 
     study = models.ForeignKey(
         Study, on_delete=models.CASCADE, related_name="alerts", db_index=False

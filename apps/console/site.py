@@ -20,6 +20,8 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         (
             "network.ApplicationEntity",
             "network.AssociationRecord",
+            "polarity.PolarityFinding",
+            "polarity.PolarityObservation",
             "network.PolarityRule",
             "forwarding.ForwardingRule",
             "forwarding.PrefetchRule",

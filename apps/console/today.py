@@ -17,6 +17,8 @@ from apps.commitment.selectors import damaged_instances, latest_scrub
 from apps.ingest.inbox import depth
 from apps.ingest.models import ImportJob, QuarantinedInstance
 from apps.network.models import AssociationRecord
+from apps.polarity.models import PolarityFinding
+from apps.polarity.selectors import said_of
 from apps.storage.capacity import capacity
 from apps.transfers.models import Transfer
 from apps.worklist.models import Delivery, UnlinkedStudy
@@ -181,6 +183,18 @@ def _commitment() -> Figure:
     )
 
 
+def _polarity() -> Figure:
+    """Sources whose images appear with black and white exchanged."""
+    waiting = PolarityFinding.objects.filter(state=PolarityFinding.State.OPEN)
+    count = waiting.count()
+    first = waiting.first()
+    link = reverse("admin:polarity_polarityfinding_changelist") + "?state__exact=open"
+    tone = "attention" if count else "calm"
+    return Figure(
+        "Inverted images", f"{count} sources to decide", tone, said_of(first) if first else "", link
+    )
+
+
 def _without_order() -> Figure:
     waiting = UnlinkedStudy.objects.filter(state=UnlinkedStudy.State.WAITING).count()
     link = reverse("admin:worklist_unlinkedstudy_changelist") + "?state__exact=waiting"
@@ -208,6 +222,7 @@ def today() -> list[Figure]:
         _jobs(),
         _stored_bytes(),
         _commitment(),
+        _polarity(),
         _without_order(),
         _messages(),
         _received(),

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from apps.errors import NotFound
 from apps.rendering.animation import animated, milliseconds_between
 from apps.rendering.options import PNG, RenderOptions
 from apps.rendering.presentation import PresentationState
 from apps.rendering.presented import render_presented
 from apps.rendering.render import RenderedImage, render_frame
-from apps.retrieve.bulkdata import bulk_value, path_from
+from apps.retrieve.bulkdata import bulk_bytes
 from apps.retrieve.frames import frame_table_of, stored_frame
 from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_of, shown_json_of
@@ -72,7 +71,7 @@ def picture_of(location: Location, number: int, options: RenderOptions) -> Rende
         options,
         number,
         bit_offset=table.bit_offset(number - 1),
-        bulk_data=lambda uri: _bulk_bytes(location, uri),
+        bulk_data=lambda uri: bulk_bytes(location, uri),
     )
     _remembered.put(key, picture)
     return picture
@@ -92,10 +91,10 @@ def presented_picture(
             dicom_json_of(state.key),
             location.sop_instance_uid,
             number,
-            lambda uri: _bulk_bytes(state, uri),
+            lambda uri: bulk_bytes(state, uri),
         ),
         bit_offset=table.bit_offset(number - 1),
-        bulk_data=lambda uri: _bulk_bytes(location, uri),
+        bulk_data=lambda uri: bulk_bytes(location, uri),
     )
 
 
@@ -107,12 +106,3 @@ def animation_of(
     pictures = (picture_of(location, number, still) for number in numbers)
     between = milliseconds_between(dicom_json_of(location.key))
     return animated(pictures, len(numbers), between)
-
-
-def _bulk_bytes(location: Location, uri: str) -> bytes:
-    """A lookup table or overlay that stands behind one of our own BulkDataURIs."""
-    _, found, element = uri.partition("/bulkdata/")
-    if not found:
-        raise NotFound("A lookup table of this image is not stored here.")
-    value = bulk_value(location, path_from(element))
-    return b"".join(value.chunks(0, value.length))

@@ -10,7 +10,13 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.dicomweb.links import base_url
 from apps.rendering.burned_in import parse_annotation
 from apps.rendering.icc_profiles import parse_profile
-from apps.rendering.options import RenderOptions, parse_quality, parse_viewport, parse_window
+from apps.rendering.options import (
+    RenderOptions,
+    parse_polarity,
+    parse_quality,
+    parse_viewport,
+    parse_window,
+)
 
 
 def rendering_options(
@@ -35,6 +41,8 @@ def rendering_options(
         options = replace(options, window=window)
     if "quality" in asked:
         options = replace(options, quality=parse_quality(asked["quality"]))
+    if "polarity" in asked and not presentation_state:
+        options = replace(options, opposite=parse_polarity(asked["polarity"]))
     profile = parse_profile(asked.get("iccprofile", "no"), media_type)
     annotation, _ = parse_annotation(asked.get("annotation", ""))
     if thumbnail or presentation_state:

@@ -345,6 +345,12 @@ class PolarityRule(models.Model):
     last_day = models.DateField(
         "received until (UTC)", null=True, blank=True, help_text="Empty: until further notice."
     )
+    sop_instance_uids = models.TextField(
+        "only these images",
+        blank=True,
+        default="",
+        help_text="SOP Instance UIDs, one a line; empty for all of the source and period.",
+    )
     enabled = models.BooleanField(default=True)
     reason = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -123,7 +123,7 @@ def grey_pipeline(
         voi=voi,
         presentation_table=_presentation_table(attributes),
         padding=_padding(attributes.dataset, description),
-        inverted=is_inverted(attributes.dataset, description),
+        inverted=is_inverted(attributes.dataset, description) != options.opposite,
     )
 
 

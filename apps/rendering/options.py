@@ -88,7 +88,8 @@ class RenderOptions:
 
     `voi_alternative` picks one of the object's own windows and VOI LUTs by its position;
     `overlays` draws the overlay planes (60xx); `quality` is 1 to 100 and counts for JPEG alone.
-    `annotation` names what is written into the picture, `icc_profile` what is embedded.
+    `annotation` names what is written into the picture, `icc_profile` what is embedded. `opposite`
+    exchanges black and white of a grey image.
     """
 
     media_type: str = JPEG
@@ -100,6 +101,7 @@ class RenderOptions:
     overlays: bool = False
     annotation: tuple[str, ...] = ()
     icc_profile: str = "no"
+    opposite: bool = False
 
     def __post_init__(self) -> None:
         """Raises NotAcceptable for the media type, InvalidRequest for the quality."""
@@ -116,6 +118,13 @@ def parse_quality(text: str) -> int:
             "The quality must be an integer from 1 to 100.", offending=("quality",)
         )
     return int(text)
+
+
+def parse_polarity(text: str) -> bool:
+    """`polarity=opposite`, ours: a grey image with black and white exchanged."""
+    if text != "opposite":
+        raise InvalidRequest("The polarity can only be opposite.", offending=("polarity",))
+    return True
 
 
 def parse_window(text: str, *, for_presentation_state: bool = False) -> Window:

@@ -10,7 +10,7 @@ from typing import Final
 
 from apps.dicom.reader import InstanceReader
 from apps.dicom.transfer_syntaxes import transfer_syntax
-from apps.errors import InvalidRequest
+from apps.errors import InvalidRequest, NotFound
 from apps.retrieve.frames import inflated_dataset
 from apps.retrieve.locations import Location
 from apps.storage.stores import blob_store
@@ -77,3 +77,12 @@ def bulk_value(location: Location, path: tuple[str, ...]) -> BulkValue:
     finally:
         handle.close()
     return BulkValue(location, offset, length, vr)
+
+
+def bulk_bytes(location: Location, uri: str) -> bytes:
+    """All bytes behind one of our own BulkDataURIs of the instance. Raises NotFound."""
+    _, found, element = uri.partition("/bulkdata/")
+    if not found:
+        raise NotFound("A lookup table of this image is not stored here.")
+    value = bulk_value(location, path_from(element))
+    return b"".join(value.chunks(0, value.length))

@@ -26,6 +26,7 @@ from apps.network.models import PolarityRule
 _PHOTOMETRIC: Final = "00280004"
 _SHAPE: Final = "20500020"
 _STATION: Final = "00081010"
+_SOP_INSTANCE: Final = "00080018"
 _ORIGINAL: Final = "04000561"
 _OTHER: Final = {"MONOCHROME1": "MONOCHROME2", "MONOCHROME2": "MONOCHROME1"}
 _SHAPE_OF: Final = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
@@ -43,11 +44,17 @@ class Rule:
     first: date
     last: date | None
     since: datetime
+    instances: tuple[str, ...] = ()
 
     def fits(self, source: str, received_at: datetime) -> bool:
         """Whether an instance of this source, received then, may be meant."""
         day = received_at.date()
         return source == self.source and self.first <= day and not (self.last and day > self.last)
+
+    def covers(self, dataset: Mapping[str, Any]) -> bool:
+        """Whether such an instance's station and UID are among those the rule is for."""
+        station = not self.station or _text(dataset, _STATION) == self.station
+        return station and (not self.instances or _text(dataset, _SOP_INSTANCE) in self.instances)
 
 
 class _Rules:
@@ -70,6 +77,7 @@ class _Rules:
                         row.first_day,
                         row.last_day,
                         row.created_at,
+                        tuple(sorted(set(row.sop_instance_uids.split()))),
                     )
                     for row in rows
                 )
@@ -92,8 +100,9 @@ def display_variant() -> str:
 
 def shown(dataset: Mapping[str, Any], source: str, received_at: datetime) -> dict[str, Any] | None:
     """The data set in DICOM JSON as it is to be shown; None where no rule turns it round."""
-    rule = next((each for each in polarity_rules() if each.fits(source, received_at)), None)
-    if rule is None or (rule.station and _text(dataset, _STATION) != rule.station):
+    rules = (each for each in polarity_rules() if each.fits(source, received_at))
+    rule = next((each for each in rules if each.covers(dataset)), None)
+    if rule is None:
         return None
     stated = _text(dataset, _PHOTOMETRIC).upper()
     if stated not in _OTHER:

@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "apps.forwarding",
     "apps.rendering",
     "apps.commitment",
+    "apps.polarity",
     "apps.dimse",
     "apps.dicomweb",
     "apps.api",

@@ -40,6 +40,7 @@ def _payload(rule: PolarityRule) -> dict[str, object]:
         "station": rule.station_name,
         "first_day": rule.first_day.isoformat(),
         "last_day": rule.last_day.isoformat() if rule.last_day else "",
+        "instances": len(rule.sop_instance_uids.split()),
         "enabled": rule.enabled,
         "reason": rule.reason,
     }

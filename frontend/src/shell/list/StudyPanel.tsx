@@ -105,6 +105,11 @@ function Alerts({ row, session }: Pick<Props, "session"> & { row: StudyRow }) {
 								Look at it
 							</a>
 						)}
+						{alert.cause === "polarity" && (
+							<a href={`/polarity/studies/${encodeURIComponent(row.StudyInstanceUID)}/`}>
+								Compare both polarities
+							</a>
+						)}
 					</span>
 				</p>
 			))}

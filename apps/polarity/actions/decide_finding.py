@@ -1,0 +1,146 @@
+"""What a person decides about a finding. Nothing stored changes, and each can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.access.audit import actor_of
+from apps.access.principals import Permission, Principal, permit
+from apps.errors import InvalidRequest, NotFound
+from apps.events.log import NewEvent, record
+from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polarity_rule
+from apps.network.models import PolarityRule
+from apps.polarity.actions.alert_polarity import alert_polarity
+from apps.polarity.actions.find_changes import payload_of, studies_of
+from apps.polarity.models import PolarityFinding
+from apps.retrieve.polarity import polarity_rules
+
+State = PolarityFinding.State
+
+
+def dismiss_finding(principal: Principal, pk: int) -> None:
+    """The images are shown rightly: such images of this source are not flagged again."""
+    with _deciding(principal, pk, State.DISMISSED, "Shown rightly.") as _:
+        pass
+
+
+def correct_source(
+    principal: Principal, pk: int, *, first_day: date, last_day: date | None
+) -> PolarityRule:
+    """A display rule for the source, from day to day (UTC), or until further notice."""
+    until = f"until {last_day.isoformat()}" if last_day else "until further notice"
+    words = f"Rule from {first_day.isoformat()} {until}."
+    with _deciding(principal, pk, State.CONFIRMED, words) as finding:
+        _not_ruled(finding)
+        rule = _rule(finding, first_day, last_day)
+        set_polarity_rule(principal, rule)
+        finding.rule = rule
+    return rule
+
+
+def correct_images(principal: Principal, pk: int, sop_instance_uids: Sequence[str]) -> PolarityRule:
+    """A display rule for these images of the finding alone."""
+    words = f"Rule for {len(sop_instance_uids)} images alone."
+    with _deciding(principal, pk, State.CONFIRMED, words) as finding:
+        _not_ruled(finding)
+        rows = finding.observations.filter(instance__sop_instance_uid__in=sop_instance_uids)
+        days = [each.date() for each in rows.values_list("received_at", flat=True)]
+        if not days or len(days) != len(set(sop_instance_uids)):
+            raise InvalidRequest("Choose images of this finding.")
+        rule = _rule(finding, min(days), max(days))
+        rule.sop_instance_uids = "\n".join(sorted(set(sop_instance_uids)))
+        set_polarity_rule(principal, rule)
+        finding.rule = rule
+    return rule
+
+
+def end_rules(principal: Principal, pk: int, *, last_day: date) -> int:
+    """The device is repaired: rules for the source end on that day (UTC); how many did."""
+    with _deciding(principal, pk, State.CONFIRMED, f"Rule ended on {last_day}.") as finding:
+        rows = PolarityRule.objects.filter(
+            source_ae_title=finding.source_ae_title,
+            station_name__in=("", finding.station_name),
+            sop_instance_uids="",
+            enabled=True,
+        ).exclude(last_day__lte=last_day)
+        ended = [each for each in rows if each.first_day <= last_day + timedelta(days=1)]
+        if not ended:
+            raise InvalidRequest("No rule for this source is in force after that day.")
+        for rule in ended:
+            if rule.first_day > last_day:
+                lift_polarity_rule(principal, rule)
+            else:
+                rule.last_day = last_day
+                set_polarity_rule(principal, rule)
+    return len(ended)
+
+
+def reopen_finding(principal: Principal, pk: int) -> None:
+    """Takes a decision back; the rule it made is lifted."""
+    permit(principal, Permission.ADMINISTER)
+    with transaction.atomic():
+        finding = _locked(pk)
+        if finding.state == State.OPEN:
+            raise InvalidRequest("This finding is open.")
+        rule, finding.rule = finding.rule, None
+        finding.state, finding.decided_at = State.OPEN, None
+        finding.decided_by = finding.decision = ""
+        finding.save()
+        if rule is not None:
+            lift_polarity_rule(principal, rule)
+        _tell(principal, finding, "PolarityFindingReopened")
+    polarity_rules.forget()
+
+
+@contextmanager
+def _deciding(
+    principal: Principal, pk: int, state: PolarityFinding.State, words: str
+) -> Iterator[PolarityFinding]:
+    """One transaction: the finding that is open, then its new state, alerts and event."""
+    permit(principal, Permission.ADMINISTER)
+    with transaction.atomic():
+        finding = _locked(pk)
+        if finding.state != State.OPEN:
+            raise InvalidRequest("This finding is decided already.")
+        yield finding
+        finding.state, finding.decision = state, words
+        finding.decided_at, finding.decided_by = timezone.now(), principal.name[:256]
+        finding.save()
+        name = "Dismissed" if state == State.DISMISSED else "Confirmed"
+        _tell(principal, finding, f"PolarityFinding{name}")
+    polarity_rules.forget()
+
+
+def _locked(pk: int) -> PolarityFinding:
+    finding = PolarityFinding.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+    if finding is None:
+        raise NotFound("There is no such finding.")
+    return finding
+
+
+def _not_ruled(finding: PolarityFinding) -> None:
+    """Two rules for one image do not cancel each other out."""
+    if finding.ruled:
+        raise InvalidRequest("A rule turns these images round already: end that rule.")
+
+
+def _rule(finding: PolarityFinding, first_day: date, last_day: date | None) -> PolarityRule:
+    return PolarityRule(
+        source_ae_title=finding.source_ae_title,
+        station_name=finding.station_name,
+        first_day=first_day,
+        last_day=last_day,
+        reason=f"Finding {finding.pk}: {finding.inverted} images appear inverted.",
+    )
+
+
+def _tell(principal: Principal, finding: PolarityFinding, kind: str) -> None:
+    actor = actor_of(principal)
+    events = alert_polarity(studies_of([finding]), actor)
+    payload = {**payload_of(finding), "decision": finding.decision}
+    record([*events, NewEvent(kind, actor, payload=payload)])

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class PolarityConfig(AppConfig):
+    name = "apps.polarity"
+    label = "polarity"
