@@ -54,7 +54,15 @@ _WORK_ITEM: Final = (*_METADATA[:2], "application/dicom+xml", "application/json"
 _WORK_ITEM_BODY: Final = ("application/dicom+json", "application/dicom+xml")
 _JSON: Final = ("application/json",)
 _SEARCH: Final = ("limit", "offset", "includefield", "fuzzymatching", "explain", "accept")
-_RENDERING: Final = ("viewport", "window", "quality", "annotation", "iccprofile", "polarity", "accept")
+_RENDERING: Final = (
+    "viewport",
+    "window",
+    "quality",
+    "annotation",
+    "iccprofile",
+    "polarity",
+    "accept",
+)
 
 
 @dataclass(frozen=True, slots=True)
