@@ -17,7 +17,8 @@ _CRASH_AND_LIFE_CYCLE = ("tests/crash", "tests/platform")
 # Each stream is a list of pytest runs, one after the other.
 _STREAMS = (
     (
-        ("--database=postgresql", "tests/domain"),
+        # What needs no database, or brings both of its own, is run by the other stream once.
+        ("--database=postgresql", "-m", "django_db", "tests/domain"),
         _CRASH_AND_LIFE_CYCLE,
     ),
     (tuple(f"--ignore={folder}" for folder in _CRASH_AND_LIFE_CYCLE),),

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from apps.ingest.committing import commit_together
 from apps.ingest.doorbell import ring
 from apps.ingest.outcomes import Fate, Outcome, outcome_of
 from apps.ingest.pacing import give_way
-from apps.ingest.receiving import InboxDepth, Incoming, depth, receive, receive_part10
+from apps.ingest.receiving import (
+    InboxDepth,
+    Incoming,
+    begin_part10,
+    depth,
+    receive,
+    receive_part10,
+)
 
 __all__ = [
     "Fate",
     "InboxDepth",
     "Incoming",
     "Outcome",
+    "begin_part10",
+    "commit_together",
     "depth",
     "give_way",
     "outcome_of",

@@ -30,14 +30,19 @@ _LONGEST_HEAD: Final = 4 << 20
 
 
 class Incoming:
-    """One object on its way in. Use as a context manager: leaving without commit aborts."""
+    """One object on its way in. Use as a context manager: leaving without commit aborts.
 
-    def __init__(self, head: bytes) -> None:
+    `size` counts the bytes so far, File Meta included.
+    """
+
+    def __init__(self, head: bytes, *, beside: Provenance | None = None) -> None:
+        """`beside` is the provenance of bytes that have no File Meta of ours to keep it in."""
         with as_pacs_error("receiving an instance"):
-            self._path, self._descriptor = spool.open_for_writing()
+            self.path, self.descriptor = spool.open_for_writing()
         self._buffer = bytearray(head)
-        self._size = len(head)
+        self.size = len(head)
         self._hash = hashlib.sha256()
+        self._beside = beside
         self._open = True
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -46,51 +51,52 @@ class Incoming:
         Raises OutOfResources or Unavailable when the disk fails; then only `abort` is left.
         """
         self._hash.update(chunk)
-        self._size += len(chunk)
+        self.size += len(chunk)
         if len(chunk) < _LARGE and len(self._buffer) + len(chunk) <= _BUFFERED:
             self._buffer += chunk
             return
         with as_pacs_error("receiving an instance"):
-            write_fully(self._descriptor, (self._buffer, chunk))
+            write_fully(self.descriptor, (self._buffer, chunk))
         self._buffer.clear()
         crash_point("writing")
 
     def commit(self) -> str:
         """Makes the object durable and visible to the indexer; returns its inbox name."""
-        name = SpoolName.mint(self._size, self._hash.hexdigest())
-        self._finish(name)
-        return str(name)
-
-    def commit_as_it_is(self, provenance: Provenance) -> str:
-        """`commit` for bytes without our File Meta; provenance is kept beside them."""
-        name = SpoolName.mint(self._size, self._hash.hexdigest())
-        with as_pacs_error("receiving an instance"):
-            spool.write_provenance(name, json.dumps(asdict(provenance)))
-        self._finish(name)
-        return str(name)
-
-    def _finish(self, name: SpoolName) -> None:
         try:
             with as_pacs_error("receiving an instance"):
-                write_fully(self._descriptor, (self._buffer,))
-                crash_point("writing")
-                spool.make_ready(self._path, self._descriptor, name)
+                name = self.write_out()
+                spool.make_ready(self.path, self.descriptor, name)
         except BaseException:
             self.abort()
             raise
-        self._close()
+        self.close()
         crash_point("committed")
+        return str(name)
+
+    def write_out(self) -> SpoolName:
+        """Step one of a commit: the last bytes to the file, and what belongs beside it.
+
+        Nothing is synced yet. Returns the name that the file gets. Raises OSError.
+        """
+        name = SpoolName.mint(self.size, self._hash.hexdigest())
+        if self._beside is not None:
+            spool.write_provenance(name, json.dumps(asdict(self._beside)))
+        write_fully(self.descriptor, (self._buffer,))
+        self._buffer = bytearray()
+        crash_point("writing")
+        return name
 
     def abort(self) -> None:
         """Forgets the object; harmless after commit or a second time."""
         if self._open:
-            self._path.unlink(missing_ok=True)
-            self._close()
+            self.path.unlink(missing_ok=True)
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Step last of a commit: lets go of the file, which is the indexer's now."""
         self._open = False
         self._buffer = bytearray()
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -128,31 +134,44 @@ def receive(
 def receive_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> str:
     """Takes a whole Part 10 stream, or a bare data set; returns the inbox name.
 
+    Raises OutOfResources, Unavailable.
+    """
+    with begin_part10(provenance, head, chunks) as incoming:
+        return incoming.commit()
+
+
+def begin_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> Incoming:
+    """The same, complete but not committed: for `commit_together`.
+
     The File Meta is written anew with the provenance and the data set's own UIDs, where a
     sender's File Meta says others (PS3.10 7.1); data set bytes are untouched. A head that cannot
     be read is kept as it is: the indexer quarantines it with the reason.
-    Raises OutOfResources, Unavailable.
+    Raises OutOfResources, Unavailable, and what `chunks` raises; then nothing is left.
     """
     _refuse_when_full()
     remaining = iter(chunks)
     meta, head = _meta_of(head, remaining)
-    if meta is None:
-        incoming = Incoming(b"")
-    else:
-        says = peek(head[meta.dataset_offset :], meta.transfer_syntax_uid)
-        incoming = Incoming(
-            file_meta(
-                sop_class_uid=says.sop_class_uid or meta.sop_class_uid,
-                sop_instance_uid=says.sop_instance_uid or meta.sop_instance_uid,
-                transfer_syntax_uid=meta.transfer_syntax_uid,
-                provenance=provenance,
-            )
-        )
-    with incoming:
+    incoming = (
+        Incoming(_our_meta(meta, head, provenance)) if meta else Incoming(b"", beside=provenance)
+    )
+    try:
         incoming.write(memoryview(head)[meta.dataset_offset if meta else 0 :])
         for chunk in remaining:
             incoming.write(chunk)
-        return incoming.commit() if meta else incoming.commit_as_it_is(provenance)
+    except BaseException:
+        incoming.abort()
+        raise
+    return incoming
+
+
+def _our_meta(meta: FileMeta, head: bytes, provenance: Provenance) -> bytes:
+    says = peek(head[meta.dataset_offset :], meta.transfer_syntax_uid)
+    return file_meta(
+        sop_class_uid=says.sop_class_uid or meta.sop_class_uid,
+        sop_instance_uid=says.sop_instance_uid or meta.sop_instance_uid,
+        transfer_syntax_uid=meta.transfer_syntax_uid,
+        provenance=provenance,
+    )
 
 
 def _meta_of(head: bytes, chunks: Iterator[bytes]) -> tuple[FileMeta | None, bytes]:

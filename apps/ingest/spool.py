@@ -122,6 +122,22 @@ def make_ready(path: Path, descriptor: int, name: SpoolName) -> None:
     sync_folder(ready)
 
 
+def synced(descriptor: int, name: SpoolName) -> SpoolName:
+    """The name, once the file's bytes are on disk."""
+    os.fsync(descriptor)
+    crash_point("synced")
+    return name
+
+
+def make_ready_together(files: Iterable[tuple[Path, SpoolName]]) -> None:
+    """Synced files into `ready/`. Durable and visible when this returns."""
+    ready = folder("ready")
+    for path, name in files:
+        path.rename(ready / str(name))
+        crash_point("renamed")
+    sync_folder(ready)
+
+
 def take_back(chunks: Iterable[bytes], name: SpoolName, provenance: str = "") -> None:
     """Makes the bytes of a blob wait under the name; durable when this returns.
 

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final, cast
 
 from apps.errors import OutOfResources, Unavailable
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
+
+
+_WRITE: Final = 2  # SYNC_FILE_RANGE_WRITE
+
+
+def start_writing_out(descriptor: int) -> None:
+    """Asks the system to begin bringing the file to disk; a hint, `os.fsync` is the promise.
+
+    Files that were all begun first are then synced with few commits of the file system's journal
+    in place of one each.
+    """
+    if _sync_file_range is not None:
+        _sync_file_range(descriptor, 0, 0, _WRITE)
+
+
+def _system_call() -> Callable[[int, int, int, int], int] | None:
+    """sync_file_range(2), which Linux alone has and Python does not offer."""
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is None:
+        return None
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    call.restype = ctypes.c_int
+    return cast("Callable[[int, int, int, int], int]", call)
+
+
+_sync_file_range: Final = _system_call()
 
 
 def sync_folder(folder: Path | str) -> None:

@@ -1,6 +1,7 @@
 """The product's own parts as small programs of their own, to be killed by the tests.
 
 python -m tests.crash.program receive FOLDER   hands each file to the inbox; a line per success
+python -m tests.crash.program receive-groups FOLDER   the same, three at a time as STOW-RS does
 python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
 python -m tests.crash.program cases            what was quarantined, as JSON
@@ -36,6 +37,26 @@ def receive(folder: Path) -> None:
                 incoming.write(body[start : start + 70_000])
             incoming.commit()
         print(path.name, flush=True)
+
+
+def receive_groups(folder: Path) -> None:
+    from apps.dicom.part10 import HEAD_LENGTH, Provenance
+    from apps.ingest import inbox
+
+    provenance = Provenance("stow", "", "", "127.0.0.1")
+    paths = sorted(folder.iterdir())
+    for start in range(0, len(paths), 3):
+        group = paths[start : start + 3]
+        bodies = [path.read_bytes() for path in group]
+        names = inbox.commit_together(
+            [
+                inbox.begin_part10(provenance, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+                for raw in bodies
+            ]
+        )
+        for path, name in zip(group, names, strict=True):
+            if isinstance(name, str):
+                print(path.name, flush=True)
 
 
 def index() -> None:
@@ -134,6 +155,10 @@ if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "pacsweb.settings"
     django.setup()
     command, *arguments = sys.argv[1:]
-    {"receive": receive, "index": index, "check": check, "cases": cases}[command](
-        *map(Path, arguments)
-    )
+    {
+        "receive": receive,
+        "receive-groups": receive_groups,
+        "index": index,
+        "check": check,
+        "cases": cases,
+    }[command](*map(Path, arguments))

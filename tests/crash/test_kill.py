@@ -73,8 +73,8 @@ class Installation:
         out, _ = process.communicate(timeout=240)
         return process.returncode, out.splitlines()
 
-    def receive(self, crash_at: str = "") -> list[str]:
-        code, acknowledged = self.run("receive", str(self.files), crash_at=crash_at)
+    def receive(self, crash_at: str = "", door: str = "receive") -> list[str]:
+        code, acknowledged = self.run(door, str(self.files), crash_at=crash_at)
         assert code == (-signal.SIGKILL if crash_at else 0)
         return acknowledged
 
@@ -141,12 +141,18 @@ def sqlite_installation(folder: Path, empty: Path) -> Installation:
     return Installation(folder, f"sqlite:///{database}")
 
 
-@pytest.mark.parametrize("crash_at", [*RECEIVER, "writing:2", "synced:5", "committed:7"])
-def test_STO_03_the_receiver_is_killed(tmp_path: Path, empty_sqlite: Path, crash_at: str):
+@pytest.mark.parametrize(
+    ("door", "crash_at"),
+    [("receive", each) for each in (*RECEIVER, "writing:2", "synced:5", "committed:7")]
+    + [("receive-groups", each) for each in ("synced:5", "renamed:5", "committed:2")],
+)
+def test_STO_03_the_receiver_is_killed(
+    tmp_path: Path, empty_sqlite: Path, door: str, crash_at: str
+):
     """What was answered is kept; what was not is sent again and is not doubled."""
     installation = sqlite_installation(tmp_path, empty_sqlite)
     installation.make_files()
-    acknowledged = installation.receive(crash_at)
+    acknowledged = installation.receive(crash_at, door)
     assert len(acknowledged) < FILES
     installation.index()
     report = installation.report()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from apps.dicom.part10 import Provenance, read_file_meta
-from apps.errors import OutOfResources
+from apps.errors import OutOfResources, Unavailable
 from apps.ingest import inbox, spool
 from apps.ingest.spool import SpoolName
 from apps.storage import capacity as room
@@ -172,3 +174,31 @@ def test_100000_waiting_files_are_listed_fast(data_folders):
     assert len(names) == 100_000
     assert names[0].received_ns == 0
     assert time.process_time() - started < 3
+
+
+def test_objects_committed_together_each_have_their_own_outcome(data_folders):
+    bodies = [os.urandom(200_000), os.urandom(10), b"no part 10 and no data set"]
+    arrived = [inbox.begin_part10(FROM, body[:65536], [body[65536:]]) for body in bodies]
+    broken = incoming()
+    broken.write(b"lost to the disk")
+    os.close(broken.descriptor)
+    broken.descriptor = os.open("/dev/null", os.O_RDONLY)  # cannot be written
+    names = inbox.commit_together([*arrived[:1], broken, *arrived[1:]])
+    assert isinstance(names[1], Unavailable)
+    kept = [str(name) for number, name in enumerate(names) if number != 1]
+    assert sorted(path.name for path in files("ready")) == sorted(kept)
+    assert files("writing") == []
+    for name, body in zip(kept, bodies, strict=True):
+        assert (spool.folder("ready") / name).read_bytes() == body
+        assert json.loads(spool.read_provenance(SpoolName.parse(name)))["door"] == FROM.door
+    for each in (*arrived, broken):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(each.descriptor)
+
+
+def test_a_folder_that_cannot_be_written_fails_all_that_was_to_be_committed(data_folders):
+    arrived = [inbox.begin_part10(FROM, b"x" * 200, []) for _ in range(2)]
+    shutil.rmtree(spool.folder("ready"))
+    spool.folder("writing").joinpath("..", "ready").resolve().touch()
+    assert all(isinstance(each, Unavailable) for each in inbox.commit_together(arrived))
+    assert files("writing") == []

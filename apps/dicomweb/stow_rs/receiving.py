@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from django.db import close_old_connections
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -34,21 +32,25 @@ from apps.dicomweb.stow_rs.outcome import (
     Handled,
 )
 from apps.dicomweb.stow_rs.peek import Uids, uids_in
-from apps.errors import InvalidRequest, OutOfResources, Unavailable
+from apps.errors import InvalidRequest, OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox
+from apps.ingest.inbox import Incoming
 
 # Enough to hold File Meta and the UIDs of nearly every object; more is read where it is not.
 _HEAD: Final = 64 << 10
 _LONGEST_HEAD: Final = 4 << 20
 
-SMALL_PART: Final = 8 << 20
-AT_ONCE: Final = 4
-"""Parts of one request whose sync to disk is under way together: the disk does them in one go."""
+GROUP_PARTS: Final = 8
+GROUP_BYTES: Final = 8 << 20
+"""Parts are made durable in groups: the disk syncs several files for little more than one."""
+
+AT_ONCE: Final = 2
+"""Groups of one request that are being made durable beside the reading of the next."""
 
 _ALONE: Final = frozenset({DICOM, DICOM_JSON, DICOM_XML})
 """What a body may be without being multipart."""
 
-_pool = ThreadPoolExecutor(max_workers=2 * AT_ONCE, thread_name_prefix="stow")
+_pool = ThreadPoolExecutor(max_workers=4 * AT_ONCE, thread_name_prefix="stow")
 
 
 def parts_of(request: HttpRequest) -> tuple[str, Iterable[Part]]:
@@ -85,9 +87,9 @@ def receive_parts(
 ) -> Iterator[Handled]:
     """Takes part after part, in order; what is yielded is durable.
 
-    Small parts are made durable beside the reading of the next ones, large ones while they are
-    read; memory is bounded by `AT_ONCE` times `SMALL_PART`. Raises PartCutOff where the connection
-    breaks, after everything that was complete.
+    Parts are written as they are read, and made durable in groups beside the reading of the next
+    ones; memory is bounded by a few chunks. Raises PartCutOff where the connection breaks, after
+    everything that was complete.
     """
     provenance = Provenance(door="stow", source_address=principal.address, user=principal.name)
     part_type, source = parts_of(request)
@@ -97,89 +99,93 @@ def receive_parts(
         yield from _receive_each(iter(source), provenance, study)
 
 
+@dataclass(slots=True)
+class _Group:
+    """Parts in order: refused ones with their reason, others written and not yet durable."""
+
+    parts: list[Handled | tuple[Uids, Incoming]] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, part: Handled | tuple[Uids, Incoming]) -> bool:
+        """Whether the group is full now."""
+        self.parts.append(part)
+        if not isinstance(part, Handled):
+            self.size += part[1].size
+        return len(self.parts) >= GROUP_PARTS or self.size >= GROUP_BYTES
+
+    def abort(self) -> None:
+        for part in self.parts:
+            if not isinstance(part, Handled):
+                part[1].abort()
+
+    def commit(self) -> list[Handled]:
+        """Makes the parts durable together and tells the indexer."""
+        written = [part for part in self.parts if not isinstance(part, Handled)]
+        outcomes = iter(inbox.commit_together([incoming for _, incoming in written]))
+        inbox.ring()
+        return [
+            part if isinstance(part, Handled) else _outcome(part[0], next(outcomes))
+            for part in self.parts
+        ]
+
+
+def _outcome(uids: Uids, outcome: str | PacsError) -> Handled:
+    if isinstance(outcome, str):
+        return Handled(uids, outcome)
+    full = isinstance(outcome, OutOfResources)
+    return Handled(uids, "", OUT_OF_RESOURCES if full else PROCESSING_FAILURE, outcome.message)
+
+
 def _receive_each(
     parts: Iterator[Part], provenance: Provenance, study: str | None
 ) -> Iterator[Handled]:
-    pending: deque[Future[Handled]] = deque()
-    while True:
-        try:
-            part = next(parts, None)
-            if part is None:
-                break
-            incoming = _begun(part, provenance, study)
-        except PartCutOff:
-            yield from _results(pending, leaving=0)
-            raise
-        if incoming.small:
-            pending.append(_pool.submit(_receive_aside, incoming))
-            yield from _results(pending, leaving=AT_ONCE - 1)
-        else:
-            yield from _results(pending, leaving=0)
-            yield _receive(incoming)
-    yield from _results(pending, leaving=0)
+    pending: deque[Future[list[Handled]]] = deque()
+    group = _Group()
+    cut_off: PartCutOff | None = None
+    try:
+        while cut_off is None:
+            try:
+                part = next(parts, None)
+                if part is None:
+                    break
+                full = group.add(_written(part, provenance, study))
+            except PartCutOff as failure:
+                cut_off = failure
+            else:
+                if full:
+                    pending.append(_pool.submit(group.commit))
+                    group = _Group()
+                    yield from _results(pending, leaving=AT_ONCE - 1)
+        yield from _results(pending, leaving=0)
+        last, group = group, _Group()
+        yield from last.commit()
+    finally:
+        group.abort()
+    if cut_off is not None:
+        raise cut_off
 
 
-@dataclass(frozen=True, slots=True)
-class _Incoming:
-    """A part of which enough is read to know what it is; `small` ones are read whole."""
-
-    provenance: Provenance
-    uids: Uids
-    head: bytes
-    rest: Iterator[bytes]
-    small: bool
-    refusal: Handled | None = None
-
-
-def _begun(part: Part, provenance: Provenance, study: str | None) -> _Incoming:
+def _written(
+    part: Part, provenance: Provenance, study: str | None
+) -> Handled | tuple[Uids, Incoming]:
+    """The part in a file of its own; PartCutOff passes, and leaves nothing of it."""
     now = replace(provenance, received_at=timezone.now().isoformat())
     head, uids = _head_of(part.chunks)
-    refusal = None
     if not head:
-        refusal = Handled(uids, "", CANNOT_UNDERSTAND, "The part is empty.")
-    elif study is not None and uids.study_instance_uid not in {"", study}:
+        return Handled(uids, "", CANNOT_UNDERSTAND, "The part is empty.")
+    if study is not None and uids.study_instance_uid not in {"", study}:
         sentence = "The instance belongs to another study than the URL."
-        refusal = Handled(uids, "", MISMATCH, sentence)
-    if refusal is not None:
-        return _Incoming(now, uids, head, part.chunks, small=False, refusal=refusal)
-    read: list[bytes] = []
-    room = SMALL_PART - len(head)
-    while room > 0:
-        chunk = next(part.chunks, b"")
-        if not chunk:
-            return _Incoming(now, uids, head, iter(read), small=True)
-        read.append(chunk)
-        room -= len(chunk)
-    return _Incoming(now, uids, head, chain(read, part.chunks), small=False)
+        return Handled(uids, "", MISMATCH, sentence)
+    try:
+        return uids, inbox.begin_part10(now, head, part.chunks)
+    except (OutOfResources, Unavailable) as failure:
+        return _outcome(uids, failure)
 
 
-def _results(pending: deque[Future[Handled]], *, leaving: int) -> Iterator[Handled]:
-    """The oldest results, until at most `leaving` are still under way."""
+def _results(pending: deque[Future[list[Handled]]], *, leaving: int) -> Iterator[Handled]:
+    """The oldest results, until at most `leaving` groups are still under way."""
     while len(pending) > leaving:
-        yield pending.popleft().result()
-
-
-def _receive_aside(incoming: _Incoming) -> Handled:
-    try:
-        return _receive(incoming)
-    finally:
-        # This thread belongs to no request that would do it.
-        close_old_connections()
-
-
-def _receive(incoming: _Incoming) -> Handled:
-    """Makes the part durable; PartCutOff of a large one passes, and leaves nothing of it."""
-    if incoming.refusal is not None:
-        return incoming.refusal
-    uids = incoming.uids
-    try:
-        name = inbox.receive_part10(incoming.provenance, incoming.head, incoming.rest)
-    except OutOfResources as failure:
-        return Handled(uids, "", OUT_OF_RESOURCES, failure.message)
-    except Unavailable as failure:
-        return Handled(uids, "", PROCESSING_FAILURE, failure.message)
-    inbox.ring()
-    return Handled(uids, name)
+        yield from pending.popleft().result()
 
 
 def _head_of(chunks: Iterator[bytes]) -> tuple[bytes, Uids]:
