@@ -13,6 +13,8 @@ from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
 from pacsweb.launch import NAME_VARIABLE, die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pacsweb.settings")
+# `serve` has just run Django's checks; here they would import every page into every worker.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 # Who runs the product as root has decided so; images run as a user of their own.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 application = Celery("pacsweb")

@@ -7,6 +7,8 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.wado_uri import retrieve_by_uri
 from pacsweb.metrics import metrics
 
+admin.autodiscover()
+
 urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("", include("apps.access.urls")),

@@ -10,8 +10,12 @@ class ConsoleConfig(AppConfig):
     default = True
 
 
-class ConsoleAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with our site in place of the stock one."""
+class ConsoleAdminConfig(admin_apps.SimpleAdminConfig):
+    """Django's admin with our site in place of the stock one.
+
+    Only the processes that serve it import it, with the URLs: it takes a third of the start of
+    every other one.
+    """
 
     default_site = "apps.console.site.ConsoleSite"
     default = False
