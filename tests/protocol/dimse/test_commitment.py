@@ -77,12 +77,13 @@ class Peer:
         self._entity = AE(ae_title=title)
         self._entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
         self._entity.add_requested_context(StorageCommitmentPushModel, syntax)
-        self._handlers = [(evt.EVT_N_EVENT_REPORT, self._hear)]
+        self._unanswered: list[Heard] = []
+        self._handlers = [(evt.EVT_N_EVENT_REPORT, self._hear), (evt.EVT_PDU_SENT, self._sent)]
         self._server: Any = None
 
     def _hear(self, event: Any) -> tuple[int, None]:
         request = event.request
-        self.heard.put(
+        self._unanswered.append(
             Heard(
                 event.event_type,
                 request.EventInformation.getvalue(),
@@ -94,6 +95,11 @@ class Peer:
             )
         )
         return self.answer, None
+
+    def _sent(self, _: Any) -> None:
+        """Heard is what is answered too: a release before that would leave it unanswered."""
+        while self._unanswered:
+            self.heard.put(self._unanswered.pop(0))
 
     @contextlib.contextmanager
     def listening(self, *, scp_role: bool = True) -> Iterator[Peer]:
@@ -235,12 +241,9 @@ def test_SC_01_the_promise_comes_after_the_answer_on_the_same_association(
         assert (class_tag, uid_tag) == (0x00081150, 0x00081155)
         assert sop_class.rstrip(b"\0").decode() == CTImageStorage
         assert value.rstrip(b"\0").decode() == uid
-    (told,) = rows(
-        working,
-        "SELECT state, reported_on FROM commitment_commitmentrequest WHERE transaction_uid = ?",
-        transaction,
-    )
-    assert told == ("reported", "the association of the request")
+    kept = "SELECT state, reported_on FROM commitment_commitmentrequest WHERE transaction_uid = ?"
+    expected = [("reported", "the association of the request")]
+    working.wait_for(lambda: rows(working, kept, transaction) == expected)
 
 
 def test_images_go_on_arriving_while_a_report_is_delivered(working: DimseServer):
