@@ -13,15 +13,15 @@ import tempfile
 import time
 from typing import IO
 
-_CRASH_AND_LIFE_CYCLE = ("tests/crash", "tests/platform")
+_APART = ("tests/crash", "tests/platform", "tests/browser")
 # Each stream is a list of pytest runs, one after the other.
 _STREAMS = (
     (
         # What needs no database, or brings both of its own, is run by the other stream once.
         ("--database=postgresql", "-m", "django_db", "tests/domain"),
-        _CRASH_AND_LIFE_CYCLE,
+        _APART,
     ),
-    (tuple(f"--ignore={folder}" for folder in _CRASH_AND_LIFE_CYCLE),),
+    (tuple(f"--ignore={folder}" for folder in _APART),),
 )
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
