@@ -7,6 +7,7 @@ from typing import Final
 
 from django.conf import settings
 
+from apps.conformance import work_items
 from apps.conformance.document import Row, Section, Statement, Table
 from apps.conformance.networking import networking, overview
 from apps.dicom import transfer_syntaxes, uids
@@ -153,6 +154,7 @@ def _dicomweb() -> Section:
                 "All resources lie below /dicom-web/ (PS3.18 section 10); WADO-URI at /wado. "
                 "Requests are authenticated by session, HTTP Basic or bearer token."
             ),
+            work_items.NOTE,
         ),
         (
             Table("Resources", ("resource", "methods"), tuple(_resources())),
@@ -172,6 +174,7 @@ def _dicomweb() -> Section:
                     for kind, code in HTTP_STATUSES.items()
                 ),
             ),
+            *work_items.tables(),
         ),
     )
 
