@@ -13,7 +13,8 @@ from apps.worklist import work_item_events as events
 NOTE: Final = (
     "Events of work items are sent as DICOM JSON in text frames of a WebSocket (PS3.18 8.10.5), "
     "whose address is the Content-Location of a subscription; it takes the same sign-in, and from "
-    "browsers an Origin of this installation. Reports wait for a listener who is away for a week at most."
+    "browsers an Origin of this installation. Reports wait for a listener who is away, for a week "
+    "at most."
 )
 # TABLE: the event types of PS3.4 CC.2.4-1, all of which are sent.
 _EVENTS: Final = (
