@@ -400,7 +400,7 @@ class NonPatientInstance(Provenance):
     """An instance that belongs to no patient and no study: palettes, protocols, templates.
 
     `resource` is its category by PS3.18 12.1.1. Its DICOM JSON stands in the row: there are few of
-    them, and they are small.
+    them, and they are small. `verdict` is what reading its bytes back showed last.
     """
 
     resource = models.CharField(max_length=32)
@@ -414,6 +414,10 @@ class NonPatientInstance(Provenance):
     dataset_offset = models.BigIntegerField()
     dataset_sha256 = models.BinaryField(max_length=32)
     fragment = models.BinaryField()
+    verdict = models.CharField(
+        max_length=16, choices=Receipt.Verdict, blank=True, default="", editable=False
+    )
+    verified_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = "instance without patient"

@@ -171,6 +171,7 @@ class ScrubRun(models.Model):
     leased_until = models.DateTimeField(null=True, blank=True)
     cursor = models.BigIntegerField("last instance looked at", default=0)
     up_to = models.BigIntegerField("newest instance when it began", default=0)
+    apart_cursor = models.BigIntegerField("last instance without patient looked at", default=0)
     checked = models.BigIntegerField(default=0)
     checked_bytes = models.BigIntegerField(default=0)
     missing = models.BigIntegerField(default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django.db.models import QuerySet
@@ -31,7 +31,10 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """What the index says of an instance's bytes; sizes and offsets in bytes."""
+    """What the index says of an instance's bytes; sizes and offsets in bytes.
+
+    One that stands `apart` belongs to no patient: it has no receipt, and its `pk` is of that table.
+    """
 
     pk: int
     study_id: int
@@ -42,6 +45,7 @@ class StoredBlob:
     size_bytes: int
     dataset_offset: int
     dataset_sha256: bytes
+    apart: bool = False
 
 
 def stored_blobs(rows: QuerySet[Instance]) -> Iterator[StoredBlob]:
@@ -50,8 +54,14 @@ def stored_blobs(rows: QuerySet[Instance]) -> Iterator[StoredBlob]:
         yield _stored(row, row.pk, row.study_id)
 
 
+def blobs_apart(rows: QuerySet[NonPatientInstance]) -> Iterator[StoredBlob]:
+    """The same of instances of no patient."""
+    for row in rows.only(*_COLUMNS):
+        yield replace(_stored(row, row.pk, 0), apart=True)
+
+
 def blobs_of(sop_instance_uids: Sequence[str]) -> dict[str, StoredBlob]:
-    """What is stored under these UIDs; instances of no patient have no receipt and `pk` 0."""
+    """What is stored under these UIDs, of patients or of none."""
     found = {
         each.sop_instance_uid: each
         for each in stored_blobs(Instance.objects.filter(sop_instance_uid__in=sop_instance_uids))
@@ -59,7 +69,7 @@ def blobs_of(sop_instance_uids: Sequence[str]) -> dict[str, StoredBlob]:
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
         apart = NonPatientInstance.objects.filter(sop_instance_uid__in=missing)
-        found |= {row.sop_instance_uid: _stored(row, 0, 0) for row in apart.only(*_COLUMNS)}
+        found |= {each.sop_instance_uid: each for each in blobs_apart(apart)}
     return found
 
 

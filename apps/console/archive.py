@@ -216,8 +216,8 @@ class InstanceAdmin(AttributeSearch, ReadOnlyAdmin):
 
 @admin.register(NonPatientInstance)
 class NonPatientInstanceAdmin(ReadOnlyAdmin):
-    list_display = ("shown", "resource", "what", "size", "received_at", "retrieved")
-    list_filter = ("resource",)
+    list_display = ("shown", "resource", "what", "size", "received_at", "verdict", "retrieved")
+    list_filter = ("resource", "verdict")
     search_fields = ("label__startswith", "sop_instance_uid__exact")
     search_help_text = "Beginning of the label; whole SOP Instance UID"
     ordering = ("resource", "label", "id")

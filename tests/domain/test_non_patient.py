@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -14,6 +15,7 @@ from pydicom.filebase import DicomBytesIO
 from apps.access.authentication import forget_remembered
 from apps.access.models import User
 from apps.archive.models import Instance, NonPatientInstance, Study
+from apps.commitment.models import CommitmentPolicy
 from apps.dicom.part10 import HEAD_LENGTH, Provenance, read_file_meta
 from apps.dicom.sop_classes import TABLE
 from apps.events.models import Event
@@ -21,6 +23,7 @@ from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.actions.sweep_strays import sweep_strays
 from apps.ingest.models import QuarantinedInstance
+from apps.storage.stores import blob_store
 from tests.builders import ct_slice, new_uid, part10
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,6 +58,30 @@ def palette(label: str, **attributes: object) -> Dataset:
 
 def send(raw: bytes) -> None:
     inbox.receive_part10(Provenance("dimse", "CT1"), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+
+
+def test_the_scrub_reads_them_back_too(capsys: pytest.CaptureFixture[str]) -> None:
+    CommitmentPolicy.objects.create(pk=1, scrub_rate=10_000)
+    for label in ("GOOD", "BAD"):
+        send(part10(palette(label)))
+    send(part10(ct_slice()))
+    drain_inbox(60)
+    bad = NonPatientInstance.objects.get(label="BAD")
+    path = blob_store().local_path(bad.blob_key)
+    assert path is not None
+    kept = path.read_bytes()
+    path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(CommandError):
+        call_command("scrub")
+    printed = capsys.readouterr().out
+    assert "3 checked" in printed
+    assert f"altered: {bad.sop_instance_uid} of no patient (color-palettes)" in printed
+    told = Event.objects.get(kind="InstancesDamaged")
+    assert told.payload["sop_instance_uids"] == [bad.sop_instance_uid]
+    path.write_bytes(kept)
+    call_command("scrub")
+    assert Event.objects.filter(kind="InstancesRestored").count() == 1
+    assert set(NonPatientInstance.objects.values_list("verdict", flat=True)) == {"good"}
 
 
 def dataset_of(raw: bytes) -> bytes:

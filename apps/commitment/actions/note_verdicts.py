@@ -9,7 +9,7 @@ from typing import Final
 from django.utils import timezone
 
 from apps.archive.actions.alert_damage import DAMAGED, alert_damage
-from apps.archive.models import Instance, Receipt, Study
+from apps.archive.models import Instance, NonPatientInstance, Receipt, Study
 from apps.commitment.verification import StoredBlob, Verdict
 from apps.events.log import Actor, NewEvent
 
@@ -50,6 +50,38 @@ def note_verdicts(
     events = _told(broken, "InstancesDamaged", actor) + _told(healed, "InstancesRestored", actor)
     changed = {each.study_instance_uid for each in events}
     return events + alert_damage(changed, actor)
+
+
+def note_verdicts_apart(
+    verdicts: Sequence[tuple[StoredBlob, Receipt.Verdict]], actor: Actor
+) -> list[NewEvent]:
+    """The same for instances of no patient, which keep their verdict themselves."""
+    rows = NonPatientInstance.objects.in_bulk([stored.pk for stored, _ in verdicts])
+    now = timezone.now()
+    changed, found = [], []
+    for stored, verdict in verdicts:
+        row = rows.get(stored.pk)
+        if row is None or row.blob_key != stored.blob_key:
+            continue
+        if verdict is not Verdict.GOOD and row.verdict not in DAMAGED:
+            found.append(("InstancesDamaged", stored, verdict))
+        elif verdict is Verdict.GOOD and row.verdict in DAMAGED:
+            found.append(("InstancesRestored", stored, verdict))
+        row.verdict, row.verified_at = verdict, now
+        changed.append(row)
+    NonPatientInstance.objects.bulk_update(changed, ["verdict", "verified_at"])
+    return [
+        NewEvent(
+            kind,
+            actor,
+            payload={
+                "instances": 1,
+                "found": {str(verdict): 1},
+                "sop_instance_uids": [stored.sop_instance_uid],
+            },
+        )
+        for kind, stored, verdict in found
+    ]
 
 
 def _new_damage(each: tuple[StoredBlob, Receipt.Verdict], was_damaged: set[int]) -> bool:

@@ -19,14 +19,20 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from apps.access.principals import Permission, Principal, permit
-from apps.archive.models import Instance, Receipt
+from apps.archive.models import Instance, NonPatientInstance, Receipt
 from apps.archive.selectors import study_of
 from apps.commitment import leases
-from apps.commitment.actions.note_verdicts import note_verdicts
+from apps.commitment.actions.note_verdicts import note_verdicts, note_verdicts_apart
 from apps.commitment.models import ScrubRun
 from apps.commitment.pace import Pace
 from apps.commitment.selectors import commitment_policy, latest_scrub
-from apps.commitment.verification import StoredBlob, Verdict, read_back, stored_blobs
+from apps.commitment.verification import (
+    StoredBlob,
+    Verdict,
+    blobs_apart,
+    read_back,
+    stored_blobs,
+)
 from apps.errors import Unavailable
 from apps.events.log import Actor, NewEvent, record
 
@@ -190,15 +196,34 @@ def _next(run: ScrubRun) -> tuple[list[StoredBlob], int]:
 def _batch(run: ScrubRun, pace: Pace, until: float) -> bool:
     """Looks at the next instances and keeps the place; False when there is nothing more."""
     found, place = _next(run)
-    if place == run.cursor:
-        if run.scope != Scope.NEW:
-            _finish(run)
-        return False
-    batch = _read(run, found, place, pace, until)
+    if place != run.cursor:
+        return _keep(run, _read(run, found, place, pace, until))
+    apart = _apart(run)
+    if apart:
+        return _keep(run, _read(run, apart, apart[-1].pk, pace, until), apart=True)
+    if run.scope != Scope.NEW:
+        _finish(run)
+    return False
+
+
+def _apart(run: ScrubRun) -> list[StoredBlob]:
+    """Instances of no patient come last, and only where everything is looked at."""
+    if run.scope != Scope.ALL:
+        return []
+    rows = NonPatientInstance.objects.filter(pk__gt=run.apart_cursor).order_by("pk")
+    return list(blobs_apart(rows[:_MOST_IN_A_BATCH]))
+
+
+def _keep(run: ScrubRun, batch: _Batch, *, apart: bool = False) -> bool:
+    """Writes what a batch found, and how far the walk is; False when it is to stop."""
     with transaction.atomic():
         current = ScrubRun.objects.select_for_update().get(pk=run.pk)
-        events = note_verdicts(batch.verdicts, _ACTOR)
-        current.cursor = batch.last
+        if apart:
+            events = note_verdicts_apart(batch.verdicts, _ACTOR)
+            current.apart_cursor = batch.last
+        else:
+            events = note_verdicts(batch.verdicts, _ACTOR)
+            current.cursor = batch.last
         current.worked_at = timezone.now()
         current.leased_until = timezone.now() + leases.LEASE
         current.checked += len(batch.verdicts)
@@ -207,7 +232,7 @@ def _batch(run: ScrubRun, pace: Pace, until: float) -> bool:
         current.altered += sum(verdict is Verdict.ALTERED for _, verdict in batch.verdicts)
         current.save()
         record(events)
-    run.cursor, run.state = current.cursor, current.state
+    run.cursor, run.apart_cursor, run.state = current.cursor, current.apart_cursor, current.state
     return current.state == State.RUNNING
 
 

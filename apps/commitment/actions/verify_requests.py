@@ -153,7 +153,7 @@ def _judged(
         failure = _objection(sop_class, stored.get(uid), quarantined=uid in undecided)
         if not failure:
             verdict = _verdict(request, stored[uid], spend)
-            if verdict is not None and stored[uid].pk:
+            if verdict is not None and not stored[uid].apart:
                 verdicts.append((stored[uid], verdict))
             failure = FailureReason.RESOURCE_LIMITATION if verdict is None else _REASONS[verdict]
         failures.append(failure)

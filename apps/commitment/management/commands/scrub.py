@@ -9,7 +9,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.access.principals import system_principal
-from apps.archive.models import Receipt
+from apps.archive.actions.alert_damage import DAMAGED
+from apps.archive.models import NonPatientInstance, Receipt
 from apps.commitment.actions.scrub_blobs import change_scrub, scrub_blobs, start_scrub
 from apps.commitment.models import ScrubRun
 from apps.errors import PacsError
@@ -77,11 +78,15 @@ class Command(BaseCommand):
     def _damage(self, run: ScrubRun) -> None:
         if not (run.missing or run.altered):
             return
-        damaged = Receipt.objects.filter(
-            verdict__in=(Receipt.Verdict.MISSING, Receipt.Verdict.ALTERED)
-        ).select_related("instance", "instance__study")
+        damaged = Receipt.objects.filter(verdict__in=DAMAGED).select_related(
+            "instance", "instance__study"
+        )
         for receipt in damaged.order_by("pk")[:_NAMED]:
             study = receipt.instance.study.study_instance_uid
             uid = receipt.instance.sop_instance_uid
             self.stdout.write(f"{receipt.get_verdict_display()}: {uid} of study {study}")
+        apart = NonPatientInstance.objects.filter(verdict__in=DAMAGED)
+        for row in apart.order_by("pk")[:_NAMED]:
+            verdict, uid = row.get_verdict_display(), row.sop_instance_uid
+            self.stdout.write(f"{verdict}: {uid} of no patient ({row.resource})")
         raise CommandError("Some stored instances are damaged. Send them again from their source.")
