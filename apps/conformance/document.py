@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.conformance.data_flow import Diagram
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -47,6 +49,7 @@ class Section:
     text: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     parts: tuple[Section, ...] = ()
+    diagram: Diagram | None = None
 
     @property
     def level(self) -> int:
@@ -75,15 +78,38 @@ class Statement:
         rows = (row for part in self.all_sections() for table in part.tables for row in table.rows)
         return {row.claim.id: row.claim for row in rows if row.claim is not None}
 
+    def said(self) -> dict[str, str]:
+        """Every sentence and row by what it is about: the claims, and what no test can prove.
+
+        Versions are compared by it. Headings tell them apart, not numbers, which shift.
+        """
+        found = {}
+        for section in self.all_sections():
+            for place, text in enumerate(section.text):
+                found[f"{section.title}: {place}"] = text
+            for table in section.tables:
+                for row in table.rows:
+                    key, text = _said(section, table, row)
+                    while key in found:
+                        key += "'"
+                    found[key] = text
+        return found
+
     @property
     def digest(self) -> str:
-        """SHA-256 over the claims: equal for statements that claim the same."""
-        texts = {claim.id: claim.text for claim in self.claims().values()}
-        return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+        """SHA-256 over all that is said: equal for statements that say the same."""
+        return hashlib.sha256(json.dumps(self.said(), sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """The whole statement as plain values."""
         return {"title": self.title, "sections": [_section(each) for each in self.sections]}
+
+
+def _said(section: Section, table: Table, row: Row) -> tuple[str, str]:
+    if row.claim is not None:
+        return row.claim.id, row.claim.text
+    key = f"{section.title}: {table.caption}: {row.cells[0]}"
+    return key, f"{section.title}, {table.caption}: {'; '.join(row.cells)}"
 
 
 def _section(section: Section) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from django.db import models
 
 
 class StatementVersion(models.Model):
-    """The statement as it was from `created_at` on; a new row whenever a claim changes."""
+    """The statement as it was from `created_at` on; a new row whenever it says something else."""
 
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
-    claims = models.JSONField(default=dict)  # claim id -> its text
+    claims = models.JSONField(default=dict)  # Statement.said(): by id of claim or row, its text
 
     class Meta:
         verbose_name = "conformance statement"

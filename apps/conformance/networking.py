@@ -8,13 +8,15 @@ from typing import Final
 from django.conf import settings
 
 from apps.conformance import claims
+from apps.conformance.answers import answer_tables
 from apps.conformance.commitment import commitment_tables
+from apps.conformance.data_flow import Flow, diagram
 from apps.conformance.document import Row, Section, Table
 from apps.conformance.initiated import TABLE as INITIATED
 from apps.conformance.initiated import initiation
 from apps.conformance.query_keys import KEYS_OF, no_keys, query_retrieve
-from apps.dicom import command_set, uids, ups
-from apps.dimse import admission, offered, status
+from apps.dicom import command_set, uids
+from apps.dimse import admission, offered
 from apps.dimse.receiver import MAXIMUM_PDU_BYTES, Limits
 from apps.dimse.service import Service
 from apps.dimse.store import STATUSES as STORE_STATUSES
@@ -23,17 +25,8 @@ from apps.network.peers import Right
 from apps.network.selectors import network_policy
 
 _STORAGE: Final = "Storage"
-_REJECTIONS: Final = (
-    admission.UNKNOWN_CALLING,
-    admission.WRONG_ADDRESS,
-    admission.UNKNOWN_CALLED,
-    admission.WRONG_CERTIFICATE,
-    admission.TLS_REQUIRED,
-    admission.WRONG_APPLICATION_CONTEXT,
-    admission.BAD_IDENTITY,
-    admission.NOT_READY,
-    admission.TOO_MANY,
-    admission.NO_ROOM,
+_REJECTIONS: Final = tuple(
+    each for each in vars(admission).values() if isinstance(each, admission.Rejection)
 )
 
 
@@ -59,16 +52,16 @@ def service_names() -> list[str]:
 def overview() -> Table:
     """Which network services there are, and in which role (PS3.2 A.1)."""
     asked = {each.service for each in INITIATED}
+    asked_for = {each.sop_class for each in INITIATED}
     rows = [Row((_STORAGE, _yes(_STORAGE in asked), "yes"))]
     for service in offered.TABLE:
         # The row's role is the caller's; ours is the other one.
-        user = service.role.scp or any(service.name.startswith(name) for name in asked)
+        user = service.role.scp or bool(asked_for.intersection(service.abstract_syntaxes))
         rows.append(Row((service.name, _yes(user), _yes(service.role.scu))))
-    known = [row.cells[0] for row in rows]
     rows += [
-        Row((name, "yes", "no"))
-        for name in sorted(asked)
-        if not any(each.startswith(name) for each in known)
+        Row((each.service, "yes", "no"))
+        for each in INITIATED
+        if each.sop_class and each.sop_class not in offered.BY_ABSTRACT_SYNTAX
     ]
     return Table("Network services", ("service", "SCU", "SCP"), tuple(rows))
 
@@ -88,9 +81,12 @@ def _model() -> tuple[Section, ...]:
                     f"One Application Entity, {title}, answers all callers. A received instance "
                     "is written to a durable inbox and synchronised to disk before it is "
                     "acknowledged; a worker indexes it from there, usually within a second. "
-                    "Queries read the index, retrieval reads the stored instances."
+                    "Queries read the index, retrieval reads the stored instances. In the "
+                    "diagram arrows point from who opens an association to who accepts it; the "
+                    "line is the DICOM standard interface."
                 ),
             ),
+            diagram=diagram(title, _flows()),
         ),
         Section(
             "4.1.2",
@@ -110,6 +106,35 @@ def _model() -> tuple[Section, ...]:
     )
 
 
+def _flows() -> tuple[Flow, ...]:
+    """From the tables: first what others ask of us, then what we ask of others."""
+    incoming = dict.fromkeys(
+        _GROUPS.get(service.right, service.name) for service in offered.TABLE if service.right
+    )
+    return (
+        Flow("Keep instances", "Send instances", opened_by_us=False),
+        *(Flow(f"Answer: {name}", f"Ask: {name}", opened_by_us=False) for name in incoming),
+        *(
+            Flow(_short(each.service), f"Answer: {_short(each.service)}", opened_by_us=True)
+            for each in INITIATED
+        ),
+    )
+
+
+_GROUPS: Final = {
+    Right.STORE: "storage",
+    Right.QUERY: "query and retrieve",
+    Right.COMMIT: "storage commitment",
+    Right.WORKLIST: "worklist",
+    Right.MPPS: "performed steps",
+    Right.UPS: "unified steps",
+}
+
+
+def _short(service: str) -> str:
+    return service.replace("Procedure Step", "Step").replace("Modality ", "")
+
+
 def _specification() -> tuple[Section, ...]:
     return (
         Section(
@@ -127,9 +152,11 @@ def _specification() -> tuple[Section, ...]:
 
 
 def _sop_classes() -> Iterator[Table]:
+    asked = {each.service for each in INITIATED}
+    asked_for = {each.sop_class for each in INITIATED}
     rows = tuple(
-        Row((claim.text.split(" (")[0], str(claim.facts["abstract_syntax"]), "no", "yes"), claim)
-        for claim in claims.storage()
+        Row((uids.name_of(uid), uid, _yes(_STORAGE in asked), "yes"), claim)
+        for uid, claim in ((str(each.facts["abstract_syntax"]), each) for each in claims.storage())
     )
     head = ("SOP Class", "UID", "SCU", "SCP")
     yield Table("Storage", head, rows)
@@ -138,12 +165,16 @@ def _sop_classes() -> Iterator[Table]:
             (
                 uids.name_of(str(claim.facts["abstract_syntax"])),
                 str(claim.facts["abstract_syntax"]),
-                _yes(service.role.scp),
+                _yes(service.role.scp or claim.facts["abstract_syntax"] in asked_for),
                 _yes(service.role.scu),
             ),
             claim,
         )
         for service, claim in claims.services()
+    ]
+    other += [
+        Row((uids.name_of(uid), uid, "yes", "no"))
+        for uid in sorted(asked_for - {""} - set(offered.BY_ABSTRACT_SYNTAX))
     ]
     yield Table("Other services", head, tuple(other))
     yield Table(
@@ -247,7 +278,7 @@ def _presentation_contexts() -> Section:
 
 
 def _right(right: Right | None) -> str:
-    return "none" if right is None else right.value.replace("_", " ")
+    return "none" if right is None else _GROUPS[right]
 
 
 def _behaviours() -> Iterator[Section]:
@@ -286,33 +317,11 @@ def _behaviours() -> Iterator[Section]:
 
 
 def _service_tables(service: Service) -> Iterator[Table]:
-    for field in sorted(service.handlers):
-        name = command_set.COMMAND_NAMES.get(field, f"{field:04X}")
-        yield Table(
-            f"{name}: status of a failure",
-            ("status", "meaning", "cause"),
-            tuple(Row(cells) for cells in _statuses(field)),
-        )
+    yield from answer_tables(service)
     if service.right is Right.COMMIT:
         yield from commitment_tables()
     if command_set.C_FIND_RQ in service.handlers:
         yield from KEYS_OF.get(service.right, no_keys)()
-    if service.right is Right.UPS:
-        yield Table(
-            "Failures and warnings of the UPS",
-            ("status", "meaning"),
-            tuple(Row((f"{fault:04X}", ups.WORDS[fault])) for fault in ups.Fault),
-        )
-
-
-def _statuses(field: int) -> Iterator[tuple[str, str, str]]:
-    """The first row that fits wins, as in `answer_for`."""
-    seen = set()
-    for kind, code in (*status.BY_REQUEST.get(field, ()), *status.TABLE):
-        if kind not in seen:
-            seen.add(kind)
-            cause = " ".join((kind.__doc__ or kind.__name__).split())
-            yield f"{code:04X}", words_of(f"{code:04X}"), cause
 
 
 def _interfaces() -> Section:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from django.conf import settings
 
 from apps.conformance import work_items
+from apps.conformance.answers import CAUSES
 from apps.conformance.document import Row, Section, Statement, Table
+from apps.conformance.hl7 import hl7
 from apps.conformance.networking import networking, overview
 from apps.dicom import transfer_syntaxes, uids
 from apps.dicom.attributes import TABLE as ATTRIBUTES
 from apps.dicom.character_sets import DEFINED_TERMS
+from apps.dicom.sop_classes import TABLE as SOP_CLASSES
 from apps.dicomweb.status import TABLE as HTTP_STATUSES
 from apps.dicomweb.urls import urlpatterns
 from apps.network import tls
 
+_PARAMETER: Final = re.compile(r"<\w+:(\w+)>")
 _METHODS: Final = ("GET", "POST", "DELETE", "PUT")
 
 
@@ -45,6 +50,7 @@ def conformance_statement() -> Statement:
             _character_sets(),
             _security(),
             _dicomweb(),
+            hl7("9"),
             _annexes(),
         ),
     )
@@ -54,25 +60,82 @@ def _introduction() -> Section:
     return Section(
         "3",
         "Introduction",
-        (
-            (
-                "The structure is that of PS3.2 annex A. It is meant for those who connect "
-                "devices. A conformance statement alone does not prove that two systems work "
-                "together; the readiness check compares it with a device's own and tests the "
-                "connection."
+        parts=(
+            Section(
+                "3.1",
+                "Audience",
+                (
+                    (
+                        "Those who connect devices and information systems to this archive, who "
+                        "buy them, and who answer for their interplay. They are taken to know "
+                        "DICOM's own terms."
+                    ),
+                ),
+            ),
+            Section(
+                "3.2",
+                "Remarks",
+                (
+                    (
+                        "The structure is that of PS3.2 annex A. A conformance statement alone "
+                        "does not prove that two systems work together: the readiness check "
+                        "compares it with a device's own and tests the connection. That the data "
+                        "exchanged serve their clinical purpose is for the user to verify."
+                    ),
+                ),
+            ),
+            Section(
+                "3.3",
+                "Definitions and abbreviations",
+                tables=(
+                    Table("Abbreviations", ("term", "meaning"), tuple(map(Row, _ABBREVIATIONS))),
+                ),
+            ),
+            Section(
+                "3.4",
+                "References",
+                ("NEMA PS3, Digital Imaging and Communications in Medicine, dicomstandard.org.",),
             ),
         ),
     )
 
 
+_ABBREVIATIONS: Final = (
+    ("AE", "Application Entity: one end of an association, known by its AE title"),
+    ("DIMSE", "DICOM Message Service Element: the services C-STORE, C-FIND, N-CREATE and so on"),
+    ("MPPS", "Modality Performed Procedure Step"),
+    ("PDU", "Protocol Data Unit: what an association is made of on the wire"),
+    ("SCU, SCP", "Service Class User, who asks; Service Class Provider, who answers"),
+    ("SOP Class", "Service-Object Pair Class: what is exchanged, by which services"),
+    ("UID", "Unique Identifier"),
+    ("UPS", "Unified Procedure Step"),
+)
+# TABLE: the web services by the words of their resources' paths.
+_WEB_SERVICES: Final = (
+    (
+        "Search, retrieve and store studies (QIDO-RS, WADO-RS, STOW-RS)",
+        ("studies", "series", "instances"),
+    ),
+    ("Unified Procedure Steps (UPS-RS)", ("workitems",)),
+    ("Non-Patient Instances", tuple(sorted({row.resource for row in SOP_CLASSES} - {""}))),
+    ("Change feed (not of DICOM)", ("changes",)),
+    ("Capabilities (OpenAPI)", ("openapi.json",)),
+)
+
+
 def _web_overview() -> Table:
+    offered = {str(each.pattern).split("/")[0] for each in urlpatterns}
+    rows = [
+        Row((name, "yes", "no")) for name, roots in _WEB_SERVICES if offered.intersection(roots)
+    ]
+    unnamed = sorted(offered - {root for _, roots in _WEB_SERVICES for root in roots})
     return Table(
         "Web services",
         ("service", "origin server", "user agent"),
         (
-            Row(("Query (QIDO-RS)", "yes", "no")),
-            Row(("Retrieve (WADO-RS, WADO-URI)", "yes", "no")),
-            Row(("Store (STOW-RS)", "yes", "no")),
+            *rows,
+            *(Row((root, "yes", "no")) for root in unnamed),
+            Row(("Retrieve single instances (WADO-URI)", "yes", "no")),
         ),
     )
 
@@ -104,11 +167,18 @@ def _character_sets() -> Section:
         (
             Table(
                 "Specific Character Set (0008,0005)",
-                ("defined term",),
-                tuple(Row((term,)) for term in DEFINED_TERMS),
+                ("kind", "defined terms"),
+                (
+                    Row(("without code extensions", ", ".join(_terms(extended=False)))),
+                    Row(("with code extensions (ISO 2022)", ", ".join(_terms(extended=True)))),
+                ),
             ),
         ),
     )
+
+
+def _terms(*, extended: bool) -> list[str]:
+    return [term for term in DEFINED_TERMS if term.startswith("ISO 2022") is extended]
 
 
 def _security() -> Section:
@@ -170,7 +240,7 @@ def _dicomweb() -> Section:
                 "HTTP status of a failure",
                 ("status", "cause"),
                 tuple(
-                    Row((str(code), " ".join((kind.__doc__ or kind.__name__).split())))
+                    Row((str(code), CAUSES.get(kind) or " ".join((kind.__doc__ or "").split())))
                     for kind, code in HTTP_STATUSES.items()
                 ),
             ),
@@ -182,12 +252,17 @@ def _dicomweb() -> Section:
 def _resources() -> Iterator[Row]:
     for pattern in urlpatterns:
         methods = getattr(pattern.callback, "methods", ())
-        yield Row((f"/{pattern.pattern}", ", ".join(each for each in _METHODS if each in methods)))
+        yield Row(
+            (
+                _PARAMETER.sub(r"{\1}", f"/{pattern.pattern}"),
+                ", ".join(each for each in _METHODS if each in methods),
+            )
+        )
 
 
 def _annexes() -> Section:
     return Section(
-        "9",
+        "10",
         "Annexes",
         (
             (

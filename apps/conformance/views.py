@@ -19,7 +19,9 @@ from apps.access.principals import Permission, Principal, permit
 from apps.conformance.actions.record_statement import record_statement
 from apps.conformance.changes import changes
 from apps.conformance.document import Statement
+from apps.conformance.edition import edition, results
 from apps.conformance.models import ClaimResult, StatementVersion
+from apps.conformance.printed import printed
 from apps.conformance.statement import conformance_statement
 from apps.errors import NotAuthenticated, NotPermitted
 
@@ -50,14 +52,16 @@ def for_administrators(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
 @require_GET
 @for_administrators
 def statement(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """`/conformance/`: HTML; `?format=json` for programs; `?since=VERSION` for what changed."""
+    """`/conformance/`: HTML, `?format=pdf` and `?format=json`; `?since=VERSION` compares."""
     document = conformance_statement()
     version = record_statement(principal, document)
+    if request.GET.get("format") == "pdf":
+        return _pdf(document, version)
+    found = results()
+    if request.GET.get("format") == "json":
+        return JsonResponse(_as_json(document, version, found))
     versions = list(StatementVersion.objects.order_by("-pk")[:20])
     since = _since(request, versions)
-    results = {each.claim: each for each in ClaimResult.objects.all()}
-    if request.GET.get("format") == "json":
-        return JsonResponse(_as_json(document, version, results))
     texts = {claim.id: claim.text for claim in document.claims().values()}
     return render(
         request,
@@ -67,14 +71,23 @@ def statement(request: HttpRequest, principal: Principal) -> HttpResponse:
             "version": version,
             "versions": versions,
             "since": since,
-            "changes": changes(since.claims, texts) if since else None,
-            "marks": {key: _mark(each, texts.get(key)) for key, each in results.items()},
-            "tested": sum(key in texts for key in results),
-            "failed": [each for key, each in results.items() if key in texts and not each.passed],
+            "changes": changes(since.claims, document.said()) if since else None,
+            "marks": {key: _mark(each, texts.get(key)) for key, each in found.items()},
+            "tested": sum(each.text == texts.get(key) for key, each in found.items()),
+            "failed": [each for key, each in found.items() if key in texts and not each.passed],
             "total": len(texts),
             "ae_title": settings.PACSWEB.ae_title,
         },
     )
+
+
+def _pdf(document: Statement, version: StatementVersion) -> HttpResponse:
+    answer = HttpResponse(
+        printed(document, edition(document, version)), content_type="application/pdf"
+    )
+    name = f"conformance-statement-{version.pk}.pdf"
+    answer["Content-Disposition"] = f'inline; filename="{name}"'
+    return answer
 
 
 def _since(request: HttpRequest, versions: list[StatementVersion]) -> StatementVersion | None:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import ast
+import base64
 import inspect
+import re
+import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from django.test import Client
+from reportlab.lib.pagesizes import A4
 
 from apps.access.models import User
 from apps.access.principals import system_principal
+from apps.conformance import answers, claims, hl7, query_keys
 from apps.conformance.actions.record_self_test import record_self_test
 from apps.conformance.actions.record_statement import record_statement
-from apps.conformance.changes import changes
+from apps.conformance.changes import Changes, changes
 from apps.conformance.claims import QUERY_ENTITIES
+from apps.conformance.document import Row, Section, Statement, Table
 from apps.conformance.models import StatementVersion
+from apps.conformance.printed import Edition, column_widths, printed
 from apps.conformance.self_test import Outcome
 from apps.conformance.statement import conformance_statement
+from apps.dicom import sub_operations
 from apps.dicom.attributes import TABLE as ATTRIBUTES
 from apps.dicom.character_sets import DEFINED_TERMS, character_set
+from apps.dicom.sop_classes import TABLE as SOP_CLASSES
 from apps.dimse import offered, status, store
 from apps.dimse.service import Service
+from apps.errors import PacsError
 
 pytestmark = pytest.mark.django_db
 APPS = Path(offered.__file__).parents[1]
@@ -160,3 +173,135 @@ def test_strangers_sign_in_and_others_are_refused() -> None:
     clara = User.objects.create_user("clara", password="a long password")
     client.force_login(clara, backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/conformance/").status_code == 403
+
+
+class _Codes:
+    """Statuses that a module gives to Response and Refused, as far as they are named there."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._assigned: dict[str, list[ast.expr]] = {}
+        tree = ast.parse(inspect.getsource(module))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self._assigned.setdefault(node.targets[0].id, []).append(node.value)
+        self.found = {
+            code
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in {"Response", "Refused"}
+            for code in self._values(node.args[0])
+        }
+
+    def _values(self, node: ast.expr) -> Iterator[int]:
+        if isinstance(node, ast.IfExp):
+            yield from (*self._values(node.body), *self._values(node.orelse))
+        elif isinstance(node, ast.Name) and hasattr(self._module, node.id):
+            yield getattr(self._module, node.id)
+        elif isinstance(node, ast.Name):
+            for each in self._assigned.get(node.id, ()):
+                yield from self._values(each)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            value = getattr(getattr(self._module, node.value.id, None), node.attr, None)
+            if isinstance(value, int):
+                yield int(value)
+
+
+def test_every_status_a_handler_names_is_in_the_statement_and_the_other_way_round() -> None:
+    claimed: dict[str, set[int]] = {}
+    for service in offered.TABLE:
+        for field, handler in service.handlers.items():
+            own = answers.OWN[service.right, field]  # a new service needs its words
+            claimed.setdefault(handler.__module__, set()).update(code for code, _ in own)
+    shared = {sub_operations.SUCCESS, sub_operations.PENDING, sub_operations.SOME_FAILED,
+              sub_operations.ALL_FAILED, sub_operations.CANCELLED}  # fmt: skip
+    assert len(claimed) > 5
+    for name, codes in claimed.items():
+        used = _Codes(sys.modules[name]).found
+        if name.endswith((".get", ".move")):
+            used |= shared
+        assert used == codes, name
+
+
+def test_every_error_becomes_a_status_with_plain_words() -> None:
+    kinds = {kind for kind, _ in status.TABLE}
+    kinds |= {kind for rows in status.BY_REQUEST.values() for kind, _ in rows}
+    assert kinds <= set(answers.CAUSES)
+
+
+def test_a_table_that_changes_changes_the_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A status, a key of the worklist, a key of queries, an HL7 message: none can hide."""
+    before = conformance_statement()
+
+    class TooSlow(PacsError):
+        """It takes too long."""
+
+    def told() -> Changes:
+        return changes(before.said(), conformance_statement().said())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(status, "TABLE", ((TooSlow, 0xC123), *status.TABLE))
+        assert any("C123; cannot understand; It takes too long." in each for each in told().added)
+    with monkeypatch.context() as patch:
+        patch.setattr(query_keys, "WORKLIST", query_keys.WORKLIST[1:])
+        [removed] = told().removed
+        assert "keys of the worklist" in removed
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "ATTRIBUTES", claims.ATTRIBUTES[1:])
+        assert len(told().removed) == 1
+    with monkeypatch.context() as patch:
+        message = hl7.Hl7Message("ORM^O01", "received", "2.5.1", "ACK", "schedules an order")
+        patch.setattr(hl7, "MESSAGES", (message,))
+        assert any("ORM^O01" in each for each in told().added)
+
+
+def test_the_HL7_part_is_as_honest_as_the_program() -> None:
+    """An app that speaks HL7 needs its rows in the table, and no rows come without one."""
+    speaks = any((APPS / name).is_dir() for name in ("hl7", "mllp"))
+    assert bool(hl7.MESSAGES) is speaks
+    titles = {part.title: part for part in conformance_statement().all_sections()}
+    assert speaks or "No HL7 v2 service is offered" in titles["HL7"].text[0]
+
+
+def test_the_printed_statement_has_contents_pages_and_every_row(root: Client) -> None:
+    statement = conformance_statement()
+    [claim, *_] = statement.claims().values()
+    record_self_test(system_principal("test"), [Outcome(claim, True, "")])
+    answer = root.get("/conformance/", {"format": "pdf"})
+    assert answer["Content-Type"] == "application/pdf"
+    raw = answer.content
+    assert raw.startswith(b"%PDF-")
+    pages = len(re.findall(rb"/Type /Page\b", raw))
+    text = _text_of(raw)
+    assert f"Page {pages} of {pages}" in text
+    assert "DICOM Conformance Statement" in text
+    for section in statement.all_sections():
+        assert section.title.split(" ")[0] in text
+    for uid in (row.uid for row in SOP_CLASSES if row.storage):
+        assert uid in text
+    assert text.count("not tested yet") > 100
+
+
+def test_columns_are_never_wider_than_the_page() -> None:
+    wide = ["1.2.840.10008.5.1.4.1.1.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19"] * 4
+    for rows in ([wide, ["a"] * 4], [["a", "b"]], [["", ""]], [["word " * 200, "x"]]):
+        assert sum(column_widths(rows)) <= A4[0]
+
+
+def test_what_people_typed_is_no_markup_in_the_PDF() -> None:
+    hostile = Edition("<b>&CT", "<para>", "1", "now", "", {}, (("1", "<i>", "Ελλάς"),))
+    rows = (Row(("<font size=900>", "]]>")),)
+    document = Statement("<b>", (Section("1", "<u>", ("&lt;",), (Table("<", ("<",), rows),)),))
+    drawn = _text_of(printed(document, hostile)).replace("\n", "")
+    assert "<font size=900>" in drawn
+    assert "?????" in drawn
+
+
+def _text_of(raw: bytes) -> str:
+    """The strings of every content stream."""
+    found = []
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", raw, re.DOTALL):
+        body = zlib.decompress(base64.a85decode(stream.strip().removesuffix(b"~>")))
+        found += re.findall(rb"\(((?:[^()\\]|\\.)*)\) Tj", body)
+    return "\n".join(re.sub(rb"\\(.)", rb"\1", each).decode("cp1252") for each in found)

@@ -58,7 +58,8 @@ def note_verdicts_apart(
     """The same for instances of no patient, which keep their verdict themselves."""
     rows = NonPatientInstance.objects.in_bulk([stored.pk for stored, _ in verdicts])
     now = timezone.now()
-    changed, found = [], []
+    changed: list[NonPatientInstance] = []
+    found: list[tuple[str, StoredBlob, Receipt.Verdict]] = []
     for stored, verdict in verdicts:
         row = rows.get(stored.pk)
         if row is None or row.blob_key != stored.blob_key:

@@ -12,15 +12,14 @@ from apps.events.log import NewEvent, record
 
 
 def record_statement(principal: Principal, statement: Statement) -> StatementVersion:
-    """The version these claims belong to, made if it is new. Raises NotPermitted."""
+    """The version that says this, made if it is new. Raises NotPermitted."""
     permit(principal, Permission.ADMINISTER)
     digest = statement.digest
     with transaction.atomic():
         newest = StatementVersion.objects.order_by("-pk").first()
         if newest is not None and newest.digest == digest:
             return newest
-        texts = {claim.id: claim.text for claim in statement.claims().values()}
-        version = StatementVersion.objects.create(digest=digest, claims=texts)
+        version = StatementVersion.objects.create(digest=digest, claims=statement.said())
         payload = {"version": version.pk}
         record([NewEvent("ConformanceStatementChanged", actor_of(principal), payload=payload)])
     return version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,6 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.access.principals import system_principal
 from apps.conformance.actions.record_self_test import record_self_test
 from apps.conformance.actions.record_statement import record_statement
+from apps.conformance.edition import edition
+from apps.conformance.printed import printed
 from apps.conformance.self_test import run, untested
 from apps.conformance.statement import conformance_statement
 from apps.errors import PacsError
@@ -22,7 +25,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser("show", help="print the statement as JSON")
+        show = verbs.add_parser("show", help="print the statement as JSON, or write it as PDF")
+        show.add_argument("--pdf", type=Path, metavar="FILE", help="write a PDF to this file")
         test = verbs.add_parser("test", help="associate with ourselves and try every claim")
         test.add_argument(
             "--calling",
@@ -36,8 +40,17 @@ class Command(BaseCommand):
         except PacsError as error:
             raise CommandError(error.message, returncode=2) from error
 
-    def _show(self, _options: dict[str, Any]) -> None:
-        self.stdout.write(json.dumps(conformance_statement().as_json(), indent=2))
+    def _show(self, options: dict[str, Any]) -> None:
+        statement = conformance_statement()
+        if options["pdf"] is None:
+            self.stdout.write(json.dumps(statement.as_json(), indent=2))
+            return
+        version = record_statement(system_principal("manage.py conformance"), statement)
+        try:
+            options["pdf"].write_bytes(printed(statement, edition(statement, version)))
+        except OSError as error:
+            raise CommandError(f"The file cannot be written: {error.strerror}.") from error
+        self.stdout.write(f"Version {version.pk} is in {options['pdf']}.")
 
     def _test(self, options: dict[str, Any]) -> None:
         principal = system_principal("manage.py conformance")
