@@ -14,8 +14,8 @@ class Changes:
     removed: tuple[str, ...]
     changed: tuple[tuple[str, str], ...]
 
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
+    def __len__(self) -> int:
+        return len(self.added) + len(self.removed) + len(self.changed)
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> Changes:

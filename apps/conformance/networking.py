@@ -115,8 +115,8 @@ def _flows() -> tuple[Flow, ...]:
         Flow("Keep instances", "Send instances", opened_by_us=False),
         *(Flow(f"Answer: {name}", f"Ask: {name}", opened_by_us=False) for name in incoming),
         *(
-            Flow(_short(each.service), f"Answer: {_short(each.service)}", opened_by_us=True)
-            for each in INITIATED
+            Flow(f"Ask: {name}", f"Answer: {name}", opened_by_us=True)
+            for name in map(_short, (each.service for each in INITIATED))
         ),
     )
 
@@ -132,7 +132,17 @@ _GROUPS: Final = {
 
 
 def _short(service: str) -> str:
-    return service.replace("Procedure Step", "Step").replace("Modality ", "")
+    for long, short in _SHORTER:
+        service = service.replace(long, short)
+    return service
+
+
+_SHORTER: Final = (
+    ("Procedure Step", "Step"),
+    ("Modality ", ""),
+    (" Push Model", ""),
+    (" Notification", ""),
+)
 
 
 def _specification() -> tuple[Section, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -25,6 +25,7 @@ from apps.conformance.printed import printed
 from apps.conformance.statement import conformance_statement
 from apps.errors import NotAuthenticated, NotPermitted
 
+_FEW: Final = 12  # changes that are shown without a click
 View = Callable[[HttpRequest, Principal], HttpResponseBase]
 
 
@@ -62,6 +63,7 @@ def statement(request: HttpRequest, principal: Principal) -> HttpResponse:
         return JsonResponse(_as_json(document, version, found))
     versions = list(StatementVersion.objects.order_by("-pk")[:20])
     since = _since(request, versions)
+    differs = changes(since.claims, document.said()) if since else None
     texts = {claim.id: claim.text for claim in document.claims().values()}
     return render(
         request,
@@ -71,7 +73,8 @@ def statement(request: HttpRequest, principal: Principal) -> HttpResponse:
             "version": version,
             "versions": versions,
             "since": since,
-            "changes": changes(since.claims, document.said()) if since else None,
+            "changes": differs,
+            "few_changes": differs is not None and len(differs) <= _FEW,
             "marks": {key: _mark(each, texts.get(key)) for key, each in found.items()},
             "tested": sum(each.text == texts.get(key) for key, each in found.items()),
             "failed": [each for key, each in found.items() if key in texts and not each.passed],
