@@ -57,49 +57,29 @@ def conformance_statement() -> Statement:
 
 
 def _introduction() -> Section:
+    abbreviations = Table("Abbreviations", ("term", "meaning"), tuple(map(Row, _ABBREVIATIONS)))
     return Section(
         "3",
         "Introduction",
         parts=(
-            Section(
-                "3.1",
-                "Audience",
-                (
-                    (
-                        "Those who connect devices and information systems to this archive, who "
-                        "buy them, and who answer for their interplay. They are taken to know "
-                        "DICOM's own terms."
-                    ),
-                ),
-            ),
-            Section(
-                "3.2",
-                "Remarks",
-                (
-                    (
-                        "The structure is that of PS3.2 annex A. A conformance statement alone "
-                        "does not prove that two systems work together: the readiness check "
-                        "compares it with a device's own and tests the connection. That the data "
-                        "exchanged serve their clinical purpose is for the user to verify."
-                    ),
-                ),
-            ),
-            Section(
-                "3.3",
-                "Definitions and abbreviations",
-                tables=(
-                    Table("Abbreviations", ("term", "meaning"), tuple(map(Row, _ABBREVIATIONS))),
-                ),
-            ),
-            Section(
-                "3.4",
-                "References",
-                ("NEMA PS3, Digital Imaging and Communications in Medicine, dicomstandard.org.",),
-            ),
+            Section("3.1", "Audience", (_AUDIENCE,)),
+            Section("3.2", "Remarks", (_REMARKS,)),
+            Section("3.3", "Definitions and abbreviations", tables=(abbreviations,)),
+            Section("3.4", "References", (_REFERENCES,)),
         ),
     )
 
 
+_AUDIENCE: Final = (
+    "Those who connect devices and information systems to this archive, who buy them, and who "
+    "answer for their interplay. They are taken to know DICOM's own terms."
+)
+_REMARKS: Final = (
+    "The structure is that of PS3.2 annex A. A conformance statement alone does not prove that "
+    "two systems work together: the readiness check compares it with a device's own and tests the "
+    "connection. That the data exchanged serve their clinical purpose is for the user to verify."
+)
+_REFERENCES: Final = "NEMA PS3, Digital Imaging and Communications in Medicine, dicomstandard.org."
 _ABBREVIATIONS: Final = (
     ("AE", "Application Entity: one end of an association, known by its AE title"),
     ("DIMSE", "DICOM Message Service Element: the services C-STORE, C-FIND, N-CREATE and so on"),
