@@ -1,10 +1,11 @@
-"""Transfers and peers: send, fetch, follow, cancel, retry; verify and query another system."""
+"""Transfers: send, fetch, follow, cancel, retry."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,29 +13,33 @@ from rest_framework.response import Response
 from apps.access.principals import Permission
 from apps.api.principal import PrincipalView
 from apps.errors import InvalidRequest
-from apps.network.models import ApplicationEntity
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.request_transfer import fetch_instances, send_instances
 from apps.transfers.actions.retry_transfer import retry_transfer
-from apps.transfers.models import Transfer, TransferInstance
+from apps.transfers.models import ENDED, Transfer, TransferInstance
 from apps.transfers.remote import (
     Wanted,
     instance_keys,
     peer_named,
-    query_peer,
     unique_keys,
-    verify,
 )
 from apps.transfers.selectors import transfer_of, transfers
 from apps.transfers.tasks import request_work
 
 _PAGE: Final = 200
-_MOST_ANSWERS: Final = 1000
-_SETTINGS: Final = frozenset({"level", "limit"})
 
 
 class TransferSerializer(serializers.ModelSerializer[Transfer]):
     """A job: who asked, how far it is, how it ended."""
+
+    study_instance_uid = serializers.SerializerMethodField(
+        help_text="Of the study that is fetched; empty for what is sent."
+    )
+
+    @extend_schema_field(str)
+    def get_study_instance_uid(self, row: Transfer) -> str:
+        """From the keys of what is fetched."""
+        return str(row.keys.get("StudyInstanceUID", ""))
 
     class Meta:
         model = Transfer
@@ -47,6 +52,7 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
             "level",
             "keys",
             "method",
+            "study_instance_uid",
             "total",
             "completed",
             "warning",
@@ -98,22 +104,28 @@ class TransfersView(PrincipalView):
     permission = Permission.TRANSFER_STUDIES
 
     @extend_schema(
-        parameters=[OpenApiParameter("state", str), OpenApiParameter("before", int)],
+        parameters=[
+            OpenApiParameter("state", str),
+            OpenApiParameter("before", int),
+            OpenApiParameter("peer", str, description="AE title."),
+            OpenApiParameter("id", int, many=True, description="These alone."),
+            OpenApiParameter("active", bool, description="Only what has not ended."),
+        ],
         responses=TransferSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        rows = transfers(self.principal)
+        rows = _asked_for(transfers(self.principal), request)
         state = request.query_params.get("state", "")
         if state:
             rows = rows.filter(state=state)
         before = request.query_params.get("before", "")
         if before:
-            rows = rows.filter(pk__lt=_number(before, "before"))
+            rows = rows.filter(pk__lt=whole(before, "before"))
         return Response(TransferSerializer(rows.order_by("-pk")[:_PAGE], many=True).data)
 
     @extend_schema(request=SendSerializer, responses={201: TransferSerializer})
     def post(self, request: Request) -> Response:
-        asked = _valid(SendSerializer(data=request.data))
+        asked = valid(SendSerializer(data=request.data))
         wanted = Wanted(asked["studies"], asked["series"], asked["instances"])
         transfer = send_instances(
             self.principal,
@@ -124,6 +136,18 @@ class TransfersView(PrincipalView):
         return Response(TransferSerializer(transfer).data, status=201)
 
 
+def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]:
+    peer = request.query_params.get("peer", "")
+    if peer:
+        rows = rows.filter(peer_title=peer)
+    wanted = [whole(each, "id") for each in request.query_params.getlist("id")[:_PAGE]]
+    if wanted:
+        rows = rows.filter(pk__in=wanted)
+    if request.query_params.get("active", "") in {"1", "true"}:
+        rows = rows.exclude(state__in=ENDED)
+    return rows
+
+
 class FetchesView(PrincipalView):
     """POST fetches from a peer."""
 
@@ -131,7 +155,7 @@ class FetchesView(PrincipalView):
 
     @extend_schema(request=FetchSerializer, responses={201: TransferSerializer})
     def post(self, request: Request) -> Response:
-        asked = _valid(FetchSerializer(data=request.data))
+        asked = valid(FetchSerializer(data=request.data))
         transfer = fetch_instances(
             self.principal,
             peer=peer_named(asked["peer"]),
@@ -185,66 +209,19 @@ class TransferInstancesView(PrincipalView):
             rows = rows.filter(state=state)
         after = request.query_params.get("after", "")
         if after:
-            rows = rows.filter(position__gt=_number(after, "after"))
+            rows = rows.filter(position__gt=whole(after, "after"))
         return Response(TransferInstanceSerializer(rows[:_PAGE], many=True).data)
 
 
-class PeerSerializer(serializers.ModelSerializer[ApplicationEntity]):
-    """An application entity that can be called."""
-
-    class Meta:
-        model = ApplicationEntity
-        fields = ("title", "description")
-        read_only_fields = fields
-
-
-class PeersView(PrincipalView):
-    """Whom one can send to and fetch from."""
-
-    permission = Permission.TRANSFER_STUDIES
-
-    @extend_schema(responses=PeerSerializer(many=True))
-    def get(self, _request: Request) -> Response:
-        rows = ApplicationEntity.objects.filter(enabled=True, port__isnull=False).exclude(host="")
-        return Response(PeerSerializer(rows, many=True).data)
-
-
-class PeerEchoView(PrincipalView):
-    """POST asks whether it is there (C-ECHO)."""
-
-    permission = Permission.TRANSFER_STUDIES
-
-    @extend_schema(request=None, responses={200: serializers.DictField()})
-    def post(self, _request: Request, title: str) -> Response:
-        return Response({"status": f"{verify(self.principal, peer_named(title)):04X}"})
-
-
-class PeerSearchView(PrincipalView):
-    """Searches another system: query parameters are keys by keyword (C-FIND)."""
-
-    permission = Permission.TRANSFER_STUDIES
-
-    @extend_schema(
-        parameters=[OpenApiParameter("level", str), OpenApiParameter("limit", int)],
-        responses={200: serializers.ListField(child=serializers.DictField())},
-    )
-    def get(self, request: Request, title: str) -> Response:
-        asked = request.query_params
-        keys = {name: asked[name] for name in asked if name not in _SETTINGS}
-        limit = min(_number(asked.get("limit", "200"), "limit"), _MOST_ANSWERS)
-        answers = query_peer(
-            self.principal, peer_named(title), asked.get("level", "STUDY"), keys, limit
-        )
-        return Response(list(answers))
-
-
-def _valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """What was given, checked."""
     serializer.is_valid(raise_exception=True)
     checked: dict[str, Any] = serializer.validated_data
     return checked
 
 
-def _number(text: str, name: str) -> int:
+def whole(text: str, name: str) -> int:
+    """A whole number of the query string. Raises InvalidRequest."""
     if not text.isdecimal() or len(text) > 12:  # noqa: PLR2004 - beyond any count we have
         raise InvalidRequest(f"{name} is no whole number.", offending=(name,))
     return int(text)

@@ -11,6 +11,13 @@ from apps.api.changes import ChangesView
 from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
 from apps.api.measurements import MeasurementsView
+from apps.api.peers import (
+    PeerEchoView,
+    PeerSearchesView,
+    PeerSearchPageView,
+    PeerSearchView,
+    PeersView,
+)
 from apps.api.performed_steps import (
     AssignmentView,
     PerformedStepsView,
@@ -31,9 +38,6 @@ from apps.api.session import SessionView
 from apps.api.studies import DemoView, StudiesView
 from apps.api.transfers import (
     FetchesView,
-    PeerEchoView,
-    PeerSearchView,
-    PeersView,
     TransferInstancesView,
     TransferRetryView,
     TransfersView,
@@ -98,6 +102,8 @@ urlpatterns = [
     path("peers/", PeersView.as_view(), name="peers"),
     path("peers/<str:title>/echo/", PeerEchoView.as_view(), name="peer-echo"),
     path("peers/<str:title>/search/", PeerSearchView.as_view(), name="peer-search"),
+    path("peers/<str:title>/searches/", PeerSearchesView.as_view(), name="peer-searches"),
+    path("peer-searches/<str:search>/", PeerSearchPageView.as_view(), name="peer-search-page"),
     path("demo/", DemoView.as_view(), name="demo"),
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),
     path(_INSTANCE + "report/", ReportView.as_view(), name="report"),

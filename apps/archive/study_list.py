@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from functools import reduce
@@ -248,6 +248,12 @@ def matching_count(filters: StudyListFilter, principal: Principal, most: int) ->
     return rows.order_by()[:most].count()
 
 
+def stored_counts(principal: Principal, study_uids: Sequence[str]) -> dict[str, int]:
+    """How many instances are here of each of these studies that is; raises NotPermitted."""
+    rows = Study.objects.filter(scope_of(principal), study_instance_uid__in=study_uids)
+    return dict(rows.values_list("study_instance_uid", "number_of_study_related_instances"))
+
+
 def _excluded_by(visible: Studies, filters: StudyListFilter) -> tuple[tuple[str, int], ...]:
     """Each filter that alone keeps studies away, with how many; a lower bound from MOST_COUNTED.
 
@@ -284,7 +290,19 @@ def without(filters: StudyListFilter, name: str) -> StudyListFilter:
     return replace(filters, **{each: getattr(empty, each) for each in lifted})
 
 
+def span_of(filters: StudyListFilter) -> tuple[str, str]:
+    """First and last study date asked for, `""` for an open end. Raises InvalidRequest."""
+    if filters.date:
+        return _preset_span(filters)
+    first, last = filters.date_from, filters.date_to
+    return first and _day("date_from", first), last and _day("date_to", last)
+
+
 def _preset(filters: StudyListFilter) -> Q:
+    return between("study_date", *_preset_span(filters))
+
+
+def _preset_span(filters: StudyListFilter) -> tuple[str, str]:
     if filters.date not in DATE_PRESETS:
         raise InvalidRequest(
             f"A date is one of {', '.join(DATE_PRESETS)}, or a span.", offending=("date",)
@@ -292,7 +310,7 @@ def _preset(filters: StudyListFilter) -> Q:
     today = _day("today", filters.today) if filters.today else f"{timezone.now():%Y%m%d}"
     there = date(int(today[:4]), int(today[4:6]), int(today[6:]))
     first, last = (there - timedelta(days=back) for back in DATE_PRESETS[filters.date])
-    return between("study_date", f"{first:%Y%m%d}", f"{last:%Y%m%d}")
+    return f"{first:%Y%m%d}", f"{last:%Y%m%d}"
 
 
 def _state(filters: StudyListFilter) -> Q:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from urllib.parse import quote
 
 from django.contrib import admin
 from django.urls import reverse
-from django.utils import formats
 from django.utils.html import format_html, format_html_join
 
 from apps.archive.entities import ENTITY_MAPS
 from apps.archive.models import Instance, NonPatientInstance, Patient, Series, Study
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.transfers import send_to
+from apps.console.wording import day, person_name
 from apps.dicom.query import Level
 from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.indexing.filters import AttributeSearch, date_filter
-
-
-def person_name(text: str) -> str:
-    """`DOE^JANE^^^` -> `DOE, JANE`: the alphabetic group as people read it."""
-    parts = [part for part in text.partition("=")[0].split("^") if part]
-    family, given = parts[:1], " ".join(parts[1:])
-    return ", ".join([*family, given] if given else family) or "—"
-
-
-def day(text: str) -> str:
-    """DA as pages print dates; text that is no date as it is."""
-    try:
-        return formats.date_format(datetime.strptime(text, "%Y%m%d").date())
-    except ValueError:
-        return text or "—"
 
 
 def viewer_link(study_uid: str) -> str:

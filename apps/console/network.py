@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
 
+from apps.console.fetching import fetch_page
 from apps.console.one_row import OneRowAdmin
 from apps.console.rule_admin import RuleAdmin
 from apps.network.models import ApplicationEntity, NetworkPolicy, Webhook
@@ -20,7 +23,7 @@ class ApplicationEntityAdmin(RuleAdmin):
     search_fields = ("title", "host", "description")
     fieldsets = (
         (None, {"fields": ("title", "description", "enabled")}),
-        ("Where it listens", {"fields": ("host", "port", "use_tls", "ask_commitment")}),
+        ("Where it listens", {"fields": ("host", "port", "use_tls", "queried", "ask_commitment")}),
         (
             "What it may do here",
             {"fields": (*(right.value for right in Right), "match_address")},
@@ -44,6 +47,17 @@ class ApplicationEntityAdmin(RuleAdmin):
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
     readonly_fields = ("created_at", "last_seen_at")
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the page from which studies are fetched."""
+        own = path(
+            "<int:key>/fetch/", self.admin_site.admin_view(self.fetch_from), name="fetch-from"
+        )
+        return [own, *super().get_urls()]
+
+    def fetch_from(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Which studies, what the peer says of them, and then the transfers."""
+        return fetch_page(self, request, get_object_or_404(ApplicationEntity, pk=key))
 
 
 @admin.register(NetworkPolicy)

@@ -15,10 +15,10 @@ from django.utils.html import format_html, format_html_join
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
-from apps.console.archive import person_name
 from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.rule_admin import RuleAdmin
+from apps.console.wording import person_name
 from apps.errors import PacsError
 from apps.ingest.actions.reject_wrong_entries import bring_back
 from apps.worklist.actions.assign_study import assign_study

@@ -16,7 +16,7 @@ from apps.access.authentication import principal_of
 from apps.api.receipts import moment
 from apps.commitment.actions.scrub_blobs import start_scrub
 from apps.commitment.ledger import association_account, ledger_page, study_account
-from apps.console.archive import person_name
+from apps.console.wording import person_name
 from apps.errors import InvalidRequest, NotFound, NotPermitted, PacsError
 
 _STATUS: dict[type[PacsError], int] = {InvalidRequest: 400, NotPermitted: 403, NotFound: 404}

@@ -16,6 +16,7 @@ from apps.access.authentication import principal_of
 from apps.access.principals import Permission, Principal
 from apps.archive.models import Study
 from apps.console.read_only import ReadOnlyAdmin
+from apps.console.wording import day, person_name
 from apps.errors import PacsError
 from apps.network.models import ApplicationEntity
 from apps.transfers.actions.cancel_transfer import cancel_transfer
@@ -26,6 +27,7 @@ from apps.transfers.remote import Wanted, instance_keys, peer_named
 from apps.transfers.tasks import request_work
 
 _MOST_STUDIES: Final = 500
+_MOST_LINES: Final = 100
 
 
 @admin.register(Transfer)
@@ -105,9 +107,17 @@ def send_to(
         **page.admin_site.each_context(request),
         "title": "Send to another system",
         "studies": studies,
+        "lines": [_line(study) for study in studies[:_MOST_LINES]],
         "peers": peers,
     }
     return TemplateResponse(request, "console/send_to.html", context)
+
+
+def _line(study: Study) -> str:
+    count = study.number_of_study_related_instances
+    parts = (person_name(study.patient_name) or "no name", study.patient_id, day(study.study_date),
+             study.study_description, f"{count} instance{'' if count == 1 else 's'}")  # fmt: skip
+    return " · ".join(part for part in parts if part)
 
 
 def _sent(

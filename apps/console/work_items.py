@@ -12,9 +12,9 @@ from django.utils.html import format_html
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
-from apps.console.archive import person_name
 from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
+from apps.console.wording import person_name
 from apps.errors import PacsError
 from apps.worklist.actions.change_work_item import request_cancellation
 from apps.worklist.models import EventChannel, EventReport, WorkItem, WorkItemSubscription

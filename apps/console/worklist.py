@@ -16,9 +16,9 @@ from django.utils.html import format_html, format_html_join
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission
-from apps.console.archive import person_name
 from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
+from apps.console.wording import person_name
 from apps.dicom.worklist import BY_KEYWORD
 from apps.errors import InvalidRequest, PacsError
 from apps.worklist.actions.cancel_order import cancel_order

@@ -73,6 +73,12 @@ class ApplicationEntity(models.Model):
             "this AE title. They open no other title, and without one of them it is refused."
         ),
     )
+    queried = models.BooleanField(
+        "offer it as another archive",
+        default=True,
+        db_default=True,
+        help_text="In the study list, beside what is stored here. Take it off for scanners.",
+    )
     ask_commitment = models.BooleanField(
         "ask it for storage commitment after sending",
         default=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,13 @@ from apps.dicom.transfer_syntaxes import (
 )
 from apps.errors import PacsError
 from apps.network.associate_items import ProposedContext, Remote
-from apps.network.association import Into, OutgoingAssociation, Received, Timeouts
+from apps.network.association import (
+    Into,
+    OpenContext,
+    OutgoingAssociation,
+    Received,
+    Timeouts,
+)
 from apps.network.peer_errors import PeerUnreachable
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -28,6 +35,7 @@ _PENDING_STATUSES: Final = frozenset({0xFF00, 0xFF01})
 # A peer that fetches from tape, or sends slowly, may say nothing for this long.
 _SILENCE_SECONDS: Final = 900.0
 _LOOK_SECONDS: Final = 1.0
+_GIVE_UP_SECONDS: Final = 3.0
 
 
 class PeerRefused(PacsError):
@@ -66,11 +74,18 @@ def echo(remote: Remote) -> int:
         return _status(association.receive())
 
 
-def find(remote: Remote, level: str, keys: Mapping[int, str], most: int) -> Iterator[Identifier]:
+def find(
+    remote: Remote,
+    level: str,
+    keys: Mapping[int, str],
+    most: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Identifier]:
     """Up to `most` answers of a Study Root C-FIND; the peer is told to stop after that.
 
-    `keys` are by tag, `""` to have it returned. Text goes out as UTF-8 where it has to. Raises
-    PeerUnreachable, AssociationRejected, PeerRefused.
+    `keys` are by tag, `""` to have it returned. Text goes out as UTF-8 where it has to. `stopped`
+    is asked every second and with every answer; True ends the answers. Raises PeerUnreachable,
+    AssociationRejected, PeerRefused.
     """
     proposed = [ProposedContext(STUDY_ROOT_FIND, PLAIN)]
     with OutgoingAssociation.open(remote, proposed) as association:
@@ -89,14 +104,33 @@ def find(remote: Remote, level: str, keys: Mapping[int, str], most: int) -> Iter
             identifier,
         )
         given = 0
-        while (status := _status(answer := association.receive())) in _PENDING_STATUSES:
+        for answer in responses(association):
+            if stopped():
+                _give_up(association, context, number)
+                return
+            if answer is None:
+                continue
+            status = _status(answer)
+            if status not in _PENDING_STATUSES:
+                if status != SUCCESS and given <= most:
+                    raise _refused(remote, answer)
+                return
             if given < most:
                 yield read_identifier(answer.data, context.transfer_syntax)
             elif given == most:
                 association.cancel(context, number)
             given += 1
-        if status != SUCCESS and given <= most:
-            raise _refused(remote, answer)
+    raise PeerUnreachable(f"{remote.words} said nothing for too long.")
+
+
+def _give_up(association: OutgoingAssociation, context: OpenContext, number: int) -> None:
+    """C-CANCEL, and a moment for the answer, so that the association ends in good order."""
+    association.cancel(context, number)
+    until = time.monotonic() + _GIVE_UP_SECONDS
+    while time.monotonic() < until and association.waits(_LOOK_SECONDS):
+        if _status(association.receive()) not in _PENDING_STATUSES:
+            return
+    association.abort()
 
 
 def move(
@@ -186,6 +220,24 @@ def _status(answer: Received) -> int:
         raise PeerUnreachable("The peer's response has no status.") from error
 
 
+# TABLE: what a status of C-FIND, C-MOVE or C-GET asks of whoever reads it (PS3.4 C.4).
+_REFUSALS: Final = {
+    0x0122: "it does not offer this service",
+    0x0124: "we may not do this there",
+    0xA700: "it is out of resources, or would have to answer too much",
+    0xA701: "it cannot tell how much that is; ask for less at a time",
+    0xA702: "it could not send anything",
+    0xA801: "it does not know where to send: {own} has to be entered there with host and port",
+    0xA900: "it does not take these keys together",
+    0xC001: "it has no room for so many answers",
+}
+
+
 def _refused(remote: Remote, answer: Received) -> PeerRefused:
-    words = f" ({answer.comment})" if answer.comment else ""
-    return PeerRefused(f"{remote.title} answered {answer.status:04X}{words}.", answer.status)
+    words = _REFUSALS.get(answer.status, "it could not do what we asked")
+    comment = f" ({answer.comment})" if answer.comment else ""
+    return PeerRefused(
+        f"{remote.title} answered {answer.status:04X}: "
+        f"{words.format(own=remote.own_title)}{comment}.",
+        answer.status,
+    )

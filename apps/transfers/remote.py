@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
 
 from apps.access.principals import Permission, Principal, permit
+from apps.access.searches import note_search
 from apps.dicom.attributes import BY_KEYWORD, BY_TAG, UNIQUE_KEYS
 from apps.dicom.query import Key, Level, Query
-from apps.errors import InvalidRequest, NotAcceptable, NotFound
+from apps.errors import InvalidRequest, NotAcceptable, NotFound, Unavailable
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity
 from apps.retrieve.locations import keys_matching
 
 MOST_INSTANCES: Final = 200_000
+_PATIENCE_SECONDS: Final = 30.0
+_RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 # What a list of studies, series or instances shows, beyond what was asked for.
 _RETURNED: Final[dict[Level, tuple[str, ...]]] = {
     Level.PATIENT: ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -25,12 +29,15 @@ _RETURNED: Final[dict[Level, tuple[str, ...]]] = {
         "PatientName",
         "PatientID",
         "PatientBirthDate",
+        "PatientSex",
         "StudyInstanceUID",
         "StudyDate",
         "StudyTime",
         "AccessionNumber",
         "StudyDescription",
+        "ReferringPhysicianName",
         "ModalitiesInStudy",
+        "NumberOfStudyRelatedSeries",
         "NumberOfStudyRelatedInstances",
     ),
     Level.SERIES: (
@@ -105,13 +112,32 @@ def query_peer(
     keys: Mapping[str, str],
     most: int,
 ) -> Iterator[dict[str, str]]:
-    """Answers of a C-FIND as text by keyword, at most `most`. Raises what `scu.find` raises."""
+    """Answers of a C-FIND as text by keyword, at most `most`; an event like any search.
+
+    Raises what `scu.find` raises, and Unavailable where the peer has not ended in half a minute.
+    """
     permit(principal, Permission.TRANSFER_STUDIES)
     wanted = level_named(level)
+    note_search(principal, f"{_RESOURCE[wanted]} at {peer.title}", keys)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    yield from answers_of(remote_for(peer), wanted, keys, most, lambda: time.monotonic() > until)
+    if time.monotonic() > until:
+        raise Unavailable(f"{peer.title} has not ended the search in time: ask for less.")
+
+
+def answers_of(
+    remote: Remote,
+    level: Level,
+    keys: Mapping[str, str],
+    most: int,
+    stopped: Callable[[], bool],
+) -> Iterator[dict[str, str]]:
+    """Answers of one C-FIND, with what a list shows. Raises what `scu.find` raises."""
     asked = {_tag(keyword): value for keyword, value in keys.items()}
-    returned = {BY_KEYWORD[keyword].tag: "" for keyword in _RETURNED[wanted]}
-    for identifier in scu.find(remote_for(peer), wanted.value, returned | asked, most):
-        yield {BY_TAG[tag].keyword: text for tag, text in identifier.texts.items() if tag in BY_TAG}
+    returned = {BY_KEYWORD[keyword].tag: "" for keyword in _RETURNED[level]}
+    for identifier in scu.find(remote, level.value, returned | asked, most, stopped):
+        texts = identifier.texts.items()
+        yield {BY_TAG[tag].keyword: text for tag, text in texts if tag in BY_TAG}
 
 
 def unique_keys(level: str, keys: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.access.models import ApiToken, User
 from apps.archive.models import Instance, Study
-from apps.console.archive import person_name
+from apps.console.wording import person_name
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.events.models import Event
 from apps.ingest import inbox

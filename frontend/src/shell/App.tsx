@@ -6,7 +6,7 @@ import { Notice } from "./Notice";
 import { SessionGuard } from "./SessionGuard";
 
 // The viewer brings the imaging core with it, so it is loaded when it is first wanted.
-const StudyListPage = lazy(() => import("./list/StudyListPage"));
+const ListPage = lazy(() => import("./list/ListPage"));
 const ViewerPage = lazy(() => import("./viewer/ViewerPage"));
 
 const queryClient = new QueryClient({
@@ -29,7 +29,7 @@ export function App() {
 					<BrowserRouter>
 						<Suspense fallback={null}>
 							<Routes>
-								<Route path="/" element={<StudyListPage />} />
+								<Route path="/" element={<ListPage />} />
 								<Route path="/viewer/:studyInstanceUID" element={<ViewerPage />} />
 								<Route path="*" element={<NotFound />} />
 							</Routes>

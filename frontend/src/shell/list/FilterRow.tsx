@@ -13,7 +13,7 @@ import {
 } from "./filter";
 
 interface Props {
-	columns: Column[];
+	columns: Pick<Column, "id" | "filter">[];
 	filter: StudyFilter;
 	onChange: (filter: StudyFilter) => void;
 	searchField: RefObject<HTMLInputElement | null>;

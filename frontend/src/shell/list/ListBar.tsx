@@ -1,8 +1,10 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import { Keyboard, PanelRight, RefreshCw, Upload } from "lucide-react";
+import type { Peer } from "../../dicomweb/peers";
 import type { Session } from "../../dicomweb/studies";
 import { UserMenu } from "../UserMenu";
 import { ColumnMenu } from "./ColumnMenu";
+import { SourceMenu } from "./SourceMenu";
 import { LIST_KEYS } from "./useListKeys";
 
 interface Props {
@@ -19,6 +21,10 @@ interface Props {
 	onChooseFiles: () => void;
 	keysOpen: boolean;
 	onKeys: (open: boolean) => void;
+	peers: Peer[] | undefined;
+	onSource: (source: string) => void;
+	sourcesOpen: boolean;
+	onSources: (open: boolean) => void;
 }
 
 /** The bar above the list: where we are, how many, and the few things to press. */
@@ -27,7 +33,13 @@ export function ListBar(props: Props) {
 	const mayStore = session?.permissions.includes("store_instances") ?? false;
 	return (
 		<header className="list-bar">
-			<h1>Studies</h1>
+			<SourceMenu
+				source=""
+				peers={props.peers}
+				onSource={props.onSource}
+				open={props.sourcesOpen}
+				onOpen={props.onSources}
+			/>
 			<span className="muted list-count" aria-live="polite">
 				{props.count}
 			</span>
@@ -75,15 +87,17 @@ export function ListBar(props: Props) {
 				<Keyboard size={16} aria-hidden="true" />
 			</button>
 			<UserMenu />
-			<KeySheet open={props.keysOpen} onOpenChange={props.onKeys} />
+			<KeySheet keys={LIST_KEYS} open={props.keysOpen} onOpenChange={props.onKeys} />
 		</header>
 	);
 }
 
-function KeySheet({
+export function KeySheet({
+	keys: shown,
 	open,
 	onOpenChange,
 }: {
+	keys: [string, string][];
 	open: boolean;
 	onOpenChange: (open: boolean) => void;
 }) {
@@ -94,7 +108,7 @@ function KeySheet({
 				<Dialog.Content className="dialog key-sheet" aria-describedby={undefined}>
 					<Dialog.Title className="panel-title">Keys of the study list</Dialog.Title>
 					<dl>
-						{LIST_KEYS.map(([keys, meaning]) => (
+						{shown.map(([keys, meaning]) => (
 							<div key={keys}>
 								<dt>
 									{keys.split(" ").map((key) => (

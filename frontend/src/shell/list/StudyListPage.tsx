@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router";
+import type { Transfer } from "../../dicomweb/peers";
 import {
 	fetchSession,
 	markRead,
@@ -16,6 +17,8 @@ import { FilterRow } from "./FilterRow";
 import { asFilter, FilterTabs } from "./FilterTabs";
 import { filterFromSearch, isFiltered, NO_FILTER, sameFilter } from "./filter";
 import { ListBar } from "./ListBar";
+import { SendDialog, SendStrip } from "./SendDialog";
+import { usePeers } from "./SourceMenu";
 import { StudyPanel } from "./StudyPanel";
 import { StudyTable } from "./StudyTable";
 import { UploadStrip, useUpload } from "./Upload";
@@ -23,12 +26,13 @@ import { useKept } from "./useKept";
 import { useListKeys } from "./useListKeys";
 import { useListPreferences } from "./useListPreferences";
 import { useSavedFilters } from "./useSavedFilters";
+import { useSettled } from "./useSettled";
 import { useStudies } from "./useStudies";
 import "./list.css";
 
 const SORT_AT_FIRST = "-received_at";
 
-export default function StudyListPage() {
+export default function StudyListPage({ onSource }: { onSource: (source: string) => void }) {
 	const navigate = useNavigate();
 	const { data: session } = useQuery({
 		queryKey: ["session"],
@@ -50,6 +54,10 @@ export default function StudyListPage() {
 	const { rows, first, query } = studies;
 	const saved = useSavedFilters(studies.changes, preferences, keep);
 	const upload = useUpload(session?.permissions.includes("store_instances") ?? false);
+	const peers = usePeers(session);
+	const [sourcesOpen, setSourcesOpen] = useState(false);
+	const [sending, setSending] = useState<StudyRow | null>(null);
+	const [sent, setSent] = useState<Transfer | null>(null);
 	const selectedRow = rows.find((row) => row.StudyInstanceUID === selected);
 	const position = rows.findIndex((row) => row.StudyInstanceUID === selected);
 
@@ -93,6 +101,10 @@ export default function StudyListPage() {
 			else more();
 		},
 		mark: () => selectedRow && void mark(selectedRow),
+		...(peers && {
+			send: () => selectedRow && setSending(selectedRow),
+			archives: () => setSourcesOpen(true),
+		}),
 		tab: (by) => {
 			const tabs = [null, ...saved.filters];
 			const now = tabs.findIndex((tab) => sameFilter(tab ? asFilter(tab) : NO_FILTER, filter));
@@ -133,6 +145,10 @@ export default function StudyListPage() {
 				onChooseFiles={() => fileField.current?.click()}
 				keysOpen={keysOpen}
 				onKeys={setKeysOpen}
+				peers={peers}
+				onSource={onSource}
+				sourcesOpen={sourcesOpen}
+				onSources={setSourcesOpen}
 			/>
 			<FilterTabs
 				filters={saved.filters}
@@ -191,6 +207,7 @@ export default function StudyListPage() {
 						session={session}
 						onOpen={open}
 						onMark={(row) => void mark(row)}
+						onSend={peers ? setSending : undefined}
 						onClose={() => setPanelOpen(false)}
 					/>
 				)}
@@ -203,6 +220,18 @@ export default function StudyListPage() {
 					</button>
 				</div>
 			)}
+			{sending && peers && (
+				<SendDialog
+					row={sending}
+					peers={peers}
+					onSent={(transfer) => {
+						setSent(transfer);
+						setSending(null);
+					}}
+					onClose={() => setSending(null)}
+				/>
+			)}
+			{sent && <SendStrip sent={sent} onClose={() => setSent(null)} />}
 			{upload.dropping && <div className="drop-hint">Drop to store these files</div>}
 			{upload.running && (
 				<UploadStrip running={upload.running} onCancel={upload.cancel} onDismiss={upload.dismiss} />
@@ -217,7 +246,7 @@ function useAsked() {
 	const [sort, setSort] = useState(
 		() => new URLSearchParams(location.search).get("sort") ?? SORT_AT_FIRST,
 	);
-	const asked = useDebounced(filter, 150);
+	const asked = useSettled(filter, 150);
 	useEffect(() => {
 		document.title = "Studies · pacsweb";
 		const search = studyQuery(asked, sort);
@@ -232,14 +261,4 @@ function countText(total: number | undefined, exact: boolean | undefined): strin
 	if (total === undefined) return "";
 	const number = total.toLocaleString();
 	return exact ? `${number} ${total === 1 ? "study" : "studies"}` : `more than ${number} studies`;
-}
-
-/** The value once it has been still for a moment, so that typing does not ask for every letter. */
-function useDebounced<T>(value: T, milliseconds: number): T {
-	const [settled, setSettled] = useState(value);
-	useEffect(() => {
-		const timer = window.setTimeout(() => setSettled(value), milliseconds);
-		return () => window.clearTimeout(timer);
-	}, [value, milliseconds]);
-	return useDeferredValue(settled);
 }

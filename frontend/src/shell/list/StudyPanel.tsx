@@ -17,11 +17,13 @@ interface Props {
 	session: Session | undefined;
 	onOpen: (uid: string, newWindow?: boolean) => void;
 	onMark: (row: StudyRow) => void;
+	/** Absent for who may not. */
+	onSend: ((row: StudyRow) => void) | undefined;
 	onClose: () => void;
 }
 
 /** What one wants to know of a study before opening it. */
-export function StudyPanel({ row, session, onOpen, onMark, onClose }: Props) {
+export function StudyPanel({ row, session, onOpen, onMark, onSend, onClose }: Props) {
 	const close = (
 		<button
 			type="button"
@@ -80,7 +82,15 @@ export function StudyPanel({ row, session, onOpen, onMark, onClose }: Props) {
 							{row.state === "read" ? "Mark as not read" : "Mark as read"} <kbd>m</kbd>
 						</button>
 					)}
+					{onSend && (
+						<button type="button" className="button" onClick={() => onSend(row)}>
+							Send to … <kbd>s</kbd>
+						</button>
+					)}
 				</div>
+				<a href={`/receipts/studies/${encodeURIComponent(row.StudyInstanceUID)}/`}>
+					Receipt: may the sender delete its images?
+				</a>
 			</section>
 			<SeriesOf key={row.StudyInstanceUID} row={row} />
 			<OtherStudies key={`${row.PatientID} ${row.StudyInstanceUID}`} row={row} onOpen={onOpen} />

@@ -1,13 +1,18 @@
 import { useEffect, useRef } from "react";
 
+/** What the keys do; a page leaves out what it cannot do. */
 export interface ListKeys {
-	move: (by: number) => void;
+	move: (by: number, extend: boolean) => void;
 	ends: (end: "first" | "last") => void;
 	open: (newWindow: boolean) => void;
-	preview: () => void;
-	nextUnread: () => void;
-	mark: () => void;
-	tab: (by: number) => void;
+	preview?: () => void;
+	nextUnread?: () => void;
+	mark?: () => void;
+	tab?: (by: number) => void;
+	send?: () => void;
+	pull?: () => void;
+	cancel?: () => void;
+	archives?: () => void;
 	filters: () => void;
 	refresh: () => void;
 	search: (text: string) => void;
@@ -26,6 +31,8 @@ export const LIST_KEYS: [string, string][] = [
 	["Space", "preview in the side panel"],
 	["n", "next study that is complete and not read"],
 	["m", "mark as read, or as not read"],
+	["s", "send to another system"],
+	["a", "search another archive"],
 	["[ ]", "previous, next tab"],
 	["f", "filters"],
 	["r", "refresh"],
@@ -34,25 +41,49 @@ export const LIST_KEYS: [string, string][] = [
 	["?", "this sheet"],
 ];
 
-const COMMANDS = new Map<string, (keys: ListKeys) => void>([
-	["n", (keys) => keys.nextUnread()],
-	["m", (keys) => keys.mark()],
-	["f", (keys) => keys.filters()],
-	["r", (keys) => keys.refresh()],
+/** TABLE: the keys while another archive is searched. */
+export const REMOTE_KEYS: [string, string][] = [
+	["/", "search"],
+	["↑ ↓", "previous, next study"],
+	["Shift ↑ ↓", "mark several studies"],
+	["p", "fetch what is selected or marked"],
+	["c", "stop the search, or the fetching of what is selected"],
+	["Enter", "open, once the first images are here"],
+	["Shift Enter", "open in a second window"],
+	["a", "another archive, or what is here"],
+	["f", "filters"],
+	["r", "search again"],
+	["Esc", "lift all filters"],
+	["any name", "search"],
+	["?", "this sheet"],
+];
+
+const COMMANDS = new Map<
+	string,
+	"nextUnread" | "mark" | "filters" | "refresh" | "send" | "pull" | "cancel" | "archives"
+>([
+	["n", "nextUnread"],
+	["m", "mark"],
+	["f", "filters"],
+	["r", "refresh"],
+	["s", "send"],
+	["p", "pull"],
+	["c", "cancel"],
+	["a", "archives"],
 ]);
 
 const NAMED = new Map<string, (keys: ListKeys, event: KeyboardEvent) => void>([
-	["ArrowDown", (keys) => keys.move(1)],
-	["ArrowUp", (keys) => keys.move(-1)],
-	["PageDown", (keys) => keys.move(10)],
-	["PageUp", (keys) => keys.move(-10)],
+	["ArrowDown", (keys, event) => keys.move(1, event.shiftKey)],
+	["ArrowUp", (keys, event) => keys.move(-1, event.shiftKey)],
+	["PageDown", (keys, event) => keys.move(10, event.shiftKey)],
+	["PageUp", (keys, event) => keys.move(-10, event.shiftKey)],
 	["Home", (keys) => keys.ends("first")],
 	["End", (keys) => keys.ends("last")],
 	["Enter", (keys, event) => keys.open(event.shiftKey)],
-	[" ", (keys) => keys.preview()],
+	[" ", (keys) => keys.preview?.()],
 	["/", (keys) => keys.search("")],
-	["[", (keys) => keys.tab(-1)],
-	["]", (keys) => keys.tab(1)],
+	["[", (keys) => keys.tab?.(-1)],
+	["]", (keys) => keys.tab?.(1)],
 	["?", (keys) => keys.help()],
 	["Escape", (keys) => keys.clear()],
 ]);
@@ -71,15 +102,15 @@ export function useListKeys(keys: ListKeys): void {
 			window.clearTimeout(timer);
 			const text = pending + key;
 			pending = "";
-			const command = COMMANDS.get(text);
-			if (!command) {
+			const name = COMMANDS.get(text);
+			if (!name || !latest.current[name]) {
 				latest.current.search(text);
 				return;
 			}
 			pending = text;
 			timer = window.setTimeout(() => {
 				pending = "";
-				command(latest.current);
+				latest.current[name]?.();
 			}, DECIDE_MS);
 		};
 		const down = (event: KeyboardEvent) => {
