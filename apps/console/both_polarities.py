@@ -17,8 +17,8 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.access.audit import view_event
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission, Principal
-from apps.console.archive import person_name
 from apps.console.receipts import day
+from apps.console.wording import person_name
 from apps.errors import InvalidRequest, NotFound, NotPermitted, PacsError
 from apps.polarity.actions.decide_finding import (
     correct_images,

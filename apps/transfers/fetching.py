@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from django.conf import settings
@@ -10,34 +11,60 @@ from django.utils import timezone
 
 from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.part10 import Provenance
+from apps.dicom.query import Level
 from apps.dicom.sub_operations import CANCELLED
-from apps.errors import PacsError
+from apps.errors import PacsError, Unavailable
 from apps.ingest import inbox
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.getting import Arriving, get
 from apps.network.scu import Progress
 from apps.transfers.actions.note_progress import note_counters
+from apps.transfers.missing import missing_parts
 from apps.transfers.models import Transfer
 from apps.transfers.sending import Cancelled, remote_of
 
 logger = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES: Final = 0xA700
+_COUNTERS: Final = ("completed", "failed", "warning")
+
+
+class PartNotSent(Unavailable):
+    """The peer sent some of what was asked for, and failed to send the rest."""
 
 
 def fetch(transfer: Transfer, holder: str) -> None:
-    """Runs to the end. Raises PeerUnreachable, AssociationRejected, PeerRefused, Cancelled."""
+    """Runs to the end; what is here already of a study is not asked for again.
+
+    Raises PeerUnreachable, AssociationRejected, PeerRefused, PartNotSent, Cancelled.
+    """
+    remote = remote_of(transfer)
     following = _Following(transfer.pk, holder)
+    for level, keys in _asked(remote, transfer, following):
+        if transfer.method == "get":
+            last = get(remote, level, keys, _Receiver(remote), following)
+            inbox.ring()
+        else:
+            last = scu.move(remote, settings.PACSWEB.ae_title, level, keys, following)
+        if last.status == CANCELLED:
+            raise Cancelled
+        following.part_ended()
+    if following.failed:
+        raise PartNotSent(f"{remote.title} could not send {following.failed} of the instances.")
+
+
+def _asked(
+    remote: Remote, transfer: Transfer, following: _Following
+) -> list[tuple[str, Mapping[int, str]]]:
+    """Levels and unique keys of the retrievals this attempt takes."""
+    if transfer.level == Level.STUDY.value:
+        parts = missing_parts(remote, transfer.keys["StudyInstanceUID"])
+        if parts:
+            following.total = sum(count for _, count in parts)
+            return [(Level.INSTANCE.value, keys) for keys, _ in parts]
     keys = {BY_KEYWORD[keyword].tag: value for keyword, value in transfer.keys.items()}
-    remote, level = remote_of(transfer), transfer.level
-    if transfer.method == "get":
-        last = get(remote, level, keys, _Receiver(remote), following)
-        inbox.ring()
-    else:
-        last = scu.move(remote, settings.PACSWEB.ae_title, level, keys, following)
-    if last.status == CANCELLED:
-        raise Cancelled
+    return [(transfer.level, keys)]
 
 
 class _Receiver:
@@ -95,26 +122,36 @@ class _Receiver:
 
 
 class _Following:
-    """Hears of the peer's progress, and every second of whoever cancels."""
+    """Hears of the peer's progress, and every second of whoever cancels.
+
+    `total` is known beforehand where several retrievals fetch what is missing; the counters are
+    those of all of them together (rule MOV-04).
+    """
 
     def __init__(self, transfer: int, holder: str) -> None:
+        self.total: int | None = None
         self._transfer = transfer
         self._holder = holder
+        self._before = dict.fromkeys(_COUNTERS, 0)
+        self._now = dict.fromkeys(_COUNTERS, 0)
 
     def __call__(self, progress: Progress | None) -> bool:
         """True when the transfer is to be cancelled. Raises LeaseLost."""
-        told = {} if progress is None else _counters(progress)
+        told: dict[str, int] = {}
+        if progress is not None:
+            counts = {name: getattr(progress, name) for name in _COUNTERS}
+            if any(value is not None for value in counts.values()):
+                self._now = {name: value or 0 for name, value in counts.items()}
+                told = {name: self._before[name] + self._now[name] for name in _COUNTERS}
+                told["total"] = self.total or sum(told.values()) + (progress.remaining or 0)
         return note_counters(self._transfer, self._holder, told)
 
+    def part_ended(self) -> None:
+        """The next retrieval counts from here."""
+        self._before = {name: self._before[name] + self._now[name] for name in _COUNTERS}
+        self._now = dict.fromkeys(_COUNTERS, 0)
 
-def _counters(progress: Progress) -> dict[str, int]:
-    """What the peer told, as columns; the total is the sum of all four (rule MOV-04)."""
-    told = {
-        "completed": progress.completed,
-        "failed": progress.failed,
-        "warning": progress.warning,
-    }
-    counters = {name: value for name, value in told.items() if value is not None}
-    if counters:
-        counters["total"] = sum(counters.values()) + (progress.remaining or 0)
-    return counters
+    @property
+    def failed(self) -> int:
+        """How many instances the peer failed to send."""
+        return self._before["failed"] + self._now["failed"]

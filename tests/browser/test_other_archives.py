@@ -135,11 +135,11 @@ def test_an_administrator_fetches_by_uid_and_sends_after_being_told_what(
 
     stack.wait_until(lambda: bool(_here(stack, far.study)))
     page.goto(stack.url(f"/admin/archive/study/?q={far.study}"))
-    page.locator("#result_list a").first.click()
+    page.locator("#result_list tbody th a").first.click()
     page.get_by_role("button", name="Send to another system").click()
     expect(page.locator("#content")).to_contain_text("FAR, AWAY · F-1")
-    page.get_by_label("To").select_option("FAR")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_label("To", exact=True).select_option("FAR")
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".messagelist")).to_contain_text("are sent to FAR.")
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('network', '0010_polarity_rules'),
+        ('network', '0011_polarityrule_sop_instance_uids'),
     ]
 
     operations = [
