@@ -90,19 +90,7 @@ def find(
     proposed = [ProposedContext(STUDY_ROOT_FIND, PLAIN)]
     with OutgoingAssociation.open(remote, proposed) as association:
         context = association.context_for(STUDY_ROOT_FIND)
-        writer = AnswerWriter(context.transfer_syntax, ())
-        identifier = writer.write({**keys, _QUERY_RETRIEVE_LEVEL: level}, {})
-        number = association.new_message_id()
-        association.request(
-            context,
-            {
-                command_set.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_FIND,
-                command_set.COMMAND_FIELD: command_set.C_FIND_RQ,
-                command_set.MESSAGE_ID: number,
-                command_set.PRIORITY: 0,
-            },
-            identifier,
-        )
+        number = _request_find(association, context, {**keys, _QUERY_RETRIEVE_LEVEL: level})
         given = 0
         for answer in responses(association):
             if stopped():
@@ -121,6 +109,24 @@ def find(
                 association.cancel(context, number)
             given += 1
     raise PeerUnreachable(f"{remote.words} said nothing for too long.")
+
+
+def _request_find(
+    association: OutgoingAssociation, context: OpenContext, keys: Mapping[int, str]
+) -> int:
+    """Sends the C-FIND-RQ; its Message ID."""
+    number = association.new_message_id()
+    association.request(
+        context,
+        {
+            command_set.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_FIND,
+            command_set.COMMAND_FIELD: command_set.C_FIND_RQ,
+            command_set.MESSAGE_ID: number,
+            command_set.PRIORITY: 0,
+        },
+        AnswerWriter(context.transfer_syntax, ()).write(keys, {}),
+    )
+    return number
 
 
 def _give_up(association: OutgoingAssociation, context: OpenContext, number: int) -> None:
