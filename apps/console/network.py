@@ -23,7 +23,19 @@ class ApplicationEntityAdmin(RuleAdmin):
     search_fields = ("title", "host", "description")
     fieldsets = (
         (None, {"fields": ("title", "description", "enabled")}),
-        ("Where it listens", {"fields": ("host", "port", "use_tls", "queried", "ask_commitment")}),
+        (
+            "Where it listens",
+            {
+                "fields": (
+                    "host",
+                    "port",
+                    "use_tls",
+                    "queried",
+                    "ask_commitment",
+                    "send_corrections",
+                )
+            },
+        ),
         (
             "What it may do here",
             {"fields": (*(right.value for right in Right), "match_address")},

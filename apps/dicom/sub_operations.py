@@ -17,6 +17,8 @@ ALL_FAILED: Final = 0xA702
 OUR_FAILURE: Final = 0xC001
 CANNOT_SEND: Final = 0xC002
 PEER_ENDED: Final = 0xC003
+# A Presentation State that could not go along with an image that arrived: a warning.
+NOT_CORRECTED: Final = 0xB001
 MOST: Final = 65535
 """The counters are US: more cannot be told (PS3.7 E.1)."""
 

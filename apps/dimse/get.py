@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
-from apps.dicom.sub_operations import SubOperations
+from apps.dicom.sub_operations import MOST, NOT_CORRECTED, SubOperations
 from apps.dimse import status
 from apps.dimse.retrieval import final, pending, wanted_keys
 from apps.dimse.service import Request, Response, Session
 from apps.errors import NotAcceptable, PacsError
 from apps.network.receive_buffer import ConnectionLostError
-from apps.network.store_writer import SourceEndedError, StoreCommand, StoreWriter
-from apps.retrieve.datasets import outgoing, outgoing_syntax
+from apps.network.selectors import sends_corrections
+from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
+from apps.polarity.states import SYNTAXES, State, corrected_among, state_of
+from apps.rendering.correcting_state import STATE_CLASS
+from apps.retrieve.datasets import OutgoingDataset, outgoing, outgoing_syntax
 from apps.retrieve.locations import Location, locations_by_key
 from apps.storage.blobs import BlobMissing
 
@@ -28,13 +32,14 @@ _REPLY_SECONDS: Final = 60.0
 def handle_c_get(request: Request) -> Iterator[Response]:
     """One C-STORE at a time, pending responses in between, then how it went."""
     keys = wanted_keys(request)
-    counts = SubOperations(len(keys))
     sender = _Sender(request)
+    corrected = list(islice(sender.corrected(keys), MOST - len(keys)))
+    counts = SubOperations(len(keys) + len(corrected))
     told = time.monotonic()
-    for location in locations_by_key(keys):
+    for send, location in sender.in_order(keys, corrected):
         if request.cancelled:
             break
-        counts.note(location.sop_instance_uid, sender.send(location))
+        counts.note(location.sop_instance_uid, send(location))
         if counts.remaining and time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
             yield pending(counts)
@@ -49,10 +54,42 @@ class _Sender:
     """Sends instances to the peer that asked, in its contexts where it is SCP (rule MOV-10)."""
 
     def __init__(self, request: Request) -> None:
+        self._session = request.session
         self._peer = request.session.peer
         self._note = request.session.note
         self._writer = StoreWriter(self._peer.send, self._peer.maximum)
         self._contexts = storage_contexts(request.session)
+
+    def corrected(self, keys: Sequence[int]) -> Iterator[int]:
+        """Images whose Presentation States go along: the requestor must have proposed to take them.
+
+        Whom its application entity's policy says no to gets none.
+        """
+        title = self._session.calling_ae_title
+        if STATE_CLASS in self._contexts and sends_corrections(title):
+            yield from corrected_among(keys)
+
+    def in_order(
+        self, keys: Sequence[int], corrected: Sequence[int]
+    ) -> Iterator[tuple[Callable[[Location], int], Location]]:
+        """All images, then the states of those that are corrected."""
+        yield from ((self.send, each) for each in locations_by_key(keys))
+        yield from ((self.correct, each) for each in locations_by_key(corrected))
+
+    def correct(self, location: Location) -> int:
+        """The C-STORE status of the state that shows the image right."""
+        contexts = self._contexts[STATE_CLASS]
+        syntax = next((uid for uid in SYNTAXES if uid in contexts), None)
+        if syntax is None:
+            return NOT_CORRECTED
+        try:
+            state = state_of(location)
+            data = state.dataset(syntax)
+            dataset = OutgoingDataset(syntax, len(data), ChunkSource(iter((data,))))
+            return self._exchange(contexts[syntax], state, dataset)
+        except (BlobMissing, PacsError) as error:
+            logger.warning("A state could not be sent by C-GET: %s", type(error).__name__)
+            return NOT_CORRECTED
 
     def send(self, location: Location) -> int:
         """The C-STORE status; a failure of ours is one too, and the association lives."""
@@ -67,15 +104,19 @@ class _Sender:
         if contexts is None:
             raise NotAcceptable("The peer takes no instances of this class")
         syntax = outgoing_syntax(location, contexts.keys())
-        number = self._peer.new_message_id()
-        command = StoreCommand(number, location.sop_class_uid, location.sop_instance_uid)
         with outgoing(location, syntax) as dataset:
-            try:
-                self._writer.write(contexts[syntax], command, dataset.source, dataset.length)
-            except SourceEndedError:
-                self._peer.abort()
-                raise
-            self._note.sent_bytes += dataset.length
+            return self._exchange(contexts[syntax], location, dataset)
+
+    def _exchange(self, context_id: int, sent: Location | State, dataset: OutgoingDataset) -> int:
+        """One C-STORE and its status. A connection that is lost ends the association."""
+        number = self._peer.new_message_id()
+        command = StoreCommand(number, sent.sop_class_uid, sent.sop_instance_uid)
+        try:
+            self._writer.write(context_id, command, dataset.source, dataset.length)
+        except SourceEndedError:
+            self._peer.abort()
+            raise
+        self._note.sent_bytes += dataset.length
         try:
             reply = self._peer.reply(number, _REPLY_SECONDS)
         except ConnectionLostError:

@@ -85,6 +85,12 @@ class ApplicationEntity(models.Model):
         db_default=False,
         help_text="It is asked to promise that it keeps what we sent; its answer is kept.",
     )
+    send_corrections = models.BooleanField(
+        "send presentation states along",
+        default=True,
+        db_default=True,
+        help_text="With images that a polarity rule corrects, so that it shows them right, too.",
+    )
     use_tls = models.BooleanField(
         "call it over TLS",
         default=False,

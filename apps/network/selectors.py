@@ -44,6 +44,12 @@ def default_character_sets() -> dict[str, tuple[str, ...]]:
     return {title.strip(): tuple(terms.split("\\")) for title, terms in found}
 
 
+def sends_corrections(title: str) -> bool:
+    """Whether Presentation States go along with corrected images to this title; yes if unknown."""
+    policy = ApplicationEntity.objects.filter(title=title.strip())
+    return policy.values_list("send_corrections", flat=True).first() is not False
+
+
 def associations(
     principal: Principal,
     *,

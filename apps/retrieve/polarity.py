@@ -98,15 +98,20 @@ def display_variant() -> str:
     return repr(rules) if rules else ""
 
 
+def rule_of(dataset: Mapping[str, Any], source: str, received_at: datetime) -> Rule | None:
+    """The rule that turns an image round; None where none does, or it is no grey image."""
+    if _text(dataset, _PHOTOMETRIC).upper() not in _OTHER:
+        return None
+    rules = (each for each in polarity_rules() if each.fits(source, received_at))
+    return next((each for each in rules if each.covers(dataset)), None)
+
+
 def shown(dataset: Mapping[str, Any], source: str, received_at: datetime) -> dict[str, Any] | None:
     """The data set in DICOM JSON as it is to be shown; None where no rule turns it round."""
-    rules = (each for each in polarity_rules() if each.fits(source, received_at))
-    rule = next((each for each in rules if each.covers(dataset)), None)
+    rule = rule_of(dataset, source, received_at)
     if rule is None:
         return None
     stated = _text(dataset, _PHOTOMETRIC).upper()
-    if stated not in _OTHER:
-        return None
     # Either of the two says that the smallest value is white (PS3.3 C.7.6.3.1.2, C.11.6).
     white = stated == "MONOCHROME1" or _text(dataset, _SHAPE).upper() == "INVERSE"
     meant = "MONOCHROME2" if white else "MONOCHROME1"

@@ -91,7 +91,8 @@ class TransferInstance(models.Model):
     """One instance of a transfer and the status its C-STORE ended with.
 
     `instance_key` is the archive's primary key and no foreign key: what was sent stays listed when
-    the instance is deleted.
+    the instance is deleted. `corrects` says that not that image is sent but the Presentation State
+    that shows it as a polarity rule does; `sop_instance_uid` is the state's then.
     """
 
     class State(models.TextChoices):
@@ -106,6 +107,7 @@ class TransferInstance(models.Model):
     position = models.PositiveIntegerField()
     instance_key = models.BigIntegerField()
     sop_instance_uid = models.CharField(max_length=256)
+    corrects = models.BooleanField(default=False, db_default=False)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     status = models.PositiveIntegerField(null=True)
     message = models.CharField(max_length=200, blank=True, default="")

@@ -8,13 +8,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from apps.archive.models import Instance
-from apps.dicom.sub_operations import CANNOT_SEND, OUR_FAILURE, PEER_ENDED, is_passing
-from apps.errors import NotAcceptable, PacsError, Unavailable
+from apps.dicom.sub_operations import (
+    CANNOT_SEND,
+    NOT_CORRECTED,
+    OUR_FAILURE,
+    PEER_ENDED,
+    is_passing,
+)
+from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import MOST_CONTEXTS, OutgoingAssociation
 from apps.network.peer_errors import PeerUnreachable
-from apps.network.store_writer import SourceEndedError, StoreCommand, StoreWriter
-from apps.retrieve.datasets import REWRITTEN_TO, outgoing, outgoing_syntax
+from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
+from apps.polarity.states import SYNTAXES, State, state_of
+from apps.rendering.correcting_state import STATE_CLASS
+from apps.retrieve.datasets import (
+    REWRITTEN_TO,
+    OutgoingDataset,
+    outgoing,
+    outgoing_syntax,
+)
 from apps.retrieve.locations import Location, locations_by_key
 from apps.storage.blobs import BlobMissing
 from apps.transfers.actions.note_progress import Outcome, note_outcomes
@@ -62,7 +75,8 @@ def send(transfer: Transfer, holder: str) -> None:
     ledger.demand_room()
 
 
-Row = tuple[int, int, str]  # primary key of the row and of the instance, SOP Instance UID
+# Primary key of the row and of the instance, SOP Instance UID, and whether to correct the instance.
+Row = tuple[int, int, str, bool]
 
 
 class _Ledger:
@@ -161,7 +175,7 @@ class _Batch:
         if location is None:
             return Outcome(row[0], OUR_FAILURE, "The instance is not in the archive any more.")
         try:
-            status, comment = self._store(location)
+            status, comment = self._correct(location) if row[3] else self._store(location)
             return Outcome(row[0], status, comment, postponed=is_passing(status))
         except (BlobMissing, PacsError) as error:
             if isinstance(error, PeerUnreachable):
@@ -182,30 +196,55 @@ class _Batch:
         return self._outcome(row, location)
 
     def _store(self, location: Location) -> tuple[int, str]:
-        association = self._opened()
-        assert self._writer is not None
-        ids = {
-            each.transfer_syntax: each.context_id
-            for each in association.contexts
-            if each.abstract_syntax == location.sop_class_uid
-        }
+        ids = self._context_ids(location.sop_class_uid)
         if not ids:
             raise NotAcceptable("The peer takes no instances of this class.")
         syntax = outgoing_syntax(location, ids.keys())
-        number = association.new_message_id()
+        with outgoing(location, syntax) as dataset:
+            self._write(ids[syntax], location, dataset)
+        return self._answer()
+
+    def _correct(self, location: Location) -> tuple[int, str]:
+        """Sends the state that shows the image right; a warning where that cannot be."""
+        ids = self._context_ids(STATE_CLASS)
+        if not ids:
+            return NOT_CORRECTED, "The peer takes no presentation states: it may show it inverted."
+        try:
+            state = state_of(location)
+        except NotFound as error:
+            return NOT_CORRECTED, error.message
+        syntax = next(uid for uid in SYNTAXES if uid in ids)
+        data = state.dataset(syntax)
+        dataset = OutgoingDataset(syntax, len(data), ChunkSource(iter((data,))))
+        self._write(ids[syntax], state, dataset)
+        return self._answer()
+
+    def _context_ids(self, sop_class_uid: str) -> dict[str, int]:
+        """Presentation contexts of the class by their Transfer Syntax; opens the association."""
+        return {
+            each.transfer_syntax: each.context_id
+            for each in self._opened().contexts
+            if each.abstract_syntax == sop_class_uid
+        }
+
+    def _write(self, context_id: int, sent: Location | State, dataset: OutgoingDataset) -> None:
+        association = self._opened()
+        assert self._writer is not None
         command = StoreCommand(
-            number,
-            location.sop_class_uid,
-            location.sop_instance_uid,
+            association.new_message_id(),
+            sent.sop_class_uid,
+            sent.sop_instance_uid,
             self._transfer.move_originator,
             self._transfer.move_message_id,
         )
-        with outgoing(location, syntax) as dataset:
-            try:
-                self._writer.write(ids[syntax], command, dataset.source, dataset.length)
-            except SourceEndedError as error:
-                association.abort()
-                raise PeerUnreachable("The stored object is cut off.") from error
+        try:
+            self._writer.write(context_id, command, dataset.source, dataset.length)
+        except SourceEndedError as error:
+            association.abort()
+            raise PeerUnreachable("The stored object is cut off.") from error
+
+    def _answer(self) -> tuple[int, str]:
+        association = self._opened()
         waited = 0.0
         while not association.waits(_LONGEST_NAP) and waited < _REPLY_SECONDS:
             waited += _LONGEST_NAP
@@ -245,10 +284,13 @@ def _with_locations(rows: list[Row]) -> Iterator[tuple[Row, Location | None]]:
 def _batches(transfer: Transfer) -> Iterator[tuple[list[ProposedContext], Iterable[Row]]]:
     """The waiting instances by associations: as many SOP Classes in each as have room."""
     waiting = transfer.instances.filter(state=TransferInstance.State.WAITING)
-    kinds = Instance.objects.filter(pk__in=waiting.values("instance_key")).values_list(
+    images = waiting.filter(corrects=False)
+    kinds = Instance.objects.filter(pk__in=images.values("instance_key")).values_list(
         "sop_class_uid", "transfer_syntax_uid"
     )
     by_class: dict[str, set[str]] = {}
+    if waiting.filter(corrects=True).exists():
+        by_class[STATE_CLASS] = set(SYNTAXES)
     for sop_class, syntax in kinds.distinct():
         by_class.setdefault(sop_class, set()).add(syntax)
     groups: list[tuple[list[str], list[ProposedContext]]] = [([], [])]
@@ -262,11 +304,11 @@ def _batches(transfer: Transfer) -> Iterator[tuple[list[ProposedContext], Iterab
         rows = waiting
         if len(groups) > 1:
             of_classes = Instance.objects.filter(sop_class_uid__in=classes).values("pk")
-            rows = waiting.filter(instance_key__in=of_classes)
-        yield (
-            contexts,
-            list(rows.order_by("position").values_list("pk", "instance_key", "sop_instance_uid")),
-        )
+            rows = images.filter(instance_key__in=of_classes)
+            if STATE_CLASS in classes:
+                rows |= waiting.filter(corrects=True)
+        fields = ("pk", "instance_key", "sop_instance_uid", "corrects")
+        yield contexts, list(rows.order_by("position").values_list(*fields))
 
 
 def _contexts(sop_class: str, stored: set[str]) -> list[ProposedContext]:

@@ -48,8 +48,11 @@ class Sink:
     def start(self) -> Any:
         ae = AE(ae_title=self.title)
         ae.add_supported_context(CTImageStorage, list(self.syntaxes))
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
-        return ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        return ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=self.handlers())
+
+    def handlers(self) -> list[Any]:
+        """What answers; for a server of other classes too."""
+        return [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
 
     def _accepted(self, _event: Any) -> None:
         self.associations += 1

@@ -85,7 +85,7 @@ def _ask_commitment(row: Transfer) -> None:
 def _arrived(row: Transfer) -> Iterator[tuple[str, str]]:
     """SOP Class and SOP Instance UIDs of what was sent and is still stored."""
     sent = (TransferInstance.State.SENT, TransferInstance.State.WARNING)
-    rows = row.instances.filter(state__in=sent).order_by("position")
+    rows = row.instances.filter(state__in=sent, corrects=False).order_by("position")
     keys = rows.values_list("instance_key", flat=True).iterator(chunk_size=_AT_ONCE)
     while part := list(islice(keys, _AT_ONCE)):
         yield from Instance.objects.filter(pk__in=part).values_list(

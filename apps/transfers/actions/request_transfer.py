@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from django.db import transaction
@@ -11,9 +12,12 @@ from django.utils import timezone
 
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.models import Instance
+from apps.dicom.sub_operations import MOST
 from apps.errors import InvalidRequest, NotFound
 from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
+from apps.polarity.states import corrected_among, state_of
+from apps.retrieve.locations import locations_by_key
 from apps.transfers.models import Transfer, TransferInstance
 
 MOST_ATTEMPTS: Final = 6
@@ -52,6 +56,8 @@ def send_instances(
             transfer.most_attempts = 1
         transfer.save()
         rows = list(_rows(transfer, keys))
+        if peer.send_corrections:
+            rows += _corrections(transfer, keys, after=len(rows))
         TransferInstance.objects.bulk_create(rows, batch_size=_CHUNK)
         transfer.total = len(rows)
         transfer.save(update_fields=["total"])
@@ -118,6 +124,21 @@ def _rows(transfer: Transfer, keys: Sequence[int]) -> Iterable[TransferInstance]
                     sop_instance_uid=uids[key],
                 )
                 position += 1
+
+
+def _corrections(
+    transfer: Transfer, keys: Sequence[int], *, after: int
+) -> Iterable[TransferInstance]:
+    """Presentation States of the images a polarity rule turns round, behind all images."""
+    corrected = list(islice(corrected_among(keys), max(MOST - after, 0)))
+    for position, location in enumerate(locations_by_key(corrected), after):
+        yield TransferInstance(
+            transfer=transfer,
+            position=position,
+            instance_key=location.key,
+            sop_instance_uid=state_of(location).sop_instance_uid,
+            corrects=True,
+        )
 
 
 def _record(principal: Principal, transfer: Transfer) -> None:

@@ -1,0 +1,135 @@
+"""Presentation States that go along with images a polarity rule turns round.
+
+They are made when they are sent and not stored: they follow from the image and the rule, and a
+rule that is lifted leaves none behind.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from apps.archive.models import Instance
+from apps.dicom.data_sets import write_data_set
+from apps.dicom.pixels import PixelDescription, decode
+from apps.dicom.reader import InstanceReader
+from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from apps.errors import NotFound
+from apps.rendering.correcting_state import STATE_CLASS, correcting_state
+from apps.rendering.frame_attributes import FrameAttributes
+from apps.rendering.grey import default_window, grey_pipeline
+from apps.rendering.options import RenderOptions, Window
+from apps.retrieve.bulkdata import bulk_bytes
+from apps.retrieve.frames import frame_table_of, stored_frame
+from apps.retrieve.locations import Location, locations_by_key
+from apps.retrieve.metadata import dicom_json_of
+from apps.retrieve.polarity import polarity_rules, rule_of, shown
+from apps.storage.stores import blob_store
+
+SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+"""What a state can be sent in, the first choice first."""
+
+_CHUNK: Final = 500
+_CHARACTER_SET: Final = 0x00080005
+_SOP_INSTANCE: Final = "00080018"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state: its UID, and its data set as DICOM JSON with the character set of the image."""
+
+    sop_instance_uid: str
+    document: Mapping[str, Any]
+    character_set: tuple[str, ...]
+
+    @property
+    def sop_class_uid(self) -> str:
+        """Grayscale Softcopy Presentation State Storage."""
+        return STATE_CLASS
+
+    def dataset(self, transfer_syntax_uid: str) -> bytes:
+        """The data set without File Meta Information, in one of SYNTAXES."""
+        if self.character_set:
+            return write_data_set(self.document, transfer_syntax_uid, self.character_set)
+        return write_data_set(self.document, transfer_syntax_uid)
+
+
+def corrected_among(keys: Sequence[int]) -> Iterator[int]:
+    """Those of the instances, by primary key and in order, that a rule turns round."""
+    if not polarity_rules():
+        return
+    for start in range(0, len(keys), _CHUNK):
+        wanted = keys[start : start + _CHUNK]
+        fields = ("pk", "source_ae_title", "received_at")
+        rows = Instance.objects.filter(pk__in=wanted).values_list(*fields)
+        rules = polarity_rules()
+        meant = {key for key, *came in rows if any(rule.fits(*came) for rule in rules)}
+        located = locations_by_key([key for key in wanted if key in meant])
+        yield from (each.key for each in located if _rule(each))
+
+
+def state_of(location: Location) -> State:
+    """The state for an image. Raises NotFound where no rule turns it round (any more)."""
+    found = _rule(location)
+    if found is None:
+        raise NotFound("No polarity rule turns this image round any more.")
+    source, received_at, moment = found
+    image = dicom_json_of(location.key)
+    turned = shown(image, source, received_at)
+    if turned is None:
+        raise NotFound("No polarity rule turns this image round any more.")
+    document = correcting_state(image, turned, moment, lambda: _default_window(location, image))
+    return State(
+        document[_SOP_INSTANCE]["Value"][0],
+        _inlined(document, location),
+        _character_set(location),
+    )
+
+
+def _rule(location: Location) -> tuple[str, datetime, datetime] | None:
+    """Source and time of receipt of the image, and when the rule that is for it was made."""
+    fields = ("source_ae_title", "received_at")
+    came = Instance.objects.filter(pk=location.key).values_list(*fields).first()
+    rule = came and rule_of(dicom_json_of(location.key), *came)
+    return (*came, rule.since) if came and rule else None
+
+
+def _character_set(location: Location) -> tuple[str, ...]:
+    """Specific Character Set of the image as stored: who reads the one reads the other."""
+    raw = b""
+    with closing(blob_store().open(location.blob_key)) as handle:
+        for shape, _offset, _length, value in InstanceReader(handle).walk():
+            if shape.tag >= _CHARACTER_SET:
+                raw = value or b"" if shape.tag == _CHARACTER_SET else b""
+                break
+    text = raw.decode("latin-1").strip(" \0")
+    return tuple(part.strip(" \0") for part in text.split("\\")) if text else ()
+
+
+def _default_window(location: Location, image: Mapping[str, Any]) -> Window:
+    """The window that the first frame is shown by where the image brings none."""
+    table = frame_table_of(location)
+    description = PixelDescription.from_json(image, location.transfer_syntax_uid)
+    frame = decode(stored_frame(location, table, 1), description, bit_offset=table.bit_offset(0))
+    attributes = FrameAttributes(image, 1, lambda uri: bulk_bytes(location, uri))
+    pipeline = grey_pipeline(attributes, description, RenderOptions())
+    return default_window(frame.pixels, pipeline)
+
+
+def _inlined(item: Mapping[str, Any], location: Location) -> dict[str, Any]:
+    """Lookup tables of the image that stand behind a BulkDataURI, as bytes."""
+    return {tag: _inline(element, location) for tag, element in item.items()}
+
+
+def _inline(element: Mapping[str, Any], location: Location) -> dict[str, Any]:
+    if "BulkDataURI" in element:
+        value = base64.b64encode(bulk_bytes(location, element["BulkDataURI"])).decode()
+        return {"vr": element["vr"], "InlineBinary": value}
+    if element.get("vr") == "SQ":
+        items = [_inlined(each or {}, location) for each in element.get("Value") or []]
+        return {"vr": "SQ", "Value": items}
+    return dict(element)

@@ -1,0 +1,170 @@
+"""DCMTK takes images that a polarity rule corrects, and draws them right."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+from pynetdicom.sop_class import ComputedRadiographyImageStorage
+
+from tests.builders import ct_slice, part10
+from tests.protocol.test_move import Sink
+from tests.radiographs import radiograph
+from tests.servers import free_port
+from tests.stack import Stack
+from tests.strangers.test_query_retrieve import need, run
+
+STATE = "1.2.840.10008.5.1.4.1.1.11.1"
+RULE = """
+from datetime import date
+from apps.access.principals import system_principal
+from apps.network.actions.set_polarity_rule import set_polarity_rule
+from apps.network.models import PolarityRule
+rule = PolarityRule(source_ae_title="OLDCR", first_day=date(2020, 1, 1), reason="test")
+set_polarity_rule(system_principal("test"), rule)
+"""
+
+
+@pytest.fixture(scope="module")
+def image(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Says MONOCHROME1 of what is MONOCHROME2; a rule corrects its source."""
+    for program in ("storescu", "storescp", "getscu", "movescu", "dcmp2pgm"):
+        need(program)
+    stack.manage("shell", "-c", RULE)
+    values = radiograph("hand", np.random.default_rng(8))
+    dataset = ct_slice(PatientID="POL-1")
+    dataset.SOPClassUID, dataset.Modality = ComputedRadiographyImageStorage, "CR"
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    dataset.Rows, dataset.Columns = values.shape
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
+    dataset.RescaleIntercept, dataset.RescaleSlope = "0", "1"
+    dataset.WindowCenter, dataset.WindowWidth = "2048", "4096"
+    dataset.PixelData = values.astype("<u2").tobytes()
+    file = tmp_path_factory.mktemp("oldcr") / "image.dcm"
+    file.write_bytes(part10(dataset))
+    run("storescu", "-aet", "OLDCR", "-aec", stack.ae_title, "127.0.0.1",
+        str(stack.dicom_port), str(file))  # fmt: skip
+    path = f"/dicom-web/instances?SOPInstanceUID={dataset.SOPInstanceUID}"
+    stack.wait_until(lambda: stack.get(path).status_code == 200)
+    return dataset
+
+
+def came(folder: Path) -> dict[str, list[Path]]:
+    """Files by SOP Class UID."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        found.setdefault(str(pydicom.dcmread(file).SOPClassUID), []).append(file)
+    return found
+
+
+def keys(image: Dataset) -> list[str]:
+    return ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={image.StudyInstanceUID}"]
+
+
+def corrected(stack: Stack, image: Dataset) -> NDArray[np.uint8]:
+    path = (
+        f"/dicom-web/studies/{image.StudyInstanceUID}/series/{image.SeriesInstanceUID}"
+        f"/instances/{image.SOPInstanceUID}/rendered"
+    )
+    answer = stack.get(path, headers={"Accept": "image/png"})
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L"))
+
+
+def drawn(folder: Path, files: dict[str, list[Path]]) -> NDArray[np.uint8]:
+    """The image as DCMTK shows it by the state that came along."""
+    (state,), (picture,) = files[STATE], files[ComputedRadiographyImageStorage]
+    run("dcmp2pgm", "-p", str(state), str(picture), str(folder / "drawn.pgm"))
+    return np.asarray(Image.open(folder / "drawn.pgm"))
+
+
+def test_getscu_gets_the_state_that_shows_the_image_right(
+    stack: Stack, image: Dataset, tmp_path: Path
+) -> None:
+    attempts = []
+
+    def got_both() -> bool:
+        # The receiver looks for new rules every two seconds.
+        folder = tmp_path / str(len(attempts))
+        folder.mkdir()
+        run("getscu", "-S", "-aec", stack.ae_title, "-od", str(folder), *keys(image),
+            "127.0.0.1", str(stack.dicom_port))  # fmt: skip
+        attempts.append(folder)
+        return len(came(folder)) == 2
+
+    stack.wait_until(got_both)
+    pixels = drawn(tmp_path, came(attempts[-1])).astype(int)
+    right = corrected(stack, image).astype(int)
+    assert right[2, 2] < 30
+    assert np.abs(pixels - right).max() <= 2
+
+
+def test_movescu_sends_the_same_state_each_time(
+    stack: Stack, image: Dataset, tmp_path: Path
+) -> None:
+    port = free_port()
+    stack.manage("ae", "add", "READER", "127.0.0.1", str(port))
+    command = ["storescp", "-v", "-aet", "READER", "-od", str(tmp_path), str(port)]
+    scp = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        uids = []
+        for _ in range(2):
+            output = run(
+                "movescu", "-d", "-S", "-aec", stack.ae_title, "-aem", "READER", *keys(image),
+                "127.0.0.1", str(stack.dicom_port),
+            )  # fmt: skip
+            assert "Completed Suboperations       : 2" in output, output
+            assert "DIMSE Status                  : 0x0000" in output, output[-900:]
+            files = came(tmp_path)
+            assert len(files[ComputedRadiographyImageStorage]) == 1
+            uids += [pydicom.dcmread(file).SOPInstanceUID for file in files[STATE]]
+    finally:
+        scp.terminate()
+        scp.communicate()
+    assert len(uids) == 2
+    assert len(set(uids)) == 1
+    right = corrected(stack, image).astype(int)
+    assert np.abs(drawn(tmp_path, came(tmp_path)).astype(int) - right).max() <= 2
+
+
+@pytest.fixture
+def simple(stack: Stack) -> Iterator[Sink]:
+    """Takes CR images and no presentation states."""
+    sink = Sink("SIMPLE", free_port())
+    stack.manage("ae", "add", "SIMPLE", "127.0.0.1", str(sink.port))
+    entity = AE(ae_title="SIMPLE")
+    entity.add_supported_context(ComputedRadiographyImageStorage)
+    server = entity.start_server(
+        ("127.0.0.1", sink.port), block=False, evt_handlers=sink.handlers()
+    )
+    yield sink
+    server.shutdown()
+
+
+@pytest.mark.parametrize(("policy", "warnings"), [(True, 1), (False, 0)])
+def test_a_peer_without_presentation_states_is_a_warning_unless_it_wants_none(
+    stack: Stack, image: Dataset, simple: Sink, policy: bool, warnings: int
+) -> None:
+    script = (
+        "from apps.network.models import ApplicationEntity as A\n"
+        f"A.objects.filter(title='SIMPLE').update(send_corrections={policy})"
+    )
+    stack.manage("shell", "-c", script)
+    command = [
+        "movescu", "-d", "-S", "-aec", stack.ae_title, "-aem", "SIMPLE", *keys(image),
+        "127.0.0.1", str(stack.dicom_port),
+    ]  # fmt: skip
+    # DCMTK's exit code says that there was a warning.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    output = done.stdout + done.stderr
+    assert [str(each.AffectedSOPInstanceUID) for each in simple.came] == [image.SOPInstanceUID]
+    assert f"Warning Suboperations         : {warnings}" in output, output
