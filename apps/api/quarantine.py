@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission
+from apps.api.parameters import one_of
 from apps.api.principal import PrincipalView
 from apps.errors import InvalidRequest, NotFound
 from apps.ingest.actions.hand_out_quarantined import hand_out_quarantined
@@ -107,6 +108,8 @@ class QuarantineView(PrincipalView):
         """The cases that match everything given."""
         rows = quarantined_instances(self.principal).order_by("-pk")
         waiting = rows.filter(state=QuarantinedInstance.State.WAITING).count()
+        for name, allowed in _CHOICES.items():
+            one_of(request, name, allowed)
         for name, column in _FILTERS.items():
             if value := request.query_params.get(name, ""):
                 rows = rows.filter(**{column: value})
@@ -125,6 +128,10 @@ class QuarantineView(PrincipalView):
         )
 
 
+_CHOICES = {
+    "state": QuarantinedInstance.State.values,
+    "reason": QuarantinedInstance.Reason.values,
+}
 _FILTERS = {
     "state": "state",
     "reason": "reason",

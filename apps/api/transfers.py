@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission
+from apps.api.parameters import one_of
 from apps.api.principal import PrincipalView
 from apps.errors import InvalidRequest
 from apps.transfers.actions.cancel_transfer import cancel_transfer
@@ -105,7 +106,7 @@ class TransfersView(PrincipalView):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("state", str),
+            OpenApiParameter("state", str, enum=Transfer.State.values),
             OpenApiParameter("before", int),
             OpenApiParameter("peer", str, description="AE title."),
             OpenApiParameter("id", int, many=True, description="These alone."),
@@ -115,7 +116,7 @@ class TransfersView(PrincipalView):
     )
     def get(self, request: Request) -> Response:
         rows = _asked_for(transfers(self.principal), request)
-        state = request.query_params.get("state", "")
+        state = one_of(request, "state", Transfer.State.values)
         if state:
             rows = rows.filter(state=state)
         before = request.query_params.get("before", "")
@@ -199,12 +200,15 @@ class TransferInstancesView(PrincipalView):
     permission = Permission.TRANSFER_STUDIES
 
     @extend_schema(
-        parameters=[OpenApiParameter("state", str), OpenApiParameter("after", int)],
+        parameters=[
+            OpenApiParameter("state", str, enum=TransferInstance.State.values),
+            OpenApiParameter("after", int),
+        ],
         responses=TransferInstanceSerializer(many=True),
     )
     def get(self, request: Request, transfer: int) -> Response:
         rows = transfer_of(self.principal, transfer).instances.order_by("position")
-        state = request.query_params.get("state", "")
+        state = one_of(request, "state", TransferInstance.State.values)
         if state:
             rows = rows.filter(state=state)
         after = request.query_params.get("after", "")

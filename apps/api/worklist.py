@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission
+from apps.api.parameters import one_of
 from apps.api.principal import PrincipalView
 from apps.dicom.attributes import Entity
 from apps.dicom.query import Key
@@ -139,7 +140,7 @@ class EntriesView(PrincipalView):
     )
     def get(self, request: Request) -> Response:
         """Entries that match: wild cards, ranges and lists as in a worklist query."""
-        every_state = request.query_params.get("state", "open") == "all"
+        every_state = one_of(request, "state", ("open", "all")) == "all"
         limit = whole_number(request, "limit", 100, _MOST)
         offset = whole_number(request, "offset", 0, 10**9 - 1)
         rows = list_entries(self.principal, _keys(request), every_state=every_state)

@@ -149,12 +149,28 @@ TABLE: Final = (*_table(), *_work_items())
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
 _SWITCHES: Final = frozenset({"deletionlock", "fuzzymatching"})
+# A data set in the DICOM JSON Model (PS3.18 Annex F): elements by tag, sequences nested.
+_DATA_SET: Final = {
+    "type": "object",
+    "description": "Elements by tag, eight hexadecimal digits (PS3.18 F.2).",
+    "additionalProperties": {
+        "type": "object",
+        "required": ["vr"],
+        "properties": {
+            "vr": {"type": "string", "pattern": "^[A-Z]{2}$"},
+            "Value": {"type": "array", "items": {}},
+            "InlineBinary": {"type": "string", "format": "byte"},
+            "BulkDataURI": {"type": "string", "format": "uri"},
+        },
+    },
+}
 _ERRORS: Final = {
     "400": "The request breaks a rule; the message says which.",
     "401": "Sign in first.",
     "403": "This caller may not do this.",
     "404": "Nothing by that name.",
     "406": "None of the accepted media types can be made.",
+    "429": "Too many failed sign-ins; try again later.",
 }
 
 
@@ -169,10 +185,11 @@ def openapi(base: str) -> dict[str, Any]:
         "servers": [{"url": base}],
         "security": [{"basic": []}, {"token": []}],
         "components": {
+            "schemas": {"DataSet": _DATA_SET},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},
-            }
+            },
         },
         "paths": paths,
     }
@@ -186,19 +203,37 @@ def _operation(row: Capability) -> dict[str, Any]:
     parameters += [
         {"name": name, "in": "query", "schema": _schema(name)} for name in row.parameters
     ]
-    done: dict[str, Any] = {"description": "Done."}
-    if row.answers:
-        done["content"] = {media_type: {"schema": {}} for media_type in row.answers}
-    responses = {"2XX": done, **{code: {"description": text} for code, text in _ERRORS.items()}}
+    errors = {code: {"description": text} for code, text in _ERRORS.items()}
+    responses: dict[str, Any] = {**_successes(row), **errors}
     operation: dict[str, Any] = {
         "operationId": row.name,
         "parameters": parameters,
         "responses": responses,
     }
     if row.takes:
-        content = {each: {"schema": {"type": "string", "format": "binary"}} for each in row.takes}
+        content = {each: {"schema": _body_schema(each)} for each in row.takes}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _successes(row: Capability) -> dict[str, Any]:
+    """What an answer may be; a search that finds nothing has none (PS3.18 8.3.4.4.1)."""
+    done: dict[str, Any] = {"description": "Done."}
+    if row.answers:
+        done["content"] = {media_type: {"schema": {}} for media_type in row.answers}
+    if not row.name.startswith("Search"):
+        return {"2XX": done}
+    return {
+        "200": done,
+        "204": {"description": "Nothing matches."},
+        "206": {**done, "description": "A page; Warning says how many results remain."},
+    }
+
+
+def _body_schema(media_type: str) -> dict[str, Any]:
+    if media_type == "application/dicom+json":
+        return {"$ref": "#/components/schemas/DataSet"}
+    return {"type": "string", "format": "binary"}
 
 
 def _schema(name: str) -> dict[str, Any]:

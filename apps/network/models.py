@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.events.log import latest_sequence
 from apps.network import rule_lists
+from apps.network.addresses import validate_host
 
 
 class ApplicationEntity(models.Model):
@@ -33,7 +34,7 @@ class ApplicationEntity(models.Model):
             )
         ],
     )
-    host = models.CharField(max_length=255, blank=True, default="")
+    host = models.CharField(max_length=255, blank=True, default="", validators=[validate_host])
     port = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )

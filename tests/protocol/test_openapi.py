@@ -1,0 +1,85 @@
+"""Both OpenAPI documents, walked: malformed requests of every kind get a 4xx with a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+import yaml
+
+from tests.stack import Stack
+
+PLACES = ("x", "9" * 300, "-1", "a\0b", "ö\\'\"<")
+VALUES = ("\x01", "9" * 40, "ö,;\\'\"<")
+BODIES = (
+    ("application/json", b"{"),
+    ("application/json", b'"text"'),
+    ("application/dicom+json", b"[" * 5000),
+    ("multipart/related; boundary=", b"--\r\n"),
+    ("text/\xe9".encode().decode("latin-1"), b"\xff\xfe"),
+)
+# What is no fault of ours: no room for what was asked, another system that cannot be reached.
+EXCUSED = {502, 507}
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, list[str], bool]]:
+    """Path template, method, query parameters, and whether a body is taken."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if method not in {"get", "post", "put", "patch", "delete"}:
+                continue
+            parameters = operation.get("parameters", [])
+            names = [each["name"] for each in parameters if each["in"] == "query"]
+            yield path, method.upper(), names, method in {"post", "put", "patch"}
+
+
+def malformed(
+    path: str, method: str, names: list[str], *, body: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Requests that no client of sound mind sends."""
+    plain = re.sub(r"\{\w+\}", "1", path)
+    if "{" in path:
+        for place in PLACES:
+            yield re.sub(r"\{\w+\}", lambda _, text=place: quote(text, safe=""), path), {}
+    if method == "GET" and names:
+        for value in VALUES:
+            yield plain, {"params": dict.fromkeys(names, value)}
+        yield f"{plain}?{names[0]}=%ff&{names[0]}=%00&=&&%", {}
+    if body:
+        for content_type, content in BODIES:
+            yield plain, {"data": content, "headers": {"Content-Type": content_type}}
+
+
+def sentence(response: requests.Response) -> str:
+    """What a person is told, in whatever form the resource answers."""
+    if response.headers.get("Content-Type", "").startswith(
+        ("application/json", "application/fhir")
+    ):
+        return str(response.json()).strip("{}[] ")
+    return response.text.strip()
+
+
+@pytest.mark.parametrize(
+    ("document", "base"), [("/api/schema/", ""), ("/dicom-web/openapi.json", "/dicom-web")]
+)
+def test_malformed_requests_are_refused_in_words(stack: Stack, document: str, base: str) -> None:
+    described = yaml.safe_load(stack.get(document).text)
+    asked, wrong = 0, []
+    with requests.Session() as session:
+        session.auth = stack.auth
+        for path, method, names, body in operations(described):
+            for target, options in malformed(path, method, names, body=body):
+                response = session.request(
+                    method, stack.url(base + target), timeout=30, allow_redirects=False, **options
+                )
+                asked += 1
+                failed = response.status_code >= 500 and response.status_code not in EXCUSED
+                mute = 400 <= response.status_code < 500 and not sentence(response)
+                if failed or mute:
+                    wrong.append((method, target[:80], options, response.status_code))
+    assert wrong == []
+    assert asked > 150, "the document describes the service"
