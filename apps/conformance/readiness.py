@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from apps.conformance.capabilities import SCP, SCU, Capability, Description
+from apps.conformance.capabilities import Capability, Description
+from apps.conformance.pasted_table import SCP, SCU
 from apps.dicom import transfer_syntaxes
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS
 from apps.dicom.uids import name_of

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from apps.access.models import User
 from apps.access.principals import system_principal
-from apps.conformance.capabilities import SCP, SCU, Capability, Description, from_table
+from apps.conformance.capabilities import Capability, Description, from_table
+from apps.conformance.pasted_table import SCP, SCU
 from apps.conformance.readiness import Device, Grade, UseReport, assess, device_of
 from apps.network.actions.record_associations import record_associations
 from apps.network.actions.register_application_entity import register_application_entity
@@ -69,6 +70,100 @@ def test_a_table_is_read_in_the_shapes_people_paste() -> None:
         "Line 1: SOP Class Name;SOP Class UID;Role;Transfer Syntax",
         "Line 8: Total: 4 classes",
     )
+
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+MPPS = "1.2.840.10008.3.1.2.3.3"
+COMMITMENT = "1.2.840.10008.1.20.1"
+STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+PRIVATE = "1.3.12.2.1107.5.9.1"
+
+# As they stand in vendors' documents: pasted from a PDF, from a spreadsheet, saved as CSV.
+MESSY = [
+    (
+        """SOP Class Name                       SOP Class UID                SCU   SCP
+        Verification SOP Class               1.2.840.10008.1.1            Yes   Yes
+        CT Image Storage                     1.2.840.10008.5.1.4.1.1.2    Yes   No
+        Modality Worklist Information Model \N{EN DASH} FIND  1.2.840.10008.5.1.4.31   Yes  No
+        Basic Text SR Storage                1.2.840.10008.5.1.4.1.1.88.11  No  No""",
+        {(VERIFICATION, SCU), (VERIFICATION, SCP), (CT, SCU), (WORKLIST, SCU)},
+        {},
+    ),
+    (
+        (
+            "SOP Class Name\tSOP Class UID\tUser of Service (SCU)\tProvider of Service (SCP)\n"
+            "CT Image Storage\t1.2.840.10008.5.1.4.1.1.2\t\tX\n"
+            "MR Image Storage\t1.2.840.10008.5.1.4.1.1.4\tX\t\n"
+            "Siemens CSA Non-Image Storage\t1.3.12.2.1107.5.9.1\tX\tX\n"
+        ),
+        {(CT, SCP), (MR, SCU), (PRIVATE, SCU), (PRIVATE, SCP)},
+        {},
+    ),
+    (
+        (
+            "Abstract Syntax,,Transfer Syntax,,Role,Extended Negotiation\n"
+            "Name,UID,Name List,UID List,,\n"
+            'CT Image Storage,1.2.840.10008.5.1.4.1.1.2,"Implicit VR Little Endian\n'
+            "Explicit VR Little Endian\n"
+            'JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14)",'
+            '"1.2.840.10008.1.2\n1.2.840.10008.1.2.1\n1.2.840.10008.1.2.4.70",SCU,None\n'
+        ),
+        {(CT, SCU)},
+        {CT: {IMPLICIT, EXPLICIT, JPEG_LOSSLESS}},
+    ),
+    (
+        (
+            "MR Image Storage 1.2.840.10008.5.1.4.1.1.4 DICOM Implicit VR Little Endian "
+            "1.2.840.10008.1.2 SCU None\n"
+            "     DICOM Explicit VR Little Endian 1.2.840.10008.1.2.1 SCU None\n"
+            "MPPS 1.2.840.10008.3.1.2.3.3 ILE/ELE SCU None\n"
+        ),
+        {(MR, SCU), (MPPS, SCU)},
+        {MR: {IMPLICIT, EXPLICIT}, MPPS: {IMPLICIT, EXPLICIT}},
+    ),
+    (
+        (
+            "| Storage Commitment | both | ILE, ELE, EBE |\n"
+            "| Study Root Query/Retrieve FIND | SCU and SCP | Little Endian Implicit |\n"
+            "| CT Image | SCU only | Explicit VR LE, JPEG 2000 (lossless only) |\n"
+        ),
+        {
+            (COMMITMENT, SCU),
+            (COMMITMENT, SCP),
+            (STUDY_FIND, SCU),
+            (STUDY_FIND, SCP),
+            (CT, SCU),
+        },
+        {COMMITMENT: {IMPLICIT, EXPLICIT, BIG_ENDIAN}, STUDY_FIND: {IMPLICIT}},
+    ),
+    (
+        (
+            "Application Context Name 1.2.840.10008.3.1.1.1\n"
+            "Implementation Class UID 1.2.250.1.59.3.0.3\n"
+            "SOP Class;Supported as SCP;Supported as SCU\nCT Image Storage;no;yes\n"
+        ),
+        {(CT, SCU)},
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected", "syntaxes"), MESSY)
+def test_vendors_tables_are_read_as_they_are(
+    text: str, expected: set[tuple[str, str]], syntaxes: dict[str, set[str]]
+) -> None:
+    found = from_table(text).capabilities
+    assert {(each.sop_class, each.role) for each in found} == expected
+    for uid, wanted in syntaxes.items():
+        assert {s for each in found if each.sop_class == uid for s in each.transfer_syntaxes} == (
+            wanted
+        )
+
+
+def test_an_assumed_transfer_syntax_is_said_to_be_assumed() -> None:
+    told = from_table("CT Image Storage; SCU")
+    assert told.capabilities == (Capability(CT, SCU, (IMPLICIT,)),)
+    assert "assumed" in told.problems[0]
 
 
 @pytest.mark.parametrize(
