@@ -34,17 +34,19 @@ class Capability:
 class Description:
     """A device as far as it is known; `problems` are lines of its table that say nothing to us.
 
-    `roles` are those the source can tell of: an association shows only what was asked for.
+    `roles` are those the source can tell of; `glimpsed` those of which it shows a part: what a
+    device has not asked for so far it may ask for tomorrow.
     """
 
     source: str
     capabilities: tuple[Capability, ...]
     problems: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset({SCU, SCP})
+    glimpsed: frozenset[str] = frozenset()
 
 
 def from_association(contexts: Iterable[dict[str, Any]], *, they_called: bool) -> Description:
-    """From a recorded negotiation: what it proposed to us, or accepted of what we proposed."""
+    """From recorded negotiations: what it proposed to us, or accepted of what we proposed."""
     found = []
     for each in contexts:
         syntaxes = tuple(each["proposed"])
@@ -55,7 +57,7 @@ def from_association(contexts: Iterable[dict[str, Any]], *, they_called: bool) -
         roles = each["roles_proposed"].split() or [SCU]
         found += [Capability(each["abstract_syntax"], role, syntaxes) for role in roles]
     roles = frozenset({SCU}) if they_called else frozenset({SCP})
-    return Description("a recorded association", _merged(found), roles=roles)
+    return Description("recorded associations", _merged(found), roles=roles, glimpsed=roles)
 
 
 def from_probe(remote: Remote) -> Description:
@@ -78,6 +80,18 @@ def from_probe(remote: Remote) -> Description:
         if each.result == 0
     ]
     return Description(f"asking {remote.words}", _merged(found), roles=frozenset({SCP}))
+
+
+def joined(first: Description, second: Description) -> Description:
+    """What two sources tell of one device, such as asking it and its own association."""
+    return Description(
+        f"{first.source} and {second.source}",
+        _merged((*first.capabilities, *second.capabilities)),
+        (*first.problems, *second.problems),
+        first.roles | second.roles,
+        (first.glimpsed - (second.roles - second.glimpsed))
+        | (second.glimpsed - (first.roles - first.glimpsed)),
+    )
 
 
 def from_table(text: str) -> Description:

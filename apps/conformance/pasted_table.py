@@ -251,7 +251,7 @@ def _uids_in_words(cell: str) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Letters and digits; words that tables add or leave out are dropped."""
-    text = re.sub(r"\([^)]*\)|\bSOP Class\b|\bRetired\b", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"\([^)]*\)|\b(?:Meta )?SOP Class\b|\bRetired\b", "", text, flags=re.IGNORECASE)
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from apps.conformance.capabilities import Capability, Description
 from apps.conformance.pasted_table import SCP, SCU
-from apps.dicom import transfer_syntaxes
+from apps.dicom import sop_classes, transfer_syntaxes
 from apps.dicom.storage_commitment import PUSH_MODEL_CLASS
 from apps.dicom.uids import name_of
 from apps.dimse import mpps, offered, query_models, worklist
@@ -25,6 +25,7 @@ from apps.retrieve.datasets import REWRITTEN_TO
 _FIND: Final = frozenset(model.find for model in query_models.TABLE)
 _MOVE: Final = frozenset(model.move for model in query_models.TABLE)
 _GET: Final = frozenset(model.get for model in query_models.TABLE)
+_STORAGE: Final = frozenset(row.uid for row in sop_classes.TABLE if row.storage and not row.retired)
 _PLAIN: Final = frozenset(REWRITTEN_TO)  # what stored instances are converted to
 
 
@@ -137,20 +138,32 @@ def _use(use: Use, description: Description, device: Device) -> UseReport:
         if each.role == use.role and use.includes(each.sop_class)
     ]
     if not mine:
-        grade = Grade.ABSENT if use.role in description.roles else Grade.UNKNOWN
-        told = (
-            "It does not say that it can."
-            if grade is Grade.ABSENT
-            else "This source cannot tell; ask the device, or use its conformance statement."
-        )
+        grade, told = _nothing_known(use, description)
         return UseReport(use.key, use.name, grade, told, (), ())
     found = [_theirs(each, device) if use.role == SCU else _ours(each) for each in mine]
     findings = sorted(found, key=lambda each: _ORDER.index(each.grade))
     remedies = _remedies(use, device)
     grade = Grade.FAILS if remedies else _overall(each.grade for each in findings)
     good = sum(each.grade is Grade.WORKS for each in findings)
-    told = f"{good} of {len(findings)} SOP Classes work."
+    told = _told(good, findings)
+    if use.key == "be-sent-to":
+        others = len(_STORAGE - {each.sop_class for each in findings})
+        told += f" Instances of {others} other SOP Classes cannot be sent to it." if others else ""
     return UseReport(use.key, use.name, grade, told, remedies, tuple(findings))
+
+
+def _nothing_known(use: Use, description: Description) -> tuple[Grade, str]:
+    if use.role not in description.roles:
+        told = "This source cannot tell; ask the device, or use its conformance statement."
+        return Grade.UNKNOWN, told
+    if use.role in description.glimpsed:
+        return Grade.UNKNOWN, "Nothing of it was seen so far."
+    return Grade.ABSENT, "It does not say that it can."
+
+
+def _told(good: int, findings: Sequence[Finding]) -> str:
+    classes = "SOP Class" if len(findings) == 1 else "SOP Classes"
+    return f"{good} of {len(findings)} {classes} work{'s' if good == 1 else ''}."
 
 
 _ORDER: Final = (Grade.FAILS, Grade.PARTLY, Grade.UNKNOWN, Grade.ABSENT, Grade.WORKS)

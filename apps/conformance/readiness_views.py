@@ -18,6 +18,7 @@ from apps.conformance.capabilities import (
     from_association,
     from_probe,
     from_table,
+    joined,
 )
 from apps.conformance.readiness import as_json, assess, device_of
 from apps.conformance.views import for_administrators
@@ -29,6 +30,7 @@ from apps.network.models import ApplicationEntity, AssociationRecord
 from apps.network.selectors import associations, read_peers
 
 _MOST_RECORDS = 50
+_MOST_JOINED = 20
 
 
 # `principal_of` makes the check for those who are signed in by a session.
@@ -82,10 +84,26 @@ def _described(request: HttpRequest, principal: Principal, given: Any) -> tuple[
     if source == "association":
         return _recorded(principal, given.get("association", ""))
     if source == "probe":
-        return title, from_probe(_remote(title))
+        asked = from_probe(_remote(title))
+        # Asking shows what it takes, its own associations show what it asks for.
+        called = _contexts(principal, title, AssociationRecord.Direction.IN)
+        if not called:
+            return title, asked
+        return title, joined(asked, from_association(called, they_called=True))
     if source == "table":
         return title or "DEVICE", from_table(_table(request, given))
     raise InvalidRequest("Choose where the description of the device comes from.")
+
+
+def _contexts(principal: Principal, title: str, direction: str) -> list[dict[str, Any]]:
+    """Presentation contexts of the newest associations with a peer, in one direction.
+
+    A device opens one for images and others for worklist and commitment: one alone shows a part.
+    """
+    side = "calling" if direction == AssociationRecord.Direction.IN else "called"
+    rows = associations(principal).exclude(negotiation=None).filter(direction=direction)
+    rows = rows.filter(**{f"{side}_ae_title": title})[:_MOST_JOINED]
+    return [context for row in rows for context in contexts_of(row)]
 
 
 def _recorded(principal: Principal, number: str) -> tuple[str, Description]:
@@ -95,7 +113,8 @@ def _recorded(principal: Principal, number: str) -> tuple[str, Description]:
     if row is None:
         raise NotFound("There is no such association record.")
     they_called = row.direction == AssociationRecord.Direction.IN
-    return peer_of(row), from_association(contexts_of(row), they_called=they_called)
+    contexts = _contexts(principal, peer_of(row), row.direction) or contexts_of(row)
+    return peer_of(row), from_association(contexts, they_called=they_called)
 
 
 def _remote(title: str) -> Remote:

@@ -10,7 +10,13 @@ from django.utils import timezone
 
 from apps.access.models import User
 from apps.access.principals import system_principal
-from apps.conformance.capabilities import Capability, Description, from_table
+from apps.conformance.capabilities import (
+    Capability,
+    Description,
+    from_association,
+    from_table,
+    joined,
+)
 from apps.conformance.pasted_table import SCP, SCU
 from apps.conformance.readiness import Device, Grade, UseReport, assess, device_of
 from apps.network.actions.record_associations import record_associations
@@ -160,6 +166,18 @@ def test_vendors_tables_are_read_as_they_are(
         )
 
 
+def test_asking_and_recorded_associations_complete_each_other() -> None:
+    asked = Description("asking", (Capability(CT, SCP, (IMPLICIT,)),), roles=frozenset({SCP}))
+    seen = from_association(
+        [{"abstract_syntax": CT, "proposed": [EXPLICIT], "roles_proposed": "", "result": 0}],
+        they_called=True,
+    )
+    both = joined(asked, seen)
+    assert both.roles == {SCU, SCP}
+    assert both.glimpsed == {SCU}
+    assert {each.role for each in both.capabilities} == {SCU, SCP}
+
+
 def test_an_assumed_transfer_syntax_is_said_to_be_assumed() -> None:
     told = from_table("CT Image Storage; SCU")
     assert told.capabilities == (Capability(CT, SCU, (IMPLICIT,)),)
@@ -230,20 +248,26 @@ def root() -> Client:
 
 
 def test_the_page_from_a_recorded_association(root: Client) -> None:
-    made = AssociationNote(
-        name="a", started_at=timezone.now(), address="10.0.0.5", calling_ae_title="CT2"
-    )
-    made.contexts = (ContextNote(1, CT, (EXPLICIT,), 1, Why.NOT_JUDGED),)
-    made.end(Ending.REJECTED, timezone.now(), "calling AE title not recognised")
-    record_associations([made])
+    for number, uid in enumerate((CT, WORKLIST)):
+        made = AssociationNote(
+            name=str(number),
+            started_at=timezone.now(),
+            address="10.0.0.5",
+            calling_ae_title="CT2",
+        )
+        made.contexts = (ContextNote(1, uid, (EXPLICIT,), 1, Why.NOT_JUDGED),)
+        made.end(Ending.REJECTED, timezone.now(), "calling AE title not recognised")
+        record_associations([made])
     NetworkPolicy.objects.create(pk=1, unknown_callers="refuse")
-    row = AssociationRecord.objects.get()
+    row = AssociationRecord.objects.order_by("pk")[0]
     form = {"source": "association", "association": row.pk}
     page = root.post("/conformance/readiness/", form)
     assert b"Add CT2 under Application entities" in page.content
     found = root.post("/conformance/readiness/", form | {"format": "json"}).json()
     uses = {each["key"]: each["grade"] for each in found["uses"]}
     assert uses["store"] == "does not work"
+    assert uses["worklist"] == "does not work", "of another association"
+    assert uses["mpps"] == "not known", "what was not asked for so far may be asked for tomorrow"
     assert uses["be-sent-to"] == "not known"
 
 
