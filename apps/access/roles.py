@@ -42,6 +42,7 @@ ADMINISTERED_APPS: Final = (
     "access",
     "archive",
     "axes",
+    "coercion",
     "commitment",
     "events",
     "forwarding",

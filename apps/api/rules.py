@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +16,13 @@ from rest_framework.response import Response
 from apps.access.actions.keep_rule import drop_rule, keep_rule
 from apps.access.principals import Permission, Principal
 from apps.api.principal import PrincipalView
+from apps.coercion.models import CoercionRule
 from apps.errors import NotFound
 from apps.forwarding.models import ForwardingRule, PrefetchRule
+from apps.forwarding.preview import preview_forwarding, preview_prefetch
 from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polarity_rule
 from apps.network.models import ApplicationEntity, PolarityRule, Webhook
+from apps.retrieve.coercion_preview import preview
 
 
 class _PeerField(serializers.SlugRelatedField[ApplicationEntity]):
@@ -121,6 +125,62 @@ class ApplicationEntitySerializer(serializers.ModelSerializer[ApplicationEntity]
         read_only_fields = ("id", "created_at", "last_seen_at")
 
 
+class CoercionRuleSerializer(serializers.ModelSerializer[CoercionRule]):
+    """What is changed of the objects of an application entity, on receipt or on sending."""
+
+    class Meta:
+        model = CoercionRule
+        fields = (
+            "id",
+            "name",
+            "enabled",
+            "direction",
+            "ae_titles",
+            "conditions",
+            "operations",
+            "reason",
+            "position",
+            "created_at",
+        )
+        read_only_fields = ("id", "created_at")
+
+
+class DifferenceSerializer(serializers.Serializer[object]):
+    """One attribute before and after."""
+
+    keyword = serializers.CharField()
+    before = serializers.CharField()
+    after = serializers.CharField()
+
+
+class PreviewedObjectSerializer(serializers.Serializer[object]):
+    """What a coercion rule would have done with one object."""
+
+    sop_instance_uid = serializers.CharField()
+    study_instance_uid = serializers.CharField()
+    source_ae_title = serializers.CharField()
+    received_at = serializers.DateTimeField()
+    fits = serializers.BooleanField(help_text="Whether it meets the conditions.")
+    differences = DifferenceSerializer(many=True)
+    problems = serializers.ListField(child=serializers.CharField())
+
+
+class PreviewedStudySerializer(serializers.Serializer[object]):
+    """Whether a rule would have acted on a study, and if not, why."""
+
+    study_instance_uid = serializers.CharField()
+    fits = serializers.BooleanField()
+    reason = serializers.CharField()
+
+
+@dataclass(frozen=True, slots=True)
+class _Preview:
+    """What a rule would have done: the question, and how its answers look."""
+
+    ask: Callable[[Principal, Any], Sequence[Any]]
+    serializer: type[serializers.Serializer[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """A table that administrators keep, with its one way in and out."""
@@ -129,6 +189,7 @@ class _Kind:
     serializer: type[serializers.ModelSerializer[Any]]
     keep: Callable[[Principal, Any], object] = keep_rule
     drop: Callable[[Principal, Any], None] = drop_rule
+    preview: _Preview | None = None
 
     def row(self, key: int) -> models.Model:
         """Raises NotFound."""
@@ -186,6 +247,33 @@ class _RuleView(PrincipalView):
         return Response(status=204)
 
 
+class _PreviewView(PrincipalView):
+    """POST a rule: what it would have done with what came last. Nothing is saved."""
+
+    permission = Permission.ADMINISTER
+    kind: _Kind
+    preview: _Preview
+
+    def post(self, request: Request) -> Response:
+        data = request.data
+        if isinstance(data, dict):
+            # A rule that exists may be tried under its own name.
+            data = {**data, "name": secrets.token_hex(16)}
+        given = self.kind.serializer(data=data)
+        given.is_valid(raise_exception=True)
+        found = self.preview.ask(self.principal, self.kind.model(**given.validated_data))
+        return Response(self.preview.serializer(found, many=True).data)
+
+
+def _preview_view(kind: _Kind, preview: _Preview) -> type[PrincipalView]:
+    """The view of a kind's preview, described for the OpenAPI document."""
+    described = extend_schema_view(
+        post=extend_schema(request=kind.serializer, responses=preview.serializer(many=True))
+    )
+    members = {"kind": kind, "preview": preview, "__doc__": _PreviewView.__doc__}
+    return described(type(f"{kind.model.__name__}Preview", (_PreviewView,), members))
+
+
 def _views(kind: _Kind) -> tuple[type[PrincipalView], type[PrincipalView]]:
     """The two views of a kind, described for the OpenAPI document."""
     shape = kind.serializer
@@ -208,8 +296,21 @@ def _views(kind: _Kind) -> tuple[type[PrincipalView], type[PrincipalView]]:
 
 # TABLE: what administrators keep over REST, by its path.
 KINDS: Final[dict[str, _Kind]] = {
-    "rules/forwarding": _Kind(ForwardingRule, ForwardingRuleSerializer),
-    "rules/prefetch": _Kind(PrefetchRule, PrefetchRuleSerializer),
+    "rules/coercion": _Kind(
+        CoercionRule,
+        CoercionRuleSerializer,
+        preview=_Preview(preview, PreviewedObjectSerializer),
+    ),
+    "rules/forwarding": _Kind(
+        ForwardingRule,
+        ForwardingRuleSerializer,
+        preview=_Preview(preview_forwarding, PreviewedStudySerializer),
+    ),
+    "rules/prefetch": _Kind(
+        PrefetchRule,
+        PrefetchRuleSerializer,
+        preview=_Preview(preview_prefetch, PreviewedStudySerializer),
+    ),
     "rules/polarity": _Kind(
         PolarityRule, PolarityRuleSerializer, set_polarity_rule, lift_polarity_rule
     ),
@@ -217,3 +318,8 @@ KINDS: Final[dict[str, _Kind]] = {
     "application-entities": _Kind(ApplicationEntity, ApplicationEntitySerializer),
 }
 VIEWS: Final = {path: _views(kind) for path, kind in KINDS.items()}
+PREVIEWS: Final = {
+    path: _preview_view(kind, kind.preview)
+    for path, kind in KINDS.items()
+    if kind.preview is not None
+}

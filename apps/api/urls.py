@@ -33,6 +33,7 @@ from apps.api.quarantine import (
 )
 from apps.api.read_marks import ReadMarkView
 from apps.api.receipts import AssociationReceiptsView, ReceiptsView, StudyReceiptsView
+from apps.api.rules import PREVIEWS as RULE_PREVIEWS
 from apps.api.rules import VIEWS as RULE_VIEWS
 from apps.api.session import SessionView
 from apps.api.studies import DemoView, StudiesView
@@ -113,3 +114,7 @@ for _path, (_all, _one) in RULE_VIEWS.items():
         path(f"{_path}/", _all.as_view(), name=_path.replace("/", "-")),
         path(f"{_path}/<int:key>/", _one.as_view(), name=f"{_path.replace('/', '-')}-one"),
     ]
+urlpatterns += [
+    path(f"{_path}/preview/", _view.as_view(), name=f"{_path.replace('/', '-')}-preview")
+    for _path, _view in RULE_PREVIEWS.items()
+]

@@ -360,6 +360,23 @@ class Instance(Provenance):
         return f"instance {self.sop_instance_uid}"
 
 
+class Amendment(models.Model):
+    """What rules changed of an instance on arrival: given out with it, its blob stays as received.
+
+    `layers` are `apps.dicom.amendments.packed`; `rules` their names, one a line.
+    """
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, primary_key=True, related_name="amendment"
+    )
+    layers = models.BinaryField()
+    rules = models.TextField(default="", blank=True)
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"amendment of instance {self.pk}"
+
+
 class Receipt(models.Model):
     """What was proved of an instance's bytes since they were stored; no row: nothing yet.
 

@@ -3,6 +3,7 @@
 from apps.console import (
     archive,
     associations,
+    coercion,
     commitment,
     forwarding,
     network,
@@ -19,6 +20,7 @@ from apps.console import (
 __all__ = [
     "archive",
     "associations",
+    "coercion",
     "commitment",
     "forwarding",
     "network",

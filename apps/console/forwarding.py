@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib import admin
 
+from apps.access.principals import Principal
 from apps.console.read_only import ReadOnlyAdmin
-from apps.console.rule_admin import RuleAdmin
+from apps.console.rule_preview import PreviewedRuleAdmin, PreviewRow
 from apps.forwarding.models import ForwardingRule, Prefetch, PrefetchRule
+from apps.forwarding.preview import Previewed, preview_forwarding, preview_prefetch
+
+
+class _Previewed(PreviewedRuleAdmin):
+    """A rule whose preview says of each study whether it would act, and if not, why."""
+
+    ask: Callable[[Principal, Any], list[Previewed]]
+
+    def preview_rows(self, principal: Principal, row: Any) -> list[PreviewRow]:
+        """One line a study."""
+        return [
+            PreviewRow(
+                each.study_instance_uid or "an order without a study",
+                each.reason or "would act",
+                each.fits,
+            )
+            for each in self.ask(principal, row)
+        ]
 
 
 @admin.register(ForwardingRule)
-class ForwardingRuleAdmin(RuleAdmin):
+class ForwardingRuleAdmin(_Previewed):
     list_display = ("name", "enabled", "destination", "conditions", "last_problem")
     list_filter = ("enabled", "destination")
     list_select_related = ("destination",)
@@ -22,10 +44,12 @@ class ForwardingRuleAdmin(RuleAdmin):
         ("So far", {"fields": ("created_at", "last_problem")}),
     )
     readonly_fields = ("created_at", "last_problem")
+    preview_words = "The 20 studies that became complete last."
+    ask = staticmethod(preview_forwarding)
 
 
 @admin.register(PrefetchRule)
-class PrefetchRuleAdmin(RuleAdmin):
+class PrefetchRuleAdmin(_Previewed):
     list_display = ("name", "enabled", "peer", "modalities", "last_problem")
     list_filter = ("enabled", "peer")
     list_select_related = ("peer",)
@@ -37,6 +61,8 @@ class PrefetchRuleAdmin(RuleAdmin):
         ("So far", {"fields": ("created_at", "last_problem")}),
     )
     readonly_fields = ("created_at", "last_problem")
+    preview_words = "The 20 latest arrivals of studies and orders."
+    ask = staticmethod(preview_prefetch)
 
 
 @admin.register(Prefetch)

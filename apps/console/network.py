@@ -55,7 +55,7 @@ class ApplicationEntityAdmin(RuleAdmin):
             },
         ),
         ("Transfers to and from it", {"fields": ("parallel_transfers", "send_limit_kib")}),
-        ("How its texts are read", {"fields": ("default_character_set",)}),
+        ("How its objects are taken", {"fields": ("default_character_set", "duplicates")}),
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
     readonly_fields = ("created_at", "last_seen_at")

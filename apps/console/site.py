@@ -20,6 +20,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         (
             "network.ApplicationEntity",
             "network.AssociationRecord",
+            "coercion.CoercionRule",
             "polarity.PolarityFinding",
             "polarity.PolarityObservation",
             "network.PolarityRule",

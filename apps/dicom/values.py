@@ -15,6 +15,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from pydicom import config
+from pydicom.valuerep import validate_value
+
 DELIMITER: Final = "\\"
 
 # A backslash is text in these, never a delimiter (PS3.5 6.2 and 6.4).
@@ -55,6 +58,17 @@ def is_value(vr: str, text: str) -> bool:
     """True when normalised, non-empty `text` is one well-formed value of a VR with a grammar."""
     check = _CHECKS.get(vr)
     return check is None or check(text)
+
+
+def is_lawful(vr: str, value: str) -> bool:
+    """Whether PS3.5 6.2 lets one non-empty value of this VR be written so."""
+    if not value.isprintable() and vr not in UNDIVIDED_VRS:
+        return False
+    try:
+        validate_value(vr, value, config.RAISE)
+    except ValueError:
+        return False
+    return is_value(vr, value)
 
 
 def _trimmed(text: str) -> str:

@@ -379,7 +379,9 @@ class _Negotiator(ACSE):  # type: ignore[misc]
         )
         sender = Sender(caller.calling, caller.called, caller.address, user)
         self.assoc.note.user = user
-        self.assoc.service = StoreService(sender, contexts, self.assoc.note)
+        self.assoc.service = StoreService(
+            sender, contexts, self.assoc.note, refuses_duplicates=admission.refuses_duplicates
+        )
         self.dul.begin_transfer(self.assoc.service, self.requestor.maximum_length)
 
     def _turn_away(self, rejection: Rejection) -> None:

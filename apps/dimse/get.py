@@ -18,6 +18,7 @@ from apps.network.selectors import sends_corrections
 from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
 from apps.polarity.states import SYNTAXES, State, corrected_among, state_of
 from apps.rendering.correcting_state import STATE_CLASS
+from apps.retrieve.coercion import coerced, rules_for_destination
 from apps.retrieve.datasets import OutgoingDataset, outgoing, outgoing_syntax
 from apps.retrieve.locations import Location, locations_by_key
 from apps.storage.blobs import BlobMissing
@@ -59,6 +60,7 @@ class _Sender:
         self._note = request.session.note
         self._writer = StoreWriter(self._peer.send, self._peer.maximum)
         self._contexts = storage_contexts(request.session)
+        self._rules = rules_for_destination(request.session.calling_ae_title)
 
     def corrected(self, keys: Sequence[int]) -> Iterator[int]:
         """Images whose Presentation States go along: the requestor must have proposed to take them.
@@ -104,7 +106,7 @@ class _Sender:
         if contexts is None:
             raise NotAcceptable("The peer takes no instances of this class")
         syntax = outgoing_syntax(location, contexts.keys())
-        with outgoing(location, syntax) as dataset:
+        with outgoing(coerced(location, self._rules), syntax) as dataset:
             return self._exchange(contexts[syntax], location, dataset)
 
     def _exchange(self, context_id: int, sent: Location | State, dataset: OutgoingDataset) -> int:

@@ -23,7 +23,7 @@ from apps.dimse import status
 from apps.dimse.data_transfer import ProtocolError
 from apps.dimse.offered import is_storage
 from apps.dimse.service import AcceptedContext
-from apps.dimse.status import Answer, answer_for
+from apps.dimse.status import Answer, Refused, answer_for
 from apps.errors import IdentityConflict, PacsError
 from apps.ingest import inbox
 from apps.network.association_note import AssociationNote
@@ -41,6 +41,10 @@ STATUSES: Final = (
     (status.CANNOT_UNDERSTAND, "The command lacks what is mandatory, or the data set is empty."),
     (status.SOP_CLASS_NOT_SUPPORTED, "Not a storage SOP Class, or not a context for storage."),
     (status.NOT_AUTHORIZED, "The caller may not store here."),
+    (
+        status.DUPLICATE_SOP_INSTANCE,
+        "The SOP Instance UID is stored with other content, and the rule for the caller refuses.",
+    ),
     (status.PROCESSING_FAILURE, "A fault of ours; the log has the details."),
 )
 
@@ -75,8 +79,16 @@ class Sender:
 class StoreOperation:
     """Receives one data set. `write` and `finish` never raise for what the peer or disk did."""
 
-    def __init__(self, request: StoreRequest, sender: Sender, transfer_syntax_uid: str) -> None:
+    def __init__(
+        self,
+        request: StoreRequest,
+        sender: Sender,
+        transfer_syntax_uid: str,
+        *,
+        refuses_duplicates: bool = False,
+    ) -> None:
         self._request = request
+        self._refuses_duplicates = refuses_duplicates
         self._sender = sender
         self._transfer_syntax_uid = transfer_syntax_uid
         self._incoming: inbox.Incoming | None = None
@@ -111,12 +123,18 @@ class StoreOperation:
                 if self._head is not None:
                     self._decide(memoryview(bytes(self._head)))
                 if self._incoming is not None:
+                    self._check_duplicate(self._incoming)
                     self._incoming.commit()
                     inbox.give_way(time.monotonic() - self._began)
             except (PacsError, OSError) as error:
                 self._refuse(error)
         self.abandon()
         return self._refusal or Answer(status.SUCCESS)
+
+    def _check_duplicate(self, incoming: inbox.Incoming) -> None:
+        uid = self._request.sop_instance_uid
+        if self._refuses_duplicates and inbox.stored_otherwise(uid, incoming.dataset_sha256):
+            raise Refused(status.DUPLICATE_SOP_INSTANCE, "Stored already with other content")
 
     def refuse(self, answer: Answer) -> None:
         """Whatever comes, this is the answer."""
@@ -205,8 +223,14 @@ class StoreService:
     """C-STORE for one association: its accepted contexts, its sender, its counts."""
 
     def __init__(
-        self, sender: Sender, contexts: Mapping[int, AcceptedContext], note: AssociationNote
+        self,
+        sender: Sender,
+        contexts: Mapping[int, AcceptedContext],
+        note: AssociationNote,
+        *,
+        refuses_duplicates: bool = False,
     ) -> None:
+        self._refuses_duplicates = refuses_duplicates
         self._sender = sender
         self._note = note
         self._sop_instance_uid = ""
@@ -223,7 +247,12 @@ class StoreService:
             raise ProtocolError("a message in a presentation context that was not accepted")
         context = self._contexts[context_id]
         self._sop_instance_uid = request.sop_instance_uid
-        operation = StoreOperation(request, self._sender, context.transfer_syntax)
+        operation = StoreOperation(
+            request,
+            self._sender,
+            context.transfer_syntax,
+            refuses_duplicates=self._refuses_duplicates,
+        )
         if not is_storage(context.abstract_syntax):
             operation.refuse(Answer(status.SOP_CLASS_NOT_SUPPORTED, "Not a storage context"))
         elif not context.role.scu:

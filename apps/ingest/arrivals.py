@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,11 +17,12 @@ from apps.dicom.level_attributes import gathered
 from apps.dicom.part10 import HEAD_LENGTH, FileMeta, Provenance, read_file_meta
 from apps.dicom.passages import PassageMemory
 from apps.dicom.reader import InstanceReader
-from apps.dicom.scanning import InstanceScan
 from apps.errors import UnidentifiedInstance, UnreadableInstance
 from apps.events.log import Actor
 from apps.ingest import spool
+from apps.ingest.coercion import Coerced, coerce
 from apps.ingest.crash_points import crash_point
+from apps.ingest.house_rules import Duplicates, HouseRules
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE
 from apps.ingest.spool import SpoolFile
@@ -45,6 +45,7 @@ class Arrival:
     new: NewInstance | None = None
     refused: Quarantine | None = None
     warnings: tuple[str, ...] = ()
+    duplicates: str = Duplicates.QUARANTINE
 
     @property
     def dataset_sha256(self) -> bytes:
@@ -67,20 +68,17 @@ class Arrival:
         return self.file.name.blob_key(QUARANTINE)
 
 
-def arrive(file: SpoolFile, character_sets: Mapping[str, tuple[str, ...]] | None = None) -> Arrival:
-    """Scans the file. What is wrong with the bytes is a refusal.
+def arrive(file: SpoolFile, rules: HouseRules | None = None) -> Arrival:
+    """Scans the file, under the rules for its sender. What is wrong with the bytes is a refusal.
 
-    `character_sets` are what sources that declare none, or a wrong one, are known to mean.
     A failing disk is no fault of the file's and is raised: OSError, Unavailable.
     """
     crash_point("scanning")
+    rules = rules or HouseRules()
     try:
         reader = InstanceReader(_Borrowed(file.descriptor))
-        if character_sets:
-            source = _provenance(file, reader.meta).source_ae_title
-            reader.fall_back_to(character_sets.get(source, ()))
-        scan = reader.scan(_MEMORY)
-        return _arrival(file, scan)
+        provenance = _provenance(file, reader.meta)
+        return _arrival(file, provenance, scanned(reader, provenance, rules, _MEMORY), rules)
     except UnidentifiedInstance as error:
         return _refused(file, Quarantine(_Reason.MISSING_UID, _unidentified(error.message)))
     except UnreadableInstance as error:
@@ -90,6 +88,20 @@ def arrive(file: SpoolFile, character_sets: Mapping[str, tuple[str, ...]] | None
     except Exception as error:  # noqa: BLE001
         # Whatever else a hostile file provokes is this file's matter, not the batch's.
         return _refused(file, failed(error))
+
+
+def scanned(
+    reader: InstanceReader,
+    provenance: Provenance,
+    rules: HouseRules,
+    memory: PassageMemory | None = None,
+) -> Coerced:
+    """One scan, read and changed as the rules for the sender say. Raises UnreadableInstance."""
+    source = provenance.source_ae_title
+    if rules.silent:
+        return Coerced(reader.scan(memory))
+    reader.fall_back_to(rules.fallback_character_set(source))
+    return coerce(reader.scan(memory), rules.coercion_for(source), source)
 
 
 def unread(file: SpoolFile) -> Arrival:
@@ -114,10 +126,12 @@ class _Borrowed(OpenFile):
 _Reason = QuarantinedInstance.Reason
 
 
-def _arrival(file: SpoolFile, scan: InstanceScan) -> Arrival:
-    provenance = _provenance(file, scan.meta)
+def _arrival(
+    file: SpoolFile, provenance: Provenance, coerced: Coerced, rules: HouseRules
+) -> Arrival:
+    scan = coerced.scan
     new = new_instance(
-        scan,
+        coerced,
         provenance,
         blob_key=file.name.blob_key(INSTANCES),
         size_bytes=file.name.size,
@@ -130,12 +144,13 @@ def _arrival(file: SpoolFile, scan: InstanceScan) -> Arrival:
         scan.transfer_syntax_uid,
         scan.attributes,
         new=new,
-        warnings=scan.warnings,
+        warnings=(*scan.warnings, *coerced.problems),
+        duplicates=rules.duplicates(provenance),
     )
 
 
 def new_instance(
-    scan: InstanceScan,
+    coerced: Coerced,
     provenance: Provenance,
     *,
     blob_key: str,
@@ -144,6 +159,7 @@ def new_instance(
     received_at: datetime,
 ) -> NewInstance:
     """What the archive needs of a scanned object."""
+    scan = coerced.scan
     return NewInstance(
         attributes=scan.attributes,
         identity=PatientIdentity.of(scan.attributes),
@@ -159,6 +175,7 @@ def new_instance(
         source_ae_title=column_text(provenance.source_ae_title),
         source_address=column_text(provenance.source_address),
         source_door=column_text(provenance.door),
+        amendment=coerced.amendment,
     )
 
 

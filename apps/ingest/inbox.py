@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.ingest.committing import commit_together
 from apps.ingest.doorbell import ring
+from apps.ingest.duplicates import stored_otherwise
 from apps.ingest.outcomes import Fate, Outcome, outcome_of
 from apps.ingest.pacing import give_way
 from apps.ingest.receiving import (
@@ -28,4 +29,5 @@ __all__ = [
     "receive",
     "receive_part10",
     "ring",
+    "stored_otherwise",
 ]

@@ -60,6 +60,11 @@ class Incoming:
         self._buffer.clear()
         crash_point("writing")
 
+    @property
+    def dataset_sha256(self) -> bytes:
+        """Of what was written so far."""
+        return self._hash.digest()
+
     def commit(self) -> str:
         """Makes the object durable and visible to the indexer; returns its inbox name."""
         try:

@@ -8,8 +8,10 @@ from apps.archive.columns import column_text
 from apps.archive.identity import PatientIdentity
 from apps.dicom.sop_classes import sop_class
 from apps.ingest.models import QuarantinedInstance
+from apps.network.models import ApplicationEntity
 
 Reason = QuarantinedInstance.Reason
+Duplicates = ApplicationEntity.Duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,22 @@ class Restore:
     """The same bytes are stored, and were found damaged: these take their place."""
 
 
-Verdict = Store | StoreApart | AlreadyStored | Restore | Quarantine
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Other bytes under a known UID, which the rule for their sender drops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Other bytes under a known UID, which by the rule for their sender take the first ones' place.
+
+    They are set aside first, and from there exchanged for the stored ones.
+    """
+
+    aside: Quarantine
+
+
+Verdict = Store | StoreApart | AlreadyStored | Restore | Ignore | Replace | Quarantine
 
 _UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -71,8 +88,13 @@ def decide(
     dataset_sha256: bytes,
     transfer_syntax_uid: str,
     known: Known,
+    *,
+    duplicates: str = Duplicates.QUARANTINE,
 ) -> Verdict:
-    """The verdict on one instance; an accepted one becomes known to the next of the batch."""
+    """The verdict on one instance; an accepted one becomes known to the next of the batch.
+
+    `duplicates` is the rule for its sender: what becomes of other bytes under a known UID.
+    """
     if sop_class(attributes.get("SOPClassUID", "")).resource:
         return _apart(
             attributes.get("SOPInstanceUID", ""), dataset_sha256, transfer_syntax_uid, known
@@ -82,7 +104,8 @@ def decide(
     sop, series, study = (attributes[keyword] for keyword in _UIDS)
     stored = known.instances.get(sop)
     if stored is not None:
-        return _again(stored, series, study, dataset_sha256, transfer_syntax_uid)
+        verdict = _again(stored, series, study, dataset_sha256, transfer_syntax_uid)
+        return _by_rule(verdict, duplicates)
     if known.study_of_series.get(series, study) != study:
         return Quarantine(Reason.OTHER_SERIES, _SERIES_ELSEWHERE)
     said = known.identity_of_study.get(study, identity)
@@ -118,6 +141,19 @@ def _again(
     if (stored.series_instance_uid, stored.study_instance_uid) != (series, study):
         return Quarantine(Reason.OTHER_SERIES, _INSTANCE_ELSEWHERE)
     return Quarantine(Reason.OTHER_BYTES, _OTHER_BYTES)
+
+
+def _by_rule(verdict: Verdict, duplicates: str) -> Verdict:
+    """What the sender's rule makes of the verdict on a known UID.
+
+    Objects that also changed their series or study always wait for a person. What was to be refused
+    and came through, because the first one was not indexed yet, is set aside.
+    """
+    if not isinstance(verdict, Quarantine) or verdict.reason is not Reason.OTHER_BYTES:
+        return verdict
+    if duplicates == Duplicates.IGNORE:
+        return Ignore()
+    return Replace(verdict) if duplicates == Duplicates.REPLACE else verdict
 
 
 _UNUSABLE_UID = (

@@ -23,6 +23,12 @@ from apps.network.addresses import validate_host
 class ApplicationEntity(models.Model):
     """A DICOM Application Entity (PS3.8): who it is, where it listens, what it may do here."""
 
+    class Duplicates(models.TextChoices):
+        QUARANTINE = "quarantine", "keep the first, set the other aside"
+        REPLACE = "replace", "let the other take its place, set the first aside"
+        IGNORE = "ignore", "keep the first, drop the other, answer with success"
+        REFUSE = "refuse", "keep the first, refuse the other"
+
     title = models.CharField(
         "AE title",
         max_length=16,
@@ -145,6 +151,15 @@ class ApplicationEntity(models.Model):
             "Specific Character Set its texts are read by where they do not fit what it declares, "
             "such as ISO_IR 144 or \\ISO 2022 IR 87. Stored bytes stay as they came."
         ),
+    )
+    duplicates = models.CharField(
+        "same UID, other content",
+        max_length=16,
+        choices=Duplicates,
+        default=Duplicates.QUARANTINE,
+        db_default=Duplicates.QUARANTINE,
+        help_text="When it sends an instance whose SOP Instance UID is stored with other content. "
+        "The same content again is always a success.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)

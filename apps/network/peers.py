@@ -55,6 +55,7 @@ class Peer:
     require_tls: bool = False
     certificate_names: frozenset[str] = frozenset()
     rules: ContextRules = ContextRules()
+    refuses_duplicates: bool = False
 
     def comes_from(self, address: str) -> bool:
         """Whether the address is one of its own; always, where none are laid down."""
@@ -68,11 +69,15 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What an accepted caller may do, and whether it is one we know."""
+    """What an accepted caller may do, and whether it is one we know.
+
+    With `refuses_duplicates` other content under a known SOP Instance UID is refused at once.
+    """
 
     rights: frozenset[Right]
     known: bool
     rules: ContextRules = ContextRules()
+    refuses_duplicates: bool = False
 
     def may(self, right: Right | None) -> bool:
         """True when the caller has the right, or none is needed."""
@@ -118,7 +123,12 @@ class Peers:
             return refusal
         if peer is None:
             return Admission(frozenset(Right), known=False)
-        return Admission(peer.rights, known=True, rules=peer.rules)
+        return Admission(
+            peer.rights,
+            known=True,
+            rules=peer.rules,
+            refuses_duplicates=peer.refuses_duplicates,
+        )
 
     def _insecure(self, peer: Peer | None, secured: Secured | None) -> Refusal | None:
         """A certificate that is somebody's opens no other title; a title may demand one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -37,11 +38,26 @@ def read_peers() -> Peers:
     )
 
 
-def default_character_sets() -> dict[str, tuple[str, ...]]:
-    """By AE title, what those mean whose instances declare no character set, or a wrong one."""
-    rows = ApplicationEntity.objects.exclude(default_character_set="")
-    found = rows.values_list("title", "default_character_set")
-    return {title.strip(): tuple(terms.split("\\")) for title, terms in found}
+@dataclass(frozen=True, slots=True)
+class SourceRules:
+    """What is laid down for one sender's objects.
+
+    `character_set` is what it means where its instances declare none, or a wrong one; `duplicates`
+    is a value of ApplicationEntity.Duplicates.
+    """
+
+    character_set: tuple[str, ...]
+    duplicates: str
+
+
+def source_rules() -> dict[str, SourceRules]:
+    """By AE title, for the senders for which something is laid down. One query."""
+    usual = {"default_character_set": "", "duplicates": ApplicationEntity.Duplicates.QUARANTINE}
+    rows = ApplicationEntity.objects.exclude(**usual).values_list("title", *usual)
+    return {
+        title.strip(): SourceRules(tuple(terms.split("\\")) if terms else (), duplicates)
+        for title, terms, duplicates in rows
+    }
 
 
 def sends_corrections(title: str) -> bool:
@@ -98,6 +114,7 @@ def _readable_peer(row: ApplicationEntity) -> Peer:
             rule_lists.transfer_syntax_uids(row.preferred_transfer_syntaxes),
             frozenset(rule_lists.transfer_syntax_uids(row.forbidden_transfer_syntaxes)),
         ),
+        refuses_duplicates=row.duplicates == ApplicationEntity.Duplicates.REFUSE,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
+from apps.dicom.amendments import ORIGINAL_ATTRIBUTES
 from apps.dicom.deflated import InflatedSource
 from apps.dicom.element_shapes import Encoding
 from apps.dicom.frames import FrameTable
@@ -32,6 +33,7 @@ from apps.retrieve.explicit import (
 from apps.retrieve.frames import inflated_dataset, stored_frame
 from apps.retrieve.instances import OutgoingInstance
 from apps.retrieve.locations import Location
+from apps.retrieve.splicing import Writing, changes_of, read_header
 from apps.retrieve.transcoding import description_of
 from apps.storage.stores import blob_store
 
@@ -51,7 +53,7 @@ def converted(location: Location, target_uid: str = EXPLICIT_VR_LITTLE_ENDIAN) -
     if transfer_syntax(target_uid).encapsulated and table is not None and table.count:
         return _encapsulated(location, table, target_uid)
     head = _head(location, location.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
-    if transfer_syntax(location.transfer_syntax_uid).deflated:
+    if transfer_syntax(location.transfer_syntax_uid).deflated and not location.layers:
         length = sum(map(len, inflated_dataset(location)))
         return _outgoing(head, length, inflated_dataset(location))
     return _assembled(location, head, EXPLICIT_VR_LITTLE_ENDIAN, _OutgoingFrames.of(location))
@@ -112,14 +114,24 @@ def _segments(location: Location, frames: _Frames | None, head: Head) -> list[Se
     stored = transfer_syntax(location.transfer_syntax_uid)
     with closing(blob_store().open(location.blob_key)) as handle:
         inflated = InflatedSource(handle, location.dataset_offset) if stored.deflated else None
+        source, start = inflated or handle, 0 if inflated else location.dataset_offset
+        encoding = Encoding(implicit=stored.implicit, big_endian=stored.big_endian)
+        replaced: Changes = frames.replaced() if frames else {}
+        items = b""
+        if location.layers:
+            writing = Writing(Encoding(implicit=head is implicit_header, big_endian=False))
+            amended = read_header(source, start, encoding)
+            changes, items = changes_of(amended, location.layers, writing.head)
+            replaced = replaced | changes
         return _joined(
             rewritten(
-                inflated or handle,
-                0 if inflated else location.dataset_offset,
-                Encoding(implicit=stored.implicit, big_endian=stored.big_endian),
-                replaced=frames.replaced() if frames else {},
+                source,
+                start,
+                encoding,
+                replaced=replaced,
                 pixels=frames.value() if frames else None,
                 head=head,
+                appended={ORIGINAL_ATTRIBUTES: items},
             )
         )
 

@@ -22,6 +22,7 @@ from apps.dicom.transfer_syntaxes import (
 )
 from apps.errors import NotAcceptable
 from apps.network.store_writer import ChunkSource, FileSource, Source
+from apps.retrieve.amended import amended_dataset
 from apps.retrieve.conversion import converted_dataset
 from apps.retrieve.locations import Location
 from apps.storage.blobs import BlobMissing
@@ -65,6 +66,10 @@ def outgoing(location: Location, transfer_syntax_uid: str) -> Iterator[OutgoingD
             spooled.flush()
             source = FileSource(spooled.fileno(), 0)
             yield OutgoingDataset(transfer_syntax_uid, spooled.tell(), source)
+        return
+    if location.layers:
+        amended = amended_dataset(location)
+        yield OutgoingDataset(transfer_syntax_uid, amended.length, ChunkSource(amended.chunks()))
         return
     store = blob_store()
     length = location.size_bytes - location.dataset_offset

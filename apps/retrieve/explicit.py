@@ -8,9 +8,10 @@ flat. Group lengths are left out; sequences and items get undefined length.
 from __future__ import annotations
 
 import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from struct import pack
+from types import MappingProxyType
 from typing import Final
 
 from apps.dicom.element_shapes import (
@@ -29,7 +30,7 @@ from apps.errors import UnsupportedPixels
 LONGEST_VALUE: Final = 0xFFFFFFFE
 _LONGEST_SHORT: Final = 0xFFFE
 _UNDEFINED: Final = 0xFFFFFFFF
-_LONG_VRS: Final = frozenset(
+LONG_VRS: Final = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )
 _ZERO_PADDED: Final = frozenset({"OB", "UI", "UN"})
@@ -83,7 +84,7 @@ class PixelValue:
 
 def header(tag: int, vr: str, length: int) -> bytes:
     """The header of an element in Explicit VR Little Endian (PS3.5 7.1.2)."""
-    if vr in _LONG_VRS:
+    if vr in LONG_VRS:
         return pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0, length)
     return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), length)
 
@@ -106,23 +107,26 @@ def rewritten(
     replaced: Changes,
     pixels: PixelValue | None,
     head: Head = header,
+    appended: Mapping[int, bytes] = MappingProxyType({}),
 ) -> Iterator[Segment]:
     """The data set from `start` on, as segments in order.
 
-    What `replaced` names and the data set lacks is added in its place. With `pixels` top-level
-    Pixel Data becomes a header and a `Pixels` segment; without, its bytes go out as they are.
-    Raises UnsupportedPixels for what cannot be written so.
+    What `replaced` names and the data set lacks is added in its place; `appended` are items for the
+    end of the top-level sequence with that tag. With `pixels` Pixel Data becomes a header and a
+    `Pixels` segment; without, its bytes go out as they are. Raises UnsupportedPixels.
     """
     walk = ElementWalk(source, start, encoding)
     waiting = sorted(tag for tag, change in replaced.items() if change is not None)
-    depth = 0
+    depth = sequence = 0
     for shape, offset, length, raw in walk:
         depth += _DEPTH.get(shape.role, 0)
         if shape.role in _STRUCTURE:
-            yield _STRUCTURE[shape.role]
+            ends = not depth and shape.role == SEQUENCE_END
+            yield (appended.get(sequence, b"") if ends else b"") + _STRUCTURE[shape.role]
             continue
+        sequence = sequence if depth else shape.tag
         while waiting and not depth and waiting[0] <= shape.tag:
-            yield from _changed(waiting.pop(0), replaced, head)
+            yield from _changed((waiting.pop(0),), replaced, head)
         if not depth and shape.tag in replaced:
             continue
         if shape.vr == "SQ":
@@ -131,17 +135,18 @@ def rewritten(
             yield head(shape.tag, pixels.vr, pixels.stated_length)
             yield Pixels(pixels.length)
         elif shape.tag & 0xFFFF:
-            place = Range(offset, length)
-            yield from _value(source, walk, shape, place, raw, head=head)
+            yield from _value(source, walk, shape, Range(offset, length), raw, head=head)
     if walk.truncated_in is not None:
         raise UnsupportedPixels("The object is cut off; it can be had as stored only.")
+    yield from _changed(waiting, replaced, head)
 
 
-def _changed(tag: int, replaced: Changes, head: Head) -> Iterator[bytes]:
-    change = replaced[tag]
-    if change is not None:
-        yield head(tag, change[0], len(change[1]))
-        yield change[1]
+def _changed(tags: Iterable[int], replaced: Changes, head: Head) -> Iterator[bytes]:
+    for tag in tags:
+        change = replaced[tag]
+        if change is not None:
+            yield head(tag, change[0], len(change[1]))
+            yield change[1]
 
 
 def _value(
@@ -159,7 +164,7 @@ def _value(
     if walk.encoding.big_endian and vr in _WORD_CODES:
         raw = _swapped(source.read_at(where.offset, where.length) if raw is None else raw, vr)
     length = where.length + where.length % 2
-    if length > _LONGEST_SHORT and vr not in _LONG_VRS:
+    if length > _LONGEST_SHORT and vr not in LONG_VRS:
         vr = "UN"  # PS3.5 6.2.2: what does not fit into 16 bits of length
     yield head(shape.tag, vr, length)
     yield where if raw is None else raw

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from apps.dicom.part10 import file_meta
+from apps.retrieve.amended import amended_dataset
 from apps.retrieve.locations import Location
 from apps.storage.stores import blob_store
 
@@ -27,6 +29,13 @@ def as_stored(location: Location) -> OutgoingInstance:
         transfer_syntax_uid=location.transfer_syntax_uid,
         provenance=None,
     )
+    if location.layers:
+        dataset = amended_dataset(location)
+        return OutgoingInstance(
+            location.transfer_syntax_uid,
+            len(head) + dataset.length,
+            chain((head,), dataset.chunks()),
+        )
     dataset_length = location.size_bytes - location.dataset_offset
 
     def chunks() -> Iterator[bytes]:

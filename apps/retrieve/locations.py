@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -13,6 +14,7 @@ from apps.access.principals import Permission, Principal, permit
 from apps.archive.models import Instance
 from apps.archive.non_patient import non_patient_instance
 from apps.archive.selectors import instances_matching, instances_of
+from apps.dicom.amendments import Layer, packed, unpacked
 from apps.dicom.frames import FrameTable
 from apps.dicom.query import Query
 from apps.dicom.sop_classes import sop_class
@@ -44,6 +46,8 @@ class Location:
     dataset_offset: int
     dataset_sha256: bytes
     packed_frames: bytes | None
+    layers: tuple[Layer, ...] = ()
+    """What rules changed of it as it is given out; the blob stays as received."""
 
     @property
     def frames(self) -> FrameTable | None:
@@ -68,7 +72,9 @@ class Location:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the data set in hexadecimal: what makes this instance's bytes these."""
+        """A SHA-256 in hexadecimal of what makes this instance's bytes these as they go out."""
+        if self.layers:
+            return hashlib.sha256(self.dataset_sha256 + packed(self.layers)).hexdigest()
         return self.dataset_sha256.hex()
 
 
@@ -102,6 +108,7 @@ _FIELDS = (
     "dataset_offset",
     "dataset_sha256",
     "frame_table__packed",
+    "amendment__layers",
 )
 
 
@@ -139,11 +146,12 @@ def locations_by_key(keys: Sequence[int]) -> Iterator[Location]:
 
 
 def _location(row: tuple[object, ...]) -> Location:
-    *plain, sha256, packed = row
+    *plain, sha256, frames, layers = row
     return Location(  # type: ignore[call-arg]
         *plain,  # type: ignore[arg-type]
         bytes(sha256),  # type: ignore[call-overload]
-        None if packed is None else bytes(packed),  # type: ignore[call-overload]
+        None if frames is None else bytes(frames),  # type: ignore[call-overload]
+        () if layers is None else unpacked(bytes(layers)),  # type: ignore[call-overload]
     )
 
 

@@ -22,6 +22,7 @@ from apps.network.peer_errors import PeerUnreachable
 from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
 from apps.polarity.states import SYNTAXES, State, state_of
 from apps.rendering.correcting_state import STATE_CLASS
+from apps.retrieve.coercion import coerced, rules_for_destination
 from apps.retrieve.datasets import (
     REWRITTEN_TO,
     OutgoingDataset,
@@ -149,6 +150,7 @@ class _Batch:
         self._transfer = transfer
         self._ledger = ledger
         self._contexts = contexts
+        self._rules = rules_for_destination(transfer.peer_title)
         self._association: OutgoingAssociation | None = None
         self._writer: StoreWriter | None = None
         self._lost_at = 0
@@ -200,7 +202,7 @@ class _Batch:
         if not ids:
             raise NotAcceptable("The peer takes no instances of this class.")
         syntax = outgoing_syntax(location, ids.keys())
-        with outgoing(location, syntax) as dataset:
+        with outgoing(coerced(location, self._rules), syntax) as dataset:
             self._write(ids[syntax], location, dataset)
         return self._answer()
 

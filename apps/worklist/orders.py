@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db.models import Model
-from pydicom import config
-from pydicom.valuerep import validate_value
 
 from apps.archive.columns import values_for
 from apps.dicom import uids
 from apps.dicom.attributes import Attribute, Entity, snake
-from apps.dicom.values import is_value, normalise, split_values
+from apps.dicom.values import is_lawful, normalise, split_values
 from apps.dicom.worklist import BY_KEYWORD, SEQUENCES
 from apps.errors import InvalidRequest, InvalidValue, MissingValue
 from apps.worklist.models import ScheduledProcedureStep
@@ -117,14 +115,9 @@ def _value(attribute: Attribute, text: str) -> str:
 
 
 def _is_legal(vr: str, value: str) -> bool:
-    """Whether PS3.5 6.2 lets a value of this VR be written so."""
-    try:
-        validate_value(vr, value, config.RAISE)
-    except ValueError:
-        return False
     if vr == "US":
         return value.isdecimal() and int(value) <= 0xFFFF  # noqa: PLR2004 - 16 bits
-    return uids.is_valid(value) if vr == "UI" else is_value(vr, value)
+    return uids.is_valid(value) if vr == "UI" else is_lawful(vr, value)
 
 
 def column_values(model: type[Model], attributes: Mapping[str, str]) -> dict[str, Any]:

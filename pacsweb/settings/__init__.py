@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "apps.access",
     "apps.indexing",
     "apps.network",
+    "apps.coercion",
     "apps.archive",
     "apps.worklist",
     "apps.measurements",

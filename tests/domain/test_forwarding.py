@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
+from apps.access.principals import system_principal
 from apps.archive.models import Study
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.events.log import Actor, NewEvent, record
 from apps.forwarding.actions.follow_completed_studies import follow_completed_studies
-from apps.forwarding.conditions import conditions_of, next_opening
+from apps.forwarding.conditions import next_opening, validate_conditions
 from apps.forwarding.models import ForwardingRule
+from apps.forwarding.preview import preview_forwarding
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network.models import ApplicationEntity
@@ -152,4 +155,23 @@ def test_hours_may_go_over_midnight(now: str, opens: str, closes: str, expected:
 )
 def test_a_condition_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
-        conditions_of(text)
+        validate_conditions(text)
+
+
+def test_a_preview_says_of_each_study_whether_it_would_go_and_if_not_why(
+    away: ApplicationEntity,
+) -> None:
+    ours = arrive(StudyDescription="CT THORAX")
+    other, theirs = arrive(StudyDescription="CT HEAD"), arrive("AWAY")
+    Study.objects.update(completed_at=timezone.now())
+    made = ForwardingRule(name="try", destination=away, conditions="StudyDescription=*THORAX*")
+    found = {
+        each.study_instance_uid: each.reason
+        for each in preview_forwarding(system_principal("test"), made)
+    }
+    assert found == {
+        ours.study_instance_uid: "",
+        other.study_instance_uid: "It does not meet the conditions.",
+        theirs.study_instance_uid: "It came from the destination.",
+    }
+    assert not Transfer.objects.exists()

@@ -41,6 +41,10 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "to away", "destination": "AWAY", "conditions": "ModalitiesInStudy=CT"},
         {"enabled": False},
     ),
+    "rules/coercion": (
+        {"name": "north", "operations": "set InstitutionName = North"},
+        {"ae_titles": "CT1"},
+    ),
     "rules/prefetch": ({"name": "priors", "peer": "AWAY"}, {"most": 5}),
     "rules/polarity": (
         {"source_ae_title": "CR1", "first_day": "2026-01-01", "reason": "inverted"},

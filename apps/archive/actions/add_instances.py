@@ -21,6 +21,7 @@ from apps.archive.bulk import insert_rows
 from apps.archive.columns import column_number, column_text, fill_empty, values_for
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import (
+    Amendment,
     FrameTable,
     Instance,
     Metadata,
@@ -32,6 +33,14 @@ from apps.archive.models import (
 from apps.dicom.attributes import Entity
 from apps.dicom.level_attributes import Document
 from apps.dicom.values import search_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class NewAmendment:
+    """What rules changed of it: `layers` as packed, and the names of the rules."""
+
+    layers: bytes
+    rules: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class NewInstance:
     source_address: str
     source_door: str
     level_attributes: Mapping[Entity, Document] = field(default_factory=dict)
+    amendment: NewAmendment | None = None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -275,6 +285,19 @@ def _derived(new: Sequence[NewInstance], series: dict[str, Series], ids: dict[st
             {"instance_id": ids[each.sop_instance_uid], "packed": each.frame_table}
             for each in new
             if each.frame_table is not None
+        ],
+    )
+    insert_rows(
+        Amendment,
+        [
+            {
+                "instance_id": ids[each.sop_instance_uid],
+                "layers": each.amendment.layers,
+                "rules": "\n".join(each.amendment.rules),
+                "made_at": timezone.now(),
+            }
+            for each in new
+            if each.amendment is not None
         ],
     )
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from apps.access.principals import Principal, system_principal
 from apps.archive.models import Study
 from apps.archive.selectors import instances_of
+from apps.dicom.conditions import conditions_of
 from apps.errors import PacsError
 from apps.events.log import feed, latest_sequence
-from apps.forwarding.conditions import conditions_of, fits, next_opening
+from apps.forwarding.conditions import fits, next_opening
 from apps.forwarding.models import FollowedEvents, ForwardingRule
 from apps.transfers.actions.request_transfer import send_instances
 from apps.transfers.models import Transfer, TransferInstance
@@ -53,20 +53,29 @@ def forward_study(rule: ForwardingRule, study: Study) -> bool:
     A study never goes back to where it came from.
     """
     principal = system_principal(f"rule {rule.name}")
-    sources = {part.strip() for part in rule.sources.split(",") if part.strip()}
-    if study.source_ae_title == rule.destination.title.strip():
-        return False
-    if sources and study.source_ae_title not in sources:
-        return False
     try:
-        if not fits(principal, study.study_instance_uid, conditions_of(rule.conditions)):
+        if why_not(principal, rule, study):
             return False
         with transaction.atomic():
             return _send(principal, rule, study)
-    except (PacsError, ValidationError) as error:
-        words = error.message if isinstance(error, PacsError) else error.messages[0]
-        ForwardingRule.objects.filter(pk=rule.pk).update(last_problem=words[:200])
+    except PacsError as error:
+        ForwardingRule.objects.filter(pk=rule.pk).update(last_problem=error.message[:200])
         return False
+
+
+def why_not(principal: Principal, rule: ForwardingRule, study: Study) -> str:
+    """Why the rule leaves the study alone, in a sentence; `""` where it does not.
+
+    Raises InvalidRequest for conditions that cannot be read.
+    """
+    sources = {part.strip() for part in rule.sources.split(",") if part.strip()}
+    if study.source_ae_title == rule.destination.title.strip():
+        return "It came from the destination."
+    if sources and study.source_ae_title not in sources:
+        return "It came from another AE title."
+    if not fits(principal, study.study_instance_uid, conditions_of(rule.conditions)):
+        return "It does not meet the conditions."
+    return ""
 
 
 def _send(principal: Principal, rule: ForwardingRule, study: Study) -> bool:

@@ -41,16 +41,15 @@ def follow_patients() -> int:
 
 
 def _note(event: Event, rules: Iterable[PrefetchRule]) -> int:
-    patient_id, birth_date = _patient(event)
+    patient_id, birth_date = patient_of(event)
     if not patient_id:
         return 0
     now = timezone.now()
     asked = 0
     for rule in rules:
-        wanted = rule.by_arrival if event.kind == ARRIVAL else rule.by_worklist
         known = rule.prefetches.filter(patient_id=patient_id, asked_at__gte=now - _QUIET)
         # A rule is for what comes after it.
-        if wanted and event.occurred_at >= rule.created_at and not known.exists():
+        if wants(rule, event) and event.occurred_at >= rule.created_at and not known.exists():
             Prefetch.objects.create(
                 rule=rule,
                 patient_id=patient_id,
@@ -62,7 +61,12 @@ def _note(event: Event, rules: Iterable[PrefetchRule]) -> int:
     return asked
 
 
-def _patient(event: Event) -> tuple[str, str]:
+def wants(rule: PrefetchRule, event: Event) -> bool:
+    """Whether the rule asks when such a thing happens."""
+    return rule.by_arrival if event.kind == ARRIVAL else rule.by_worklist
+
+
+def patient_of(event: Event) -> tuple[str, str]:
     """Patient ID and birth date, empty where there is none."""
     found: tuple[str, str] | None
     if event.kind == ARRIVAL:

@@ -10,7 +10,8 @@ whole batch in the inbox and is raised as Unavailable or OutOfResources.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,22 +28,25 @@ from apps.events.log import Actor, NewEvent, record
 from apps.ingest import spool
 from apps.ingest.actions.alert_studies import alert_new_studies
 from apps.ingest.actions.quarantine_instances import quarantine_instances
+from apps.ingest.actions.replace_duplicate import replace_duplicate
 from apps.ingest.actions.restore_damaged import restore_damaged
 from apps.ingest.arrivals import Arrival, arrive, failed, refuse, unread
 from apps.ingest.crash_points import crash_point
+from apps.ingest.house_rules import HouseRules, house_rules
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE, used_keys
 from apps.ingest.spool import SpoolFile, SpoolName
 from apps.ingest.verdicts import (
     AlreadyStored,
+    Ignore,
     Known,
     Quarantine,
+    Replace,
     Restore,
     StoreApart,
     StoredInstance,
     decide,
 )
-from apps.network.selectors import default_character_sets
 from apps.storage.stores import blob_store
 
 _INDEXER = Actor("system", "index")
@@ -79,6 +83,8 @@ class _Plan:
     apart: list[Arrival] = field(default_factory=list)
     restore: dict[str, Arrival] = field(default_factory=dict)  # by SOP Instance UID
     quarantine: list[tuple[Arrival, Quarantine]] = field(default_factory=list)
+    replace: list[Arrival] = field(default_factory=list)  # of those in quarantine
+    ignore: list[Arrival] = field(default_factory=list)
 
 
 def index_batch(groups: Iterable[Sequence[SpoolFile]], *, scan: bool = True) -> BatchResult:
@@ -91,12 +97,12 @@ def index_batch(groups: Iterable[Sequence[SpoolFile]], *, scan: bool = True) -> 
     arrivals: list[Arrival] = []
     try:
         with _infrastructure():
-            known: Mapping[str, tuple[str, ...]] | None = None
+            rules: HouseRules | None = None
             for files in groups:
                 claimed += files
                 crash_point("claimed")
-                known = default_character_sets() if known is None else known
-                arrivals += [arrive(file, known) if scan else unread(file) for file in files]
+                rules = rules or house_rules()
+                arrivals += [arrive(file, rules) if scan else unread(file) for file in files]
             return _index(arrivals) if arrivals else BatchResult()
     finally:
         for file in claimed:
@@ -158,6 +164,8 @@ def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
     crash_point("indexed")
     for key in displaced:
         blob_store().delete(key)
+    for arrival in plan.replace:
+        replace_duplicate(arrival)
     _settle(arrivals)
     stored, quarantined = len(plan.store) + len(plan.apart), len(plan.quarantine)
     return BatchResult(stored, len(arrivals) - stored - quarantined, quarantined)
@@ -221,13 +229,19 @@ def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
             arrival.dataset_sha256,
             arrival.transfer_syntax_uid,
             known,
+            duplicates=arrival.duplicates,
         )
+        if isinstance(verdict, Replace):
+            plan.replace.append(arrival)
+            verdict = verdict.aside
         if isinstance(verdict, Quarantine):
             plan.quarantine.append((arrival, verdict))
         elif isinstance(verdict, StoreApart):
             plan.apart.append(arrival)
         elif isinstance(verdict, Restore):
             plan.restore[arrival.attributes["SOPInstanceUID"]] = arrival
+        elif isinstance(verdict, Ignore):
+            plan.ignore.append(arrival)
         elif not isinstance(verdict, AlreadyStored):
             plan.store.append(arrival)
     return plan
@@ -276,7 +290,7 @@ def _record(plan: _Plan) -> list[str]:
         )
         events += restored.events
         displaced = restored.displaced
-    record(events)
+    record([*events, *_ignored_events(plan.ignore)])
     return displaced
 
 
@@ -308,12 +322,30 @@ def _stored_events(stored: Sequence[Arrival], added: Added) -> list[NewEvent]:
     return events
 
 
+def _ignored_events(ignored: Sequence[Arrival]) -> list[NewEvent]:
+    """DuplicatesIgnored per study and sender: what was dropped is told, if not kept."""
+    groups: dict[tuple[str, Actor], list[str]] = {}
+    for arrival in ignored:
+        key = (arrival.attributes["StudyInstanceUID"], arrival.actor)
+        groups.setdefault(key, []).append(arrival.attributes["SOPInstanceUID"])
+    return [
+        NewEvent("DuplicatesIgnored", actor, study, payload={"sop_instance_uids": uids})
+        for (study, actor), uids in groups.items()
+    ]
+
+
 def _payload(members: Sequence[Arrival]) -> dict[str, object]:
     payload: dict[str, object] = {
         "instances": len(members),
         "bytes": sum(arrival.file.name.size for arrival in members),
         "sop_instance_uids": [arrival.attributes["SOPInstanceUID"] for arrival in members],
     }
+    rules = Counter(
+        name for arrival in members if arrival.new and arrival.new.amendment
+        for name in arrival.new.amendment.rules
+    )  # fmt: skip
+    if rules:
+        payload["coerced"] = dict(rules)
     warnings = sorted({warning for arrival in members for warning in arrival.warnings})
     if warnings:
         payload["warnings"] = warnings[:20]

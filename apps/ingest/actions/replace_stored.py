@@ -14,11 +14,11 @@ from apps.dicom.part10 import Provenance
 from apps.dicom.reader import InstanceReader
 from apps.errors import IdentityConflict, InvalidRequest, NotFound
 from apps.ingest.actions.decide_quarantined import deciding
-from apps.ingest.arrivals import new_instance
+from apps.ingest.arrivals import new_instance, scanned
+from apps.ingest.house_rules import house_rules
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE
 from apps.ingest.spool import SpoolName
-from apps.network.selectors import default_character_sets
 from apps.storage.stores import blob_store
 
 State = QuarantinedInstance.State
@@ -62,19 +62,19 @@ def replace_stored(principal: Principal, quarantined_id: int) -> QuarantinedInst
 
 def _new(asked: QuarantinedInstance) -> NewInstance:
     """The quarantined bytes as an instance, scanned again, under a key of its own."""
+    provenance = Provenance(
+        asked.source_door,
+        source_ae_title=asked.source_ae_title,
+        source_address=asked.source_address,
+    )
     source = blob_store().open(asked.blob_key)
     try:
-        known = default_character_sets().get(asked.source_ae_title, ())
-        scan = InstanceReader(source, fallback_character_set=known).scan()
+        coerced = scanned(InstanceReader(source), provenance, house_rules())
     finally:
         source.close()
     return new_instance(
-        scan,
-        Provenance(
-            asked.source_door,
-            source_ae_title=asked.source_ae_title,
-            source_address=asked.source_address,
-        ),
+        coerced,
+        provenance,
         blob_key=_mint(INSTANCES, asked.size_bytes, bytes(asked.sha256)),
         size_bytes=asked.size_bytes,
         dataset_sha256=bytes(asked.sha256),

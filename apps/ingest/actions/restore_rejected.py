@@ -17,7 +17,8 @@ from apps.dicom.part10 import Provenance
 from apps.dicom.reader import InstanceReader
 from apps.errors import IdentityConflict, NotFound
 from apps.events.log import NewEvent, record
-from apps.ingest.arrivals import new_instance
+from apps.ingest.arrivals import new_instance, scanned
+from apps.ingest.house_rules import HouseRules, house_rules
 from apps.ingest.models import QuarantinedInstance
 from apps.storage.stores import blob_store
 
@@ -63,8 +64,9 @@ def _restore(principal: Principal, study_uid: str, rows: Sequence[QuarantinedIns
     uids = [row.sop_instance_uid for row in rows]
     if Instance.objects.filter(sop_instance_uid__in=uids).exists():
         raise IdentityConflict("An instance with the same UID was stored meanwhile.")
+    rules = house_rules()
     try:
-        add_instances([_as_new(row) for row in rows])
+        add_instances([_as_new(row, rules) for row in rows])
     except StaleSnapshot:
         raise IdentityConflict(
             "Its series or study belongs to another study or patient meanwhile."
@@ -75,17 +77,18 @@ def _restore(principal: Principal, study_uid: str, rows: Sequence[QuarantinedIns
     record([event])
 
 
-def _as_new(row: QuarantinedInstance) -> NewInstance:
+def _as_new(row: QuarantinedInstance, rules: HouseRules) -> NewInstance:
     """The instance scanned again, its blob where it always was."""
+    provenance = Provenance(
+        row.source_door,
+        source_ae_title=row.source_ae_title,
+        source_address=row.source_address,
+    )
     with closing(blob_store().open(row.blob_key)) as source:
-        scan = InstanceReader(source).scan()
+        coerced = scanned(InstanceReader(source), provenance, rules)
     return new_instance(
-        scan,
-        Provenance(
-            row.source_door,
-            source_ae_title=row.source_ae_title,
-            source_address=row.source_address,
-        ),
+        coerced,
+        provenance,
         blob_key=row.blob_key,
         size_bytes=row.size_bytes,
         dataset_sha256=bytes(row.sha256),

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class CoercionConfig(AppConfig):
+    name = "apps.coercion"
+    label = "coercion"

@@ -1,0 +1,52 @@
+"""What is laid down for objects that arrive, by who sent them: read once for a whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from apps.coercion.models import CoercionRule
+from apps.coercion.rules import Rule, concerning, rules_for
+from apps.dicom.part10 import Provenance
+from apps.network.models import ApplicationEntity
+from apps.network.selectors import SourceRules, source_rules
+
+Duplicates = ApplicationEntity.Duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class HouseRules:
+    """The rules of the known senders, and the coercion rules on receipt."""
+
+    senders: Mapping[str, SourceRules] = field(default_factory=dict)
+    coercion: Sequence[Rule] = ()
+
+    @property
+    def silent(self) -> bool:
+        """True where nothing is laid down for anybody."""
+        return not self.senders and not self.coercion
+
+    def coercion_for(self, title: str) -> tuple[Rule, ...]:
+        """The rules an object of this sender is looked at for."""
+        return concerning(self.coercion, title)
+
+    def fallback_character_set(self, title: str) -> tuple[str, ...]:
+        """How texts of this sender are read where they do not fit what the object declares."""
+        declared = (rule.character_set for rule in self.coercion_for(title))
+        known = self.senders.get(title)
+        return next(filter(None, declared), known.character_set if known else ())
+
+    def duplicates(self, provenance: Provenance) -> str:
+        """What becomes of other bytes under a known UID.
+
+        A title in a file or a web request is a claim: only an association has been admitted by it.
+        """
+        known = self.senders.get(provenance.source_ae_title)
+        if known is None or provenance.door != "dimse":
+            return str(Duplicates.QUARANTINE)
+        return known.duplicates
+
+
+def house_rules() -> HouseRules:
+    """Two queries."""
+    return HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
