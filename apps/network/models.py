@@ -126,7 +126,7 @@ class ApplicationEntity(models.Model):
         default="",
         db_default="",
         validators=[rule_lists.validate_forbidden_transfer_syntaxes],
-        help_text="Never accepted from it; one a line, by UID or name.",
+        help_text="Never accepted from it, nor proposed to it; one a line, by UID or name.",
     )
     parallel_transfers = models.PositiveSmallIntegerField(
         "transfers at a time",

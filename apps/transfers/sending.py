@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
+
+from django.core.exceptions import ValidationError
 
 from apps.archive.models import Instance
 from apps.dicom.sub_operations import (
@@ -19,6 +21,7 @@ from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import MOST_CONTEXTS, OutgoingAssociation
 from apps.network.peer_errors import PeerUnreachable
+from apps.network.rule_lists import forbidden_transfer_syntax_uids
 from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
 from apps.polarity.states import SYNTAXES, State, state_of
 from apps.rendering.correcting_state import STATE_CLASS
@@ -290,6 +293,7 @@ def _batches(transfer: Transfer) -> Iterator[tuple[list[ProposedContext], Iterab
     kinds = Instance.objects.filter(pk__in=images.values("instance_key")).values_list(
         "sop_class_uid", "transfer_syntax_uid"
     )
+    forbidden = _forbidden(transfer)
     by_class: dict[str, set[str]] = {}
     if waiting.filter(corrects=True).exists():
         by_class[STATE_CLASS] = set(SYNTAXES)
@@ -297,7 +301,7 @@ def _batches(transfer: Transfer) -> Iterator[tuple[list[ProposedContext], Iterab
         by_class.setdefault(sop_class, set()).add(syntax)
     groups: list[tuple[list[str], list[ProposedContext]]] = [([], [])]
     for sop_class in sorted(by_class):
-        contexts = _contexts(sop_class, by_class[sop_class])
+        contexts = _contexts(sop_class, by_class[sop_class], forbidden)
         if len(groups[-1][1]) + len(contexts) > MOST_CONTEXTS:
             groups.append(([], []))
         groups[-1][0].append(sop_class)
@@ -313,7 +317,21 @@ def _batches(transfer: Transfer) -> Iterator[tuple[list[ProposedContext], Iterab
         yield contexts, list(rows.order_by("position").values_list(*fields))
 
 
-def _contexts(sop_class: str, stored: set[str]) -> list[ProposedContext]:
-    """One context for each syntax, so that the peer can accept several: what is stored first."""
+def _contexts(
+    sop_class: str, stored: set[str], forbidden: Collection[str]
+) -> list[ProposedContext]:
+    """One context for each syntax, so that the peer can accept several: what is stored first.
+
+    What the rules for the peer forbid is not proposed.
+    """
     syntaxes = [*sorted(stored), *(uid for uid in REWRITTEN_TO if uid not in stored)]
-    return [ProposedContext(sop_class, (uid,)) for uid in syntaxes]
+    return [ProposedContext(sop_class, (uid,)) for uid in syntaxes if uid not in forbidden]
+
+
+def _forbidden(transfer: Transfer) -> frozenset[str]:
+    """Transfer Syntaxes that the rules for the peer forbid. Raises NotAcceptable."""
+    written = transfer.peer.forbidden_transfer_syntaxes if transfer.peer else ""
+    try:
+        return forbidden_transfer_syntax_uids(written)
+    except ValidationError as error:
+        raise NotAcceptable(f"The rules of the peer cannot be read: {error.messages[0]}") from error

@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
-from apps.archive.models import Instance, NonPatientInstance
+from apps.archive.fragments import plain
+from apps.archive.models import Amendment, Instance, NonPatientInstance
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Offer, acceptable, choose
 from apps.dicomweb.stow_rs.multipart import PartCutOff
@@ -39,6 +40,7 @@ from apps.storage.reservations import release, reserve
 INDEX_SECONDS: Final = 20.0
 """How long an answer waits for the indexer; what is not indexed by then is safe all the same."""
 
+_COERCED_WORDS: Final = "Attributes were changed by rules of this archive."
 _HELD_SECONDS: Final = 3600.0
 _MOST_WARNINGS: Final = 20
 _REASONS: Final = {
@@ -108,6 +110,8 @@ class Stored:
     uids: Uids
     path: str
     warning: str = ""
+    originals: Sequence[Any] = ()
+    """Items of its Original Attributes Sequence, where rules of ours changed it."""
 
 
 class Report:
@@ -116,7 +120,8 @@ class Report:
     def __init__(self, handled: Sequence[Handled]) -> None:
         names = [each.inbox_name for each in handled if each.inbox_name]
         outcomes = inbox.outcome_of(names, INDEX_SECONDS)
-        places = _places({each.uids.sop_instance_uid for each in handled})
+        uids = {each.uids.sop_instance_uid for each in handled}
+        places, self._originals = _places(uids), _originals(uids)
         self.stored: list[Stored] = []
         self.failed: list[tuple[Uids, int]] = []
         self.sentences: list[str] = []
@@ -135,9 +140,11 @@ class Report:
             self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
         else:
             path = places.get(each.uids.sop_instance_uid, "")
-            self.stored.append(Stored(each.uids, path, each.warning))
-            if each.warning:
-                self.sentences.append(f"Part {number}: {each.warning}")
+            originals = self._originals.get(each.uids.sop_instance_uid, ())
+            warning = each.warning or (_COERCED_WORDS if originals else "")
+            self.stored.append(Stored(each.uids, path, warning, originals))
+            if warning:
+                self.sentences.append(f"Part {number}: {warning}")
             self.waiting += outcome.fate is Fate.WAITING
 
     @property
@@ -194,6 +201,17 @@ def _places(uids: Collection[str]) -> dict[str, str]:
     return places
 
 
+def _originals(uids: Collection[str]) -> dict[str, Sequence[Any]]:
+    """Original Attributes of the instances that rules have changed, by SOP Instance UID."""
+    rows = Amendment.objects.filter(instance__sop_instance_uid__in=list(uids)).values_list(
+        "instance__sop_instance_uid", "instance__metadata__fragment"
+    )
+    return {
+        uid: orjson.loads(plain(bytes(fragment))).get("04000561", {}).get("Value", ())
+        for uid, fragment in rows
+    }
+
+
 def _reference(uids: Uids) -> dict[str, Any]:
     item: dict[str, Any] = {"00081150": {"vr": "UI"}, "00081155": {"vr": "UI"}}
     if uids.sop_class_uid:
@@ -213,6 +231,8 @@ def _stored(base: str, each: Stored) -> dict[str, Any]:
         item["00081190"] = {"vr": "UR", "Value": [base + each.path]}
     if each.warning:
         item["00081196"] = {"vr": "US", "Value": [COERCED]}
+    if each.originals:
+        item["04000561"] = {"vr": "SQ", "Value": list(each.originals)}
     return item
 
 

@@ -1,0 +1,182 @@
+"""Rules per AE as DCMTK sees them: coercion both ways, duplicates, Transfer Syntaxes, text."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+import requests
+from pydicom.dataset import Dataset
+
+from tests.builders import ct_slice, part10
+from tests.servers import free_port
+from tests.stack import Stack
+from tests.strangers.test_query_retrieve import need
+
+pytestmark = pytest.mark.stranger
+SENDER = "RULESCT"
+
+
+def api(stack: Stack, method: str, path: str, **options: Any) -> Any:
+    answer = requests.request(
+        method, stack.url(f"/api/{path}"), auth=stack.auth, timeout=30, **options
+    )
+    assert answer.ok, answer.text
+    return answer.json() if answer.content else None
+
+
+def until(true: Callable[[], Any], seconds: float = 30) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sender(stack: Stack) -> Iterator[str]:
+    """Path of the sender's row; its rules are taken back at the end."""
+    body = {"title": SENDER, "forbidden_transfer_syntaxes": "JPEG Baseline (Process 1)"}
+    made = api(stack, "POST", "application-entities/", json=body)
+    path = f"application-entities/{made['id']}/"
+    yield path
+    api(stack, "DELETE", path)
+
+
+def kept(folder: Path, dataset: Dataset, name: str = "one.dcm") -> Path:
+    path = folder / name
+    path.write_bytes(part10(dataset))
+    return path
+
+
+def storescu(stack: Stack, path: Path, *options: str) -> str:
+    command = [need("storescu"), "-v", "-aet", SENDER, "-aec", stack.ae_title, *options]
+    command += ["127.0.0.1", str(stack.dicom_port), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout + done.stderr
+
+
+def indexed(stack: Stack, dataset: Dataset) -> dict[str, Any]:
+    """The study as QIDO-RS answers it, once it does."""
+    url = stack.url(f"/dicom-web/studies?StudyInstanceUID={dataset.StudyInstanceUID}")
+    (row,) = until(lambda: requests.get(url, auth=stack.auth, timeout=30).json())
+    return row
+
+
+def fetched(stack: Stack, dataset: Dataset, folder: Path) -> Dataset:
+    folder.mkdir()
+    command = [need("getscu"), "-S", "-aec", stack.ae_title, "-od", str(folder)]
+    command += ["-k", "QueryRetrieveLevel=STUDY"]
+    command += ["-k", f"StudyInstanceUID={dataset.StudyInstanceUID}"]
+    command += ["127.0.0.1", str(stack.dicom_port)]
+    subprocess.run(command, check=True, timeout=60)
+    (path,) = folder.iterdir()
+    return pydicom.dcmread(path)
+
+
+def test_STW_05_coercion_on_receipt_and_on_sending(
+    stack: Stack, sender: str, tmp_path: Path
+) -> None:
+    """0000 is answered: the bytes are kept as they came. What is given out says what changed."""
+    rules = [
+        {"name": "in", "ae_titles": SENDER, "operations": "replace PatientID = T-(.+) -> N\\1"},
+        {
+            "name": "out",
+            "direction": "send",
+            "ae_titles": "RULESINK",
+            "operations": "set InstitutionName = Elsewhere",
+        },
+    ]
+    made = [api(stack, "POST", "rules/coercion/", json=each)["id"] for each in rules]
+    dataset = ct_slice(PatientID="T-77")
+    path = kept(tmp_path, dataset)
+    assert "Received Store Response (Success)" in storescu(stack, path)
+    assert indexed(stack, dataset)["00100020"]["Value"] == ["N77"]
+    assert "Received Store Response (Success)" in storescu(stack, path)
+    found = fetched(stack, dataset, tmp_path / "got")
+    assert found.PatientID == "N77"
+    assert found.PixelData == dataset.PixelData
+    (item,) = found.OriginalAttributesSequence
+    assert item.ModifiedAttributesSequence[0].PatientID == "T-77"
+    assert item.SourceOfPreviousValues == SENDER
+    sent = moved(stack, dataset, tmp_path / "moved")
+    assert (sent.PatientID, sent.InstitutionName) == ("N77", "Elsewhere")
+    assert len(sent.OriginalAttributesSequence) == 2
+    for each in made:
+        api(stack, "DELETE", f"rules/coercion/{each}/")
+
+
+def moved(stack: Stack, dataset: Dataset, folder: Path) -> Dataset:
+    """The instance as DCMTK's storescp gets it from us."""
+    folder.mkdir()
+    port = free_port()
+    peer = {"title": "RULESINK", "host": "127.0.0.1", "port": port}
+    row = api(stack, "POST", "application-entities/", json=peer)
+    server = subprocess.Popen(
+        [need("storescp"), "-aet", "RULESINK", "-od", str(folder), str(port)]
+    )
+    try:
+        asked = {"peer": "RULESINK", "studies": [dataset.StudyInstanceUID]}
+        transfer = api(stack, "POST", "transfers/", json=asked)["id"]
+        until(lambda: api(stack, "GET", f"transfers/{transfer}/")["state"] == "done")
+        (path,) = folder.iterdir()
+        return pydicom.dcmread(path)
+    finally:
+        server.terminate()
+        server.wait(10)
+        api(stack, "DELETE", f"application-entities/{row['id']}/")
+
+
+def test_STO_06_duplicates_are_refused_dropped_or_exchanged_by_rule(
+    stack: Stack, sender: str, tmp_path: Path
+) -> None:
+    dataset = ct_slice()
+    first = kept(tmp_path, dataset)
+    assert "(Success)" in storescu(stack, first)
+    indexed(stack, dataset)
+    dataset.StudyDescription = "Other"
+    second = kept(tmp_path, dataset, "two.dcm")
+    api(stack, "PATCH", sender, json={"duplicates": "refuse"})
+    # Receivers look at the peers every two seconds.
+    until(lambda: "0111" in storescu(stack, second, "-d").replace("0x0111", "0111"))
+    assert "(Success)" in storescu(stack, first)
+    api(stack, "PATCH", sender, json={"duplicates": "replace"})
+    until(lambda: "(Success)" in storescu(stack, second))
+    until(lambda: fetched_description(stack, dataset) == "Other")
+
+
+def fetched_description(stack: Stack, dataset: Dataset) -> str:
+    path = f"studies/{dataset.StudyInstanceUID}/metadata"
+    answer = requests.get(stack.url(f"/dicom-web/{path}"), auth=stack.auth, timeout=30)
+    (instance,) = answer.json() if answer.ok else ({},)
+    return str(instance.get("00081030", {}).get("Value", [""])[0])
+
+
+def test_transfer_syntaxes_and_texts_are_taken_as_laid_down(
+    stack: Stack, sender: str, tmp_path: Path
+) -> None:
+    dataset = ct_slice(PatientName="")
+    del dataset.SpecificCharacterSet
+    dataset.add_new(0x00100010, "PN", "Иванов^Иван".encode("iso8859_5"))
+    path = kept(tmp_path, dataset)
+    rules = {
+        "default_character_set": "ISO_IR 144",
+        "forbidden_transfer_syntaxes": "Explicit VR Little Endian",
+    }
+    api(stack, "PATCH", sender, json=rules)
+    explicit_alone = ("--propose-little", "-R")
+    until(lambda: "No presentation context" in storescu(stack, path, *explicit_alone))
+    assert "(Success)" in storescu(stack, path, "--propose-implicit")
+    assert indexed(stack, dataset)["00100010"]["Value"] == [{"Alphabetic": "Иванов^Иван"}]
+    preferred = {
+        "forbidden_transfer_syntaxes": "",
+        "preferred_transfer_syntaxes": "Implicit VR Little Endian",
+    }
+    api(stack, "PATCH", sender, json=preferred)
+    chosen = "Accepted Transfer Syntax: =LittleEndianImplicit"
+    until(lambda: chosen in storescu(stack, path, "-d"))
