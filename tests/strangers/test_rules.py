@@ -117,9 +117,7 @@ def moved(stack: Stack, dataset: Dataset, folder: Path) -> Dataset:
     port = free_port()
     peer = {"title": "RULESINK", "host": "127.0.0.1", "port": port}
     row = api(stack, "POST", "application-entities/", json=peer)
-    server = subprocess.Popen(
-        [need("storescp"), "-aet", "RULESINK", "-od", str(folder), str(port)]
-    )
+    server = subprocess.Popen([need("storescp"), "-aet", "RULESINK", "-od", str(folder), str(port)])
     try:
         asked = {"peer": "RULESINK", "studies": [dataset.StudyInstanceUID]}
         transfer = api(stack, "POST", "transfers/", json=asked)["id"]
