@@ -40,9 +40,14 @@ def coerce(scan: InstanceScan, rules: Sequence[Rule], source: str) -> Coerced:
     if not rules or sop_class(scan.attributes["SOPClassUID"]).resource:
         return Coerced(scan)
     declared = scan.attributes.get("SpecificCharacterSet", "")
+    try:
+        document = orjson.loads(_BASE.join(scan.json))
+    except orjson.JSONDecodeError:
+        # Text that is no Unicode at all: better as it came than not at all.
+        return Coerced(scan, problems=("Coercion rules were left out: its texts are broken.",))
     applied = apply(
         rules,
-        orjson.loads(_BASE.join(scan.json)),
+        document,
         tuple(declared.split(DELIMITER)) if declared else (),
         source=source,
         moment=timezone.now(),

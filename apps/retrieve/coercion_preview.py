@@ -69,7 +69,7 @@ def _latest(rule: Rule | None) -> Iterator[Instance]:
     events = Event.objects.filter(kind="InstancesStored", actor_name__in=sorted(rule.titles))
     uids: list[str] = []
     for payload in events.order_by("-sequence").values_list("payload", flat=True)[:_EVENTS]:
-        uids += payload.get("sop_instance_uids", [])[: OBJECTS - len(uids)]
+        uids += payload.get("sop_instance_uids", [])[len(uids) - OBJECTS :]
         if len(uids) >= OBJECTS:
             break
     yield from Instance.objects.filter(sop_instance_uid__in=uids).order_by("-pk")

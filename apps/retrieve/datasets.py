@@ -20,8 +20,8 @@ from apps.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from apps.errors import NotAcceptable
-from apps.network.store_writer import ChunkSource, FileSource, Source
+from apps.errors import NotAcceptable, PacsError
+from apps.network.store_writer import ChunkSource, FileSource, Source, SourceEndedError
 from apps.retrieve.amended import amended_dataset
 from apps.retrieve.conversion import converted_dataset
 from apps.retrieve.locations import Location
@@ -69,18 +69,28 @@ def outgoing(location: Location, transfer_syntax_uid: str) -> Iterator[OutgoingD
         return
     if location.layers:
         amended = amended_dataset(location)
-        yield OutgoingDataset(transfer_syntax_uid, amended.length, ChunkSource(amended.chunks()))
+        yield OutgoingDataset(
+            transfer_syntax_uid, amended.length, ChunkSource(_unbroken(amended.chunks()))
+        )
         return
     store = blob_store()
     length = location.size_bytes - location.dataset_offset
     path = store.local_path(location.blob_key)
     if path is None:
         stream = store.stream(location.blob_key, location.dataset_offset)
-        yield OutgoingDataset(transfer_syntax_uid, length, ChunkSource(stream))
+        yield OutgoingDataset(transfer_syntax_uid, length, ChunkSource(_unbroken(stream)))
         return
     with _opened(path, location) as descriptor:
         source = FileSource(descriptor, location.dataset_offset)
         yield OutgoingDataset(transfer_syntax_uid, length, source)
+
+
+def _unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Once the message has begun, a blob that cannot be read on ends it: SourceEndedError."""
+    try:
+        yield from chunks
+    except (BlobMissing, OSError, PacsError) as error:
+        raise SourceEndedError("the stored object cannot be read to its end") from error
 
 
 @contextmanager
