@@ -9,6 +9,7 @@ from django.conf import settings
 
 from apps.conformance import claims
 from apps.conformance.answers import answer_tables
+from apps.conformance.coercion import COERCION, coercion_tables
 from apps.conformance.commitment import commitment_tables
 from apps.conformance.data_flow import Flow, diagram
 from apps.conformance.document import Row, Section, Table
@@ -301,8 +302,10 @@ def _behaviours() -> Iterator[Section]:
                 "Level 2 (Full) storage: every attribute, private ones too, is kept as received. "
                 "Success means that the instance is on disk. The same instance sent again is a "
                 "success; another one under the same SOP Instance UID is kept in quarantine and "
-                "the first stays. UIDs in command and data set must agree."
+                "the first stays, unless the rule for its sender's AE title exchanges, drops or "
+                "refuses it. UIDs in command and data set must agree."
             ),
+            COERCION,
         ),
         (
             Table(
@@ -313,6 +316,7 @@ def _behaviours() -> Iterator[Section]:
                     for code, when in STORE_STATUSES
                 ),
             ),
+            *coercion_tables(),
         ),
     )
     for service in offered.TABLE:
