@@ -85,7 +85,7 @@ class _Sender:
         if syntax is None:
             return NOT_CORRECTED
         try:
-            state = state_of(location)
+            state = state_of(location, self._rules)
             data = state.dataset(syntax)
             dataset = OutgoingDataset(syntax, len(data), ChunkSource(iter((data,))))
             return self._exchange(contexts[syntax], state, dataset)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from apps.archive.models import Instance
+from apps.coercion.rules import Rule
 from apps.dicom.data_sets import write_data_set
 from apps.dicom.pixels import PixelDescription, decode
-from apps.dicom.reader import InstanceReader
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from apps.errors import NotFound
 from apps.rendering.correcting_state import STATE_CLASS, correcting_state
@@ -24,17 +23,16 @@ from apps.rendering.frame_attributes import FrameAttributes
 from apps.rendering.grey import default_window, grey_pipeline
 from apps.rendering.options import RenderOptions, Window
 from apps.retrieve.bulkdata import bulk_bytes
+from apps.retrieve.coercion import character_set_of, followed
 from apps.retrieve.frames import frame_table_of, stored_frame
 from apps.retrieve.locations import Location, locations_by_key
 from apps.retrieve.metadata import dicom_json_of
 from apps.retrieve.polarity import polarity_rules, rule_of, shown
-from apps.storage.stores import blob_store
 
 SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 """What a state can be sent in, the first choice first."""
 
 _CHUNK: Final = 500
-_CHARACTER_SET: Final = 0x00080005
 _SOP_INSTANCE: Final = "00080018"
 
 
@@ -72,8 +70,11 @@ def corrected_among(keys: Sequence[int]) -> Iterator[int]:
         yield from (each.key for each in located if _rule(each))
 
 
-def state_of(location: Location) -> State:
-    """The state for an image. Raises NotFound where no rule turns it round (any more)."""
+def state_of(location: Location, rules: Sequence[Rule] = ()) -> State:
+    """The state for an image. Raises NotFound where no polarity rule turns it round (any more).
+
+    `rules` are what is coerced of the image for the destination: the state says the same.
+    """
     found = _rule(location)
     if found is None:
         raise NotFound("No polarity rule turns this image round any more.")
@@ -85,8 +86,8 @@ def state_of(location: Location) -> State:
     document = correcting_state(image, turned, moment, lambda: _default_window(location, image))
     return State(
         document[_SOP_INSTANCE]["Value"][0],
-        _inlined(document, location),
-        _character_set(location),
+        followed(_inlined(document, location), location, rules),
+        character_set_of(location),
     )
 
 
@@ -96,18 +97,6 @@ def _rule(location: Location) -> tuple[str, datetime, datetime] | None:
     came = Instance.objects.filter(pk=location.key).values_list(*fields).first()
     rule = came and rule_of(dicom_json_of(location.key), *came)
     return (*came, rule.since) if came and rule else None
-
-
-def _character_set(location: Location) -> tuple[str, ...]:
-    """Specific Character Set of the image as stored: who reads the one reads the other."""
-    raw = b""
-    with closing(blob_store().open(location.blob_key)) as handle:
-        for shape, _offset, _length, value in InstanceReader(handle).walk():
-            if shape.tag >= _CHARACTER_SET:
-                raw = value or b"" if shape.tag == _CHARACTER_SET else b""
-                break
-    text = raw.decode("latin-1").strip(" \0")
-    return tuple(part.strip(" \0") for part in text.split("\\")) if text else ()
 
 
 def _default_window(location: Location, image: Mapping[str, Any]) -> Window:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from apps.coercion.models import CoercionRule
-from apps.coercion.rules import Rule, apply, concerning, rules_for
+from apps.coercion.rules import Applied, Rule, apply, concerning, rules_for
 from apps.dicom.amendments import CHARACTER_SET_TAG
+from apps.dicom.coercion import tag_of
 from apps.dicom.reader import InstanceReader
 from apps.dicom.sop_classes import sop_class
 from apps.retrieve.locations import Location
@@ -31,14 +33,31 @@ def coerced(location: Location, rules: Sequence[Rule]) -> Location:
     """
     if not rules or sop_class(location.sop_class_uid).resource:
         return location
-    applied = apply(
+    return replace(location, layers=(*location.layers, *_applied(location, rules).layers))
+
+
+def followed(
+    document: Mapping[str, Any], location: Location, rules: Sequence[Rule]
+) -> Mapping[str, Any]:
+    """A document made from the instance for this destination, with what it gets of the instance.
+
+    Both have to name the same patient and study, so the instance decides whether rules fit.
+    """
+    if not rules:
+        return document
+    applied = _applied(location, rules)
+    tags = (f"{tag_of(each.keyword):08X}" for each in applied.differences)
+    return {**document, **{tag: applied.document[tag] for tag in tags if tag in document}}
+
+
+def _applied(location: Location, rules: Sequence[Rule]) -> Applied:
+    return apply(
         rules,
         dicom_json_of(location.key),
         character_set_of(location),
         source=settings.PACSWEB.ae_title,
         moment=timezone.now(),
     )
-    return replace(location, layers=(*location.layers, *applied.layers))
 
 
 def character_set_of(location: Location) -> tuple[str, ...]:

@@ -215,7 +215,7 @@ class _Batch:
         if not ids:
             return NOT_CORRECTED, "The peer takes no presentation states: it may show it inverted."
         try:
-            state = state_of(location)
+            state = state_of(location, self._rules)
         except NotFound as error:
             return NOT_CORRECTED, error.message
         syntax = next(uid for uid in SYNTAXES if uid in ids)

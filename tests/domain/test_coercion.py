@@ -34,7 +34,7 @@ from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.actions.reject_instances import reject_instances
 from apps.ingest.actions.restore_rejected import restore_rejected
 from apps.ingest.models import QuarantinedInstance
-from apps.retrieve.coercion import coerced, rules_for_destination
+from apps.retrieve.coercion import coerced, followed, rules_for_destination
 from apps.retrieve.conversion import converted
 from apps.retrieve.datasets import outgoing
 from apps.retrieve.instances import as_stored
@@ -254,6 +254,10 @@ def test_on_sending_another_layer_lies_over_the_first() -> None:
         (before,) = second.ModifiedAttributesSequence
         assert (before.PatientID, before.IssuerOfPatientID) == ("N1", "NORTH")
         assert second.SourceOfPreviousValues == "PACSWEB"
+    # What is made from the image for this destination names the same patient, and no more.
+    made = {"00100020": {"vr": "LO", "Value": ["N1"]}, "00080060": {"vr": "CS", "Value": ["PR"]}}
+    told = followed(made, location, rules_for_destination("AWAY"))
+    assert told == made | {"00100020": {"vr": "LO", "Value": ["Z9"]}}
     assert leaving.digest != location.digest != location.dataset_sha256.hex()
     assert dicom_json_of(location.key)["00100020"]["Value"] == ["N1"]
 
