@@ -41,7 +41,7 @@ _KEPT_SECONDS: Final = 900
 _AT_ONCE: Final = 6  # in each web process
 _WRITE_SECONDS: Final = 0.3
 _LOST_SECONDS: Final = 20.0
-_LONGEST_TEXT: Final = 1024
+_LONGEST_TEXT: Final = 256  # a hostile peer must not fill Redis
 _PAGE: Final = 200
 _KEY: Final = "pacsweb:peer-search:"
 

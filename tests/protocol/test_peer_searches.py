@@ -21,6 +21,16 @@ from tests.protocol.dicomweb_archive import Archive
 from tests.servers import free_port
 from tests.stack import Stack
 
+PREPARED = """
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from apps.network.models import ApplicationEntity
+for title, port in (("ELSEWHERE", {here}), ("NOBODYHOME", {nobody})):
+    ApplicationEntity.objects.create(title=title, host="127.0.0.1", port=port)
+for name, group in (("tech9", "technologist"), ("doc9", "clinician")):
+    user = get_user_model().objects.create_user(name, password="long enough 99")
+    user.groups.add(Group.objects.get(name=group))
+"""
 HOSTILE = "<img src=x onerror=alert(1)>^\x1b[2J=\u202e"
 
 
@@ -68,8 +78,7 @@ def answer(study: str, **attributes: Any) -> Dataset:
 @pytest.fixture(scope="module")
 def elsewhere(stack: Stack) -> Iterator[Elsewhere]:
     made = Elsewhere()
-    stack.manage("ae", "add", "ELSEWHERE", "127.0.0.1", str(made.port))
-    stack.manage("ae", "add", "NOBODYHOME", "127.0.0.1", str(free_port()))
+    stack.manage("shell", "-c", PREPARED.format(here=made.port, nobody=free_port()))
     server = made.start()
     yield made
     server.shutdown()
@@ -165,14 +174,6 @@ def test_an_archive_that_is_away_or_refuses(
 
 def test_others_do_not_see_it_and_it_is_an_event(stack: Stack, elsewhere: Elsewhere) -> None:
     name = begin(stack, "ELSEWHERE", q="secret").json()["search"]
-    stack.manage(
-        "shell", "-c",
-        "from django.contrib.auth.models import Group\n"
-        "from django.contrib.auth import get_user_model\n"
-        "for name, group in (('tech9', 'technologist'), ('doc9', 'clinician')):\n"
-        "    user = get_user_model().objects.create_user(name, password='long enough 99')\n"
-        "    user.groups.add(Group.objects.get(name=group))\n",
-    )  # fmt: skip
     url = f"/api/peer-searches/{name}/"
     assert stack.get(url, auth=("tech9", "long enough 99")).status_code == 404
     assert stack.get(url, auth=("doc9", "long enough 99")).status_code == 403

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from apps.network.associate_items import Remote
+from apps.network.normalized import normalized_association
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.recorder import PROCESS_RECORDER
 from apps.network.scu import echo
+from apps.worklist.actions.deliver import MPPS
 from tests.builders import ct_slice, part10
 from tests.protocol.dimse import wire
 from tests.protocol.dimse.conftest import DimseServer, free_port
@@ -358,3 +360,28 @@ def test_what_we_call_over_TLS_is_checked_and_recorded(secure: Secure, settings:
     assert notes[0].tls.startswith("TLSv1.3 ")
     assert notes[0].operations == {"C-ECHO": {"0000": 1}}
     assert notes[0].contexts[0].why == "accepted"
+
+
+def test_normalized_services_go_out_by_the_same_way(secure: Secure, settings: Any) -> None:
+    """MPPS forward, availability notices, UPS events: TLS, checked, recorded."""
+    path = secure.certificates.path
+    settings.PACSWEB = dataclasses.replace(
+        settings.PACSWEB,
+        dicom_tls_certificate=path("ct-b.pem"),
+        dicom_tls_key=path("ct-b.key"),
+        dicom_tls_ca=path("ca.pem"),
+    )
+    remote = Remote("PACSWEB", "localhost", secure.port, "NCALLER", use_tls=True)
+    with normalized_association(remote, MPPS) as association:
+        outcome = association.create("1.2.3.4.5.678", {})
+    assert (outcome.status, outcome.accepted) == (0x0120, False)  # attributes are missing
+    settings.PACSWEB = dataclasses.replace(settings.PACSWEB, dicom_tls_ca=path("other-ca.pem"))
+    with (
+        pytest.raises(PeerUnreachable, match="certificate not trusted"),
+        normalized_association(remote, MPPS),
+    ):
+        pytest.fail("nothing is sent to a peer that is not trusted")
+    good, bad = (each for each in PROCESS_RECORDER.waiting() if each.calling_ae_title == "NCALLER")
+    assert good.tls.startswith("TLSv1.3 ")
+    assert good.operations == {"N-CREATE": {"0120": 1}}
+    assert (good.ending, bad.ending) == ("released", "tls")
