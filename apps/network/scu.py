@@ -35,6 +35,7 @@ _PENDING_STATUSES: Final = frozenset({0xFF00, 0xFF01})
 # A peer that fetches from tape, or sends slowly, may say nothing for this long.
 _SILENCE_SECONDS: Final = 900.0
 _LOOK_SECONDS: Final = 1.0
+_FIND_SECONDS: Final = 60.0
 _GIVE_UP_SECONDS: Final = 3.0
 
 
@@ -92,7 +93,7 @@ def find(
         context = association.context_for(STUDY_ROOT_FIND)
         number = _request_find(association, context, {**keys, _QUERY_RETRIEVE_LEVEL: level})
         given = 0
-        for answer in responses(association):
+        for answer in responses(association, patience=_FIND_SECONDS):
             if stopped():
                 _give_up(association, context, number)
                 return
@@ -180,11 +181,14 @@ def move(
 
 
 def responses(
-    association: OutgoingAssociation, into: Into | None = None
+    association: OutgoingAssociation,
+    into: Into | None = None,
+    *,
+    patience: float = _SILENCE_SECONDS,
 ) -> Iterator[Received | None]:
-    """Messages as they come; None for each second without one, up to the time limit."""
+    """Messages as they come; None for each second without one, up to so many on end."""
     silent = 0.0
-    while silent < _SILENCE_SECONDS:
+    while silent < patience:
         if association.waits(_LOOK_SECONDS):
             silent = 0.0
             yield association.receive(into)

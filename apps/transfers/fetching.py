@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,6 +28,7 @@ from apps.transfers.sending import Cancelled, remote_of
 logger = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES: Final = 0xA700
+_LOOK_SECONDS: Final = 1.0
 _COUNTERS: Final = ("completed", "failed", "warning")
 
 
@@ -59,7 +61,9 @@ def _asked(
 ) -> list[tuple[str, Mapping[int, str]]]:
     """Levels and unique keys of the retrievals this attempt takes."""
     if transfer.level == Level.STUDY.value:
-        parts = missing_parts(remote, transfer.keys["StudyInstanceUID"])
+        parts = missing_parts(remote, transfer.keys["StudyInstanceUID"], following.cancelled)
+        if following.cancelled():
+            raise Cancelled
         if parts:
             following.total = sum(count for _, count in parts)
             return [(Level.INSTANCE.value, keys) for keys, _ in parts]
@@ -134,6 +138,8 @@ class _Following:
         self._holder = holder
         self._before = dict.fromkeys(_COUNTERS, 0)
         self._now = dict.fromkeys(_COUNTERS, 0)
+        self._looked = 0.0
+        self._cancelled = False
 
     def __call__(self, progress: Progress | None) -> bool:
         """True when the transfer is to be cancelled. Raises LeaseLost."""
@@ -145,6 +151,13 @@ class _Following:
                 told = {name: self._before[name] + self._now[name] for name in _COUNTERS}
                 told["total"] = self.total or sum(told.values()) + (progress.remaining or 0)
         return note_counters(self._transfer, self._holder, told)
+
+    def cancelled(self) -> bool:
+        """Looked up once a second, however often it is asked. Raises LeaseLost."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._cancelled = self(None)
+        return self._cancelled
 
     def part_ended(self) -> None:
         """The next retrieval counts from here."""

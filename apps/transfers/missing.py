@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
@@ -25,35 +25,38 @@ _AT_ONCE: Final = 500
 Keys = Mapping[int, str]
 
 
-def missing_parts(remote: Remote, study: str) -> list[tuple[Keys, int]]:
+def missing_parts(
+    remote: Remote, study: str, stopped: Callable[[], bool]
+) -> list[tuple[Keys, int]]:
     """Unique keys of retrievals at IMAGE level, with how many instances each asks for.
 
     Empty where the whole study is to be asked for: nothing of it is here, or all of it, or the
-    archive does not say what it has. Raises PeerUnreachable, AssociationRejected.
+    archive does not say what it has. Once `stopped` says so the answer is worth nothing. Raises
+    PeerUnreachable, AssociationRejected.
     """
     if not Instance.objects.filter(study__study_instance_uid=study).exists():
         return []
+
+    def found(level: str, keys: Keys, tag: int, most: int) -> list[str]:
+        answers = scu.find(remote, level, {**keys, tag: ""}, most, stopped)
+        uids_there = (answer.texts.get(tag, "") for answer in answers)
+        return list(dict.fromkeys(uid for uid in uids_there if uids.is_valid(uid)))
+
+    parts: list[tuple[Keys, int]] = []
     try:
-        return [
-            ({_STUDY: study, _SERIES: series, _INSTANCE: "\\".join(part)}, len(part))
-            for series in _found(remote, "SERIES", {_STUDY: study}, _SERIES, _MOST_SERIES)
-            for part in _missing(remote, study, series)
-        ]
+        for series in found("SERIES", {_STUDY: study}, _SERIES, _MOST_SERIES):
+            keys = {_STUDY: study, _SERIES: series}
+            there = found("IMAGE", keys, _INSTANCE, _MOST_INSTANCES)
+            parts += [({**keys, _INSTANCE: "\\".join(part)}, len(part)) for part in _missing(there)]
     except (PeerRefused, InvalidRequest):
         return []
+    return parts
 
 
-def _missing(remote: Remote, study: str, series: str) -> Iterator[list[str]]:
-    keys = {_STUDY: study, _SERIES: series}
-    there = iter(_found(remote, "IMAGE", keys, _INSTANCE, _MOST_INSTANCES))
+def _missing(uids_there: list[str]) -> Iterator[list[str]]:
+    there = iter(uids_there)
     while chunk := list(islice(there, _AT_ONCE)):
         rows = Instance.objects.filter(sop_instance_uid__in=chunk)
         here = set(rows.values_list("sop_instance_uid", flat=True))
         if part := [uid for uid in chunk if uid not in here]:
             yield part
-
-
-def _found(remote: Remote, level: str, keys: Keys, tag: int, most: int) -> list[str]:
-    answers = scu.find(remote, level, {**keys, tag: ""}, most)
-    found = (answer.texts.get(tag, "") for answer in answers)
-    return list(dict.fromkeys(uid for uid in found if uids.is_valid(uid)))

@@ -1,14 +1,8 @@
 import { Check, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { StudyRow } from "../../dicomweb/studies";
-import {
-	agoText,
-	dateText,
-	patientLine,
-	personName,
-	sizeText,
-	timeText,
-} from "../../model/studyText";
+import { agoText, personName, sizeText } from "../../model/studyText";
+import { DateCell, PatientCell } from "./cells";
 import type { FilterPart } from "./filter";
 
 export interface Column {
@@ -84,15 +78,7 @@ export const COLUMNS: Column[] = [
 		grow: 2.6,
 		sort: "patient_name",
 		filter: "q",
-		cell: (row) => {
-			const name = personName(row.PatientName) || "no name";
-			return (
-				<span className="two-lines" title={`${name}\n${patientLine(row)}`}>
-					<span className="patient-name">{name}</span>
-					<span className="muted">{patientLine(row)}</span>
-				</span>
-			);
-		},
+		cell: (row) => <PatientCell row={row} />,
 	},
 	{
 		id: "date",
@@ -101,12 +87,7 @@ export const COLUMNS: Column[] = [
 		max: 112,
 		sort: "study_date",
 		filter: "date",
-		cell: (row) => (
-			<span className="two-lines">
-				<span>{dateText(row.StudyDate) || "—"}</span>
-				<span className="muted">{timeText(row.StudyTime)}</span>
-			</span>
-		),
+		cell: (row) => <DateCell row={row} />,
 	},
 	{
 		id: "modality",

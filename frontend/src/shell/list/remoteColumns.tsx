@@ -1,8 +1,9 @@
 import { CircleDashed, CircleDot, HardDrive, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { RemoteStudy, Transfer } from "../../dicomweb/peers";
-import { dateText, patientLine, personName, timeText } from "../../model/studyText";
+import { personName } from "../../model/studyText";
 import { isOver, presenceOf, presenceText, settled, transferText } from "../../model/transfer";
+import { DateCell, PatientCell } from "./cells";
 import type { FilterPart } from "./filter";
 
 export interface RemoteColumn {
@@ -71,15 +72,7 @@ export const REMOTE_COLUMNS: RemoteColumn[] = [
 		track: "minmax(240px, 2.6fr)",
 		value: (row) => personName(row.PatientName).toLowerCase(),
 		filter: "q",
-		cell: (row) => {
-			const name = personName(row.PatientName) || "no name";
-			return (
-				<span className="two-lines" title={`${name}\n${patientLine(row)}`}>
-					<span className="patient-name">{name}</span>
-					<span className="muted">{patientLine(row)}</span>
-				</span>
-			);
-		},
+		cell: (row) => <PatientCell row={row} />,
 	},
 	{
 		id: "date",
@@ -87,12 +80,7 @@ export const REMOTE_COLUMNS: RemoteColumn[] = [
 		track: "112px",
 		value: (row) => `${row.StudyDate} ${row.StudyTime}`,
 		filter: "date",
-		cell: (row) => (
-			<span className="two-lines">
-				<span>{dateText(row.StudyDate) || "—"}</span>
-				<span className="muted">{timeText(row.StudyTime)}</span>
-			</span>
-		),
+		cell: (row) => <DateCell row={row} />,
 	},
 	{
 		id: "modality",
