@@ -47,10 +47,16 @@ class PrincipalView(APIView):
         return auth
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Checks the permission once, for every method."""
+        """Checks the permission once, for every method; no path and no parameter holds a NUL."""
         super().initial(request, *args, **kwargs)
         if self.permission is not None:
             permit(self.principal, self.permission)
+        # SQLite finds nothing by it, PostgreSQL will not even look.
+        if any("\0" in str(each) for each in kwargs.values()):
+            raise errors.NotFound("There is nothing by that name.")
+        for name, values in request.query_params.lists():
+            if any("\0" in text for text in (name, *values)):
+                raise errors.InvalidRequest("No value holds a NUL.", offending=(name[:64],))
 
 
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -14,9 +14,10 @@ import yaml
 from tests.stack import Stack
 
 PLACES = ("x", "9" * 300, "-1", "a\0b", "ö\\'\"<")
-VALUES = ("\x01", "9" * 40, "ö,;\\'\"<")
+VALUES = ("\x01", "a\0b", "9" * 40, "ö,;\\'\"<")
 BODIES = (
     ("application/json", b"{"),
+    ("application/json", b"[1, {}]"),
     ("application/json", b'"text"'),
     ("application/dicom+json", b"[" * 5000),
     ("multipart/related; boundary=", b"--\r\n"),
@@ -66,7 +67,11 @@ def sentence(response: requests.Response) -> str:
 @pytest.mark.parametrize(
     ("document", "base"), [("/api/schema/", ""), ("/dicom-web/openapi.json", "/dicom-web")]
 )
-def test_malformed_requests_are_refused_in_words(stack: Stack, document: str, base: str) -> None:
+def test_malformed_requests_are_refused_in_words(
+    production_stack: Stack, document: str, base: str
+) -> None:
+    """On PostgreSQL, which refuses what SQLite takes."""
+    stack = production_stack
     described = yaml.safe_load(stack.get(document).text)
     asked, wrong = 0, []
     with requests.Session() as session:
