@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from apps import errors
-from apps.conformance.document import Row, Table
+from apps.conformance.document import Claim, Row, Table
+from apps.conformance.provocations import BY_KEY
 from apps.dicom import command_set, ups
 from apps.dicom.command_set import (
     C_ECHO_RQ,
@@ -108,7 +109,7 @@ def answer_tables(service: Service) -> Iterator[Table]:
             f"{name} response status",
             ("status", "meaning", "when"),
             tuple(
-                Row((f"{code:04X}", _meaning(code), when))
+                Row((f"{code:04X}", _meaning(code), when), _claim(service, name, code))
                 for code, when in _answers(service.right, field).items()
             ),
         )
@@ -118,6 +119,12 @@ def answer_tables(service: Service) -> Iterator[Table]:
             ("status", "meaning"),
             tuple(Row((f"{fault:04X}", ups.WORDS[fault])) for fault in ups.Fault),
         )
+
+
+def _claim(service: Service, name: str, code: int) -> Claim | None:
+    """Where a request can show it without changing anything; of several classes the first."""
+    keys = (f"{uid}:{name}:{code:04X}" for uid in service.abstract_syntaxes)
+    return next((BY_KEY[key].claim for key in keys if key in BY_KEY), None)
 
 
 def _meaning(code: int) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from apps.conformance.document import Claim
 from apps.dicom import sop_classes, transfer_syntaxes
 from apps.dicom.attributes import TABLE as ATTRIBUTES
-from apps.dicom.attributes import Attribute
+from apps.dicom.attributes import Attribute, Entity
 from apps.dicom.query import Level
 from apps.dicom.uids import name_of
 from apps.dimse import offered, query_models
@@ -85,6 +85,16 @@ def extended() -> Iterator[Claim]:
                 "extended",
                 {"abstract_syntax": uid, "answer": [int(can) for _, can in rows]},
             )
+
+
+def worklist_key(row: Attribute) -> Claim:
+    """That an attribute is a key of the Modality Worklist."""
+    return Claim(
+        f"worklist-key:{row.keyword}",
+        f"{row.keyword} is a key of the worklist, type {row.ps3_4 or 'O'}: {row.matching.value}.",
+        "worklist-key",
+        {"tag": row.tag, "in_step": row.entity is Entity.STEP},
+    )
 
 
 def query_keys() -> Iterator[tuple[Attribute, Claim]]:

@@ -50,7 +50,8 @@ def _worklist_keys() -> Iterator[Table]:
                     each.ps3_4 or "O",
                     each.matching.value,
                     each.entity.value.capitalize(),
-                )
+                ),
+                claims.worklist_key(each),
             )
             for each in WORKLIST
         ),

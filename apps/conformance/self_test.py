@@ -10,9 +10,13 @@ from pydicom.uid import UID_dictionary
 
 from apps.conformance.claims import QUERY_ENTITIES
 from apps.conformance.document import Claim, Statement
+from apps.conformance.provocations import BY_KEY, answer_to
 from apps.dicom.attributes import BY_KEYWORD, UNIQUE_KEYS, Entity
+from apps.dicom.identifiers import vr_of
 from apps.dicom.uids import name_of
+from apps.dicom.worklist import STEP_SEQUENCE
 from apps.dimse import offered, query_models, status
+from apps.dimse.worklist import FIND as WORKLIST_FIND
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import OutgoingAssociation
 from apps.network.probe import Answered, ask, first_match
@@ -38,12 +42,14 @@ def run(statement: Statement, target: Remote) -> Iterator[Outcome]:
     yield from _contexts([each for each in claims if each.kind == "contexts"], target)
     yield from _no_others([each for each in claims if each.kind == "no-others"], target)
     yield from _extended([each for each in claims if each.kind == "extended"], target)
+    yield from _statuses([each for each in claims if each.kind == "status"], target)
     yield from _keys([each for each in claims if each.kind == "key"], target)
+    yield from _worklist([each for each in claims if each.kind == "worklist-key"], target)
 
 
 def untested(statement: Statement) -> list[Claim]:
     """Claims that no test exists for; there should be none."""
-    known = {"contexts", "no-others", "extended", "key"}
+    known = {"contexts", "no-others", "extended", "status", "key", "worklist-key"}
     return [each for each in statement.claims().values() if each.kind not in known]
 
 
@@ -124,6 +130,14 @@ def _extended(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
         yield Outcome(claim, granted == claim.facts["answer"], f"answered {granted}")
 
 
+def _statuses(claims: Iterable[Claim], target: Remote) -> Iterator[Outcome]:
+    """Sends what must be refused, and compares the status."""
+    for claim in claims:
+        provocation = BY_KEY[str(claim.facts["key"])]
+        code = answer_to(provocation, target)
+        yield Outcome(claim, code == provocation.status, f"answered {code:04X}")
+
+
 def _keys(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
     """Asks for each key of some stored instance; an empty archive leaves them untested.
 
@@ -153,6 +167,27 @@ def _asked(
         said = "returned" if tag in returned else "not returned"
         passed = code == status.PENDING and tag in returned
         yield Outcome(claim, passed, f"pending {code:04X}, {said}")
+
+
+def _worklist(claims: list[Claim], target: Remote) -> Iterator[Outcome]:
+    """All keys of the worklist in one question; an empty worklist leaves them untested."""
+    values = {int(each.facts["tag"]): "" for each in claims if not each.facts["in_step"]}
+    step = {
+        f"{each.facts['tag']:08X}": {"vr": vr_of(int(each.facts["tag"]))}
+        for each in claims
+        if each.facts["in_step"]
+    }
+    items = {STEP_SEQUENCE: {"vr": "SQ", "Value": [step]}}
+    code, found = first_match(target, WORKLIST_FIND, "", values, items) if claims else (0, None)
+    if found is None or code not in (status.PENDING, status.PENDING_WITHOUT_OPTIONAL_KEYS):
+        return
+    returned = {key.path for key in found.keys}
+    for claim in claims:
+        tag = int(claim.facts["tag"])
+        path = (STEP_SEQUENCE, tag) if claim.facts["in_step"] else (tag,)
+        there = path in returned or any(each[: len(path)] == path for each in returned)
+        said = "returned" if there else "not returned"
+        yield Outcome(claim, code == status.PENDING and there, f"pending {code:04X}, {said}")
 
 
 def _model(entity: Entity) -> str:

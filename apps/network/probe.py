@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -50,9 +50,16 @@ def ask(remote: Remote, proposals: Sequence[ProposedContext]) -> Iterator[Answer
 
 
 def first_match(
-    remote: Remote, model: str, level: str, keys: Mapping[int, str]
+    remote: Remote,
+    model: str,
+    level: str,
+    keys: Mapping[int, str],
+    items: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> tuple[int, Identifier | None]:
-    """Status and identifier of the first response to a C-FIND; the rest is not waited for."""
+    """Status and identifier of the first response to a C-FIND; the rest is not waited for.
+
+    `level` is empty where the model has none; `items` are sequences of the DICOM JSON Model.
+    """
     association = OutgoingAssociation.open(remote, [ProposedContext(model, PLAIN)])
     try:
         context = association.context_for(model)
@@ -65,7 +72,9 @@ def first_match(
                 command_set.MESSAGE_ID: association.new_message_id(),
                 command_set.PRIORITY: 0,
             },
-            writer.write({**keys, _QUERY_RETRIEVE_LEVEL: level}, {}),
+            writer.write(
+                {**keys, **({_QUERY_RETRIEVE_LEVEL: level} if level else {})}, items or {}
+            ),
         )
         answer = association.receive()
         found = read_identifier(answer.data, context.transfer_syntax) if answer.data else None

@@ -18,7 +18,7 @@ from reportlab.lib.pagesizes import A4
 
 from apps.access.models import User
 from apps.access.principals import system_principal
-from apps.conformance import answers, claims, hl7, query_keys
+from apps.conformance import answers, claims, hl7, provocations, query_keys
 from apps.conformance.actions.record_self_test import record_self_test
 from apps.conformance.actions.record_statement import record_statement
 from apps.conformance.changes import Changes, changes
@@ -226,6 +226,11 @@ def test_every_status_a_handler_names_is_in_the_statement_and_the_other_way_roun
         assert used == codes, name
 
 
+def test_every_request_that_must_be_refused_proves_a_row() -> None:
+    claimed = conformance_statement().claims()
+    assert {each.claim.id for each in provocations.TABLE} <= set(claimed)
+
+
 def test_every_error_becomes_a_status_with_plain_words() -> None:
     kinds = {kind for kind, _ in status.TABLE}
     kinds |= {kind for rows in status.BY_REQUEST.values() for kind, _ in rows}
@@ -248,7 +253,7 @@ def test_a_table_that_changes_changes_the_statement(monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         patch.setattr(query_keys, "WORKLIST", query_keys.WORKLIST[1:])
         [removed] = told().removed
-        assert "keys of the worklist" in removed
+        assert "is a key of the worklist" in removed
     with monkeypatch.context() as patch:
         patch.setattr(claims, "ATTRIBUTES", claims.ATTRIBUTES[1:])
         assert len(told().removed) == 1

@@ -16,9 +16,14 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
+from apps.conformance import claims
+from apps.conformance.document import Claim, Row, Section, Statement, Table
+from apps.conformance.self_test import run
 from apps.dicom import ups
 from apps.dicom.data_sets import write_data_set
 from apps.dicom.mpps import tag_of
+from apps.dicom.worklist import TABLE as WORKLIST
+from apps.network.associate_items import Remote
 from tests.domain.worklist_rows import begun, data_set, ended, scheduled_item, wrong_entry
 from tests.protocol.dimse import wire
 from tests.protocol.dimse.conftest import DimseServer
@@ -165,6 +170,21 @@ def test_names_are_matched_in_the_modalitys_character_set(modality: Any) -> None
     asked = query(character_set="\\ISO 2022 IR 87", PatientName="*=山田*")
     answers, _ = found(modality, asked)
     assert [each.PatientID for each in answers] == ["J1"]
+
+
+def test_every_key_the_statement_claims_of_the_worklist_is_one(hospital: DimseServer) -> None:
+    def tried(claimed: list[Claim]) -> dict[str, bool]:
+        rows = tuple(Row((), claim) for claim in claimed)
+        statement = Statement("", (Section("1", "", tables=(Table("", (), rows),)),))
+        target = Remote("PACSWEB", "127.0.0.1", hospital.port, "CONFORMANCE")
+        return {each.claim.id: each.passed for each in run(statement, target)}
+
+    claimed = [claims.worklist_key(row) for row in WORKLIST]
+    found = tried(claimed)
+    assert len(found) == len(WORKLIST)
+    assert all(found.values()), found
+    more = Claim("worklist-key:Rows", "", "worklist-key", {"tag": 0x00280010, "in_step": False})
+    assert not tried([*claimed, more])["worklist-key:Rows"]
 
 
 def test_unknown_keys_are_admitted_and_wrong_ones_refused(modality: Any) -> None:

@@ -63,9 +63,11 @@ class Command(BaseCommand):
             if not each.passed:
                 self.stdout.write(f"failed: {each.claim.text} {each.detail}")
         left = len(statement.claims()) - len(outcomes)
+        empty = left and not untested(statement)
+        why = " (nothing is stored, or on the worklist, yet)" if empty else ""
         self.stdout.write(
             f"Version {version.pk}: {len(outcomes)} claims tested, {failed} failed, {left} not "
-            f"tested{' (no instance is stored yet)' if left and not untested(statement) else ''}."
+            f"tested{why}."
         )
         if failed:
             raise CommandError("The statement and the code differ.", returncode=1)
