@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import formats, timezone
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission, Principal
@@ -32,7 +33,15 @@ _MOST_LINES: Final = 100
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "kind", "peer_title", "state", "progress", "asked_by_name")
+    list_display = (
+        "created_at",
+        "kind",
+        "peer_title",
+        "state",
+        "progress",
+        "standing",
+        "asked_by_name",
+    )
     list_filter = ("state", "kind", "peer_title")
     ordering = ("-created_at",)
     actions = ["retry", "cancel"]
@@ -45,9 +54,19 @@ class TransferAdmin(ReadOnlyAdmin):
             told += f", {row.warning} with a warning"
         return f"{told}, {row.failed} failed" if row.failed else told
 
-    @admin.action(description="Try again what has not arrived")
+    @admin.display(description="why")
+    def standing(self, row: Transfer) -> str:
+        """Why it waits, and until when; or why it did not end well."""
+        if row.state != Transfer.State.WAITING or not row.attempts:
+            return row.message
+        again = formats.time_format(timezone.localtime(row.not_before), "H:i:s")
+        return (
+            f"{row.message} Attempt {row.attempts + 1} of {row.most_attempts} at {again}.".strip()
+        )
+
+    @admin.action(description="Try again what has not arrived, or at once what waits")
     def retry(self, request: HttpRequest, rows: QuerySet[Transfer]) -> None:
-        """Those that have ended."""
+        """Those that have ended, and those that wait for their next attempt."""
         self._each(request, rows, retry_transfer, "{} transfers wait again.")
         request_work()
 

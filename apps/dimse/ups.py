@@ -12,6 +12,7 @@ from apps.dicom.identifiers import AnswerWriter, read_identifier
 from apps.dicom.mpps import tag_of
 from apps.dicom.ups import Fault, UpsFault
 from apps.dimse import status
+from apps.dimse.find import until_cancelled
 from apps.dimse.mpps import tags_of
 from apps.dimse.service import Request, Response
 from apps.dimse.status import Refused, answer_for
@@ -51,12 +52,12 @@ def handle_c_find(request: Request) -> Iterator[Response]:
         and f"{key.tag:08X}" != ups.TRANSACTION_UID
     }
     writer = AnswerWriter(request.context.transfer_syntax, identifier.character_set)
-    for found in search_work_items(query, request.session.principal):
-        if request.cancelled:
-            break
-        yield Response(pending, writer.write(empty, {int(tag, 16): found[tag] for tag in found}))
+    found = search_work_items(query, request.session.principal)
     view_event(request.session.principal, "WorklistRead", "")
-    yield Response(status.CANCEL if request.cancelled else status.SUCCESS)
+    answers = ({int(tag, 16): item[tag] for tag in item} for item in found)
+    yield from until_cancelled(
+        request, (Response(pending, writer.write(empty, each)) for each in answers)
+    )
 
 
 def _told(act: Callable[[Request], Response]) -> Callable[[Request], Response]:
