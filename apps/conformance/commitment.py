@@ -51,4 +51,7 @@ def _conditions() -> Iterator[tuple[str, str]]:
         ),
     )
     yield "Retrieve AE Title", "Outside of the sequences, never in their items."
-    yield "retrieval", "By every query and retrieve service listed here, unchanged."
+    yield (
+        "retrieval",
+        "By every query and retrieve service listed here; unchanged but for what is coerced.",
+    )

@@ -7,12 +7,14 @@ from urllib.parse import quote
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from pydicom.datadict import keyword_for_tag
 
 from apps.archive.entities import ENTITY_MAPS
-from apps.archive.models import Instance, NonPatientInstance, Patient, Series, Study
+from apps.archive.models import Amendment, Instance, NonPatientInstance, Patient, Series, Study
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.transfers import send_to
 from apps.console.wording import day, person_name
+from apps.dicom.amendments import unpacked
 from apps.dicom.query import Level
 from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import transfer_syntax
@@ -162,7 +164,7 @@ class InstanceAdmin(AttributeSearch, ReadOnlyAdmin):
     searched = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID")
     search_help_text = "Whole UID of the instance, series or study; beginning of the Patient ID"
     ordering = ("-id",)
-    readonly_fields = ("what", "coded", "digest", "opened")
+    readonly_fields = ("what", "coded", "digest", "changed", "opened")
     inner = frozenset({"id", "dataset_sha256", "dataset_offset"})
 
     @admin.display(description="number", ordering="instance_number")
@@ -196,6 +198,16 @@ class InstanceAdmin(AttributeSearch, ReadOnlyAdmin):
     def digest(self, row: Instance) -> str:
         """Hexadecimal, as other tools print it."""
         return bytes(row.dataset_sha256).hex()
+
+    @admin.display(description="changed by rules")
+    def changed(self, row: Instance) -> str:
+        """Which coercion rules, and what they changed."""
+        amendment = Amendment.objects.filter(pk=row.pk).first()
+        if amendment is None:
+            return "nothing: it is given out as received"
+        tags = {tag for layer in unpacked(bytes(amendment.layers)) for tag in layer.elements}
+        changed = ", ".join(keyword_for_tag(tag) for tag in sorted(tags))
+        return f"{changed} by {', '.join(amendment.rules.splitlines())}; stored as received"
 
 
 @admin.register(NonPatientInstance)

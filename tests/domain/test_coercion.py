@@ -304,6 +304,9 @@ def test_a_preview_shows_what_would_change_and_changes_nothing() -> None:
     wrong = client.post("/admin/coercion/coercionrule/preview/", body | {"operations": "set X = 1"})
     assert "is no attribute" in wrong.content.decode()
     assert Event.objects.filter(kind="StudyViewed", actor_name="root").exists()
+    row = Instance.objects.order_by("pk").first()
+    page = client.get(f"/admin/archive/instance/{row.pk}/change/").content.decode()
+    assert "InstitutionName by now; stored as received" in page
     form = client.get(f"/admin/coercion/coercionrule/{key}/change/").content.decode()
     assert f"/admin/coercion/coercionrule/preview/?row={key}" in form
 

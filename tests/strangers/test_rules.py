@@ -16,6 +16,7 @@ import requests
 from pydicom.dataset import Dataset
 
 from tests.builders import ct_slice, part10
+from tests.protocol.dicomweb_archive import Archive
 from tests.servers import free_port
 from tests.stack import Stack
 from tests.strangers.test_query_retrieve import need
@@ -203,3 +204,19 @@ def accepted(stack: Stack, path: Path) -> set[str]:
     told = storescu(stack, path, "-d", "--propose-little")
     assert "0x0000: Success" in told
     return set(re.findall(r"Accepted Transfer Syntax: =(\w+)", told))
+
+
+def test_STW_05_STOW_RS_tells_what_was_coerced(stack: Stack) -> None:
+    """Warning Reason B000 and the original attributes (PS3.18 10.5.3): it waits for the index."""
+    body = {
+        "name": "web",
+        "conditions": "PatientID=STOW-RULE",
+        "operations": "set PatientID = COERCED",
+    }
+    made = api(stack, "POST", "rules/coercion/", json=body)["id"]
+    answer = Archive(stack).store(ct_slice(PatientID="STOW-RULE"))
+    api(stack, "DELETE", f"rules/coercion/{made}/")
+    (item,) = answer.json()["00081199"]["Value"]
+    assert (answer.status_code, item["00081196"]["Value"]) == (202, [0xB000])
+    (before,) = item["04000561"]["Value"][0]["04000550"]["Value"]
+    assert before["00100020"]["Value"] == ["STOW-RULE"]
