@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.contrib.auth.decorators import login_required
@@ -29,7 +29,6 @@ from apps.polarity.actions.decide_finding import (
 )
 from apps.polarity.models import PolarityFinding, PolarityObservation
 from apps.polarity.selectors import finding_of, flagged_images, observed_images, said_of
-from apps.retrieve.polarity import display_variant
 
 _STATUS: Final[dict[type[PacsError], int]] = {InvalidRequest: 400, NotPermitted: 403, NotFound: 404}
 _AT_ONCE: Final = 6
@@ -100,7 +99,9 @@ def _finding(request: HttpRequest, pk: int, problem: str = "", status: int = 200
         "next": start + _AT_ONCE if start + _AT_ONCE < total else 0,
         "may_decide": principal.may(Permission.ADMINISTER),
         "problem": problem,
-        "variant": display_variant(),
+        # Seconds are what the form can say: the first image is inside, the last right one outside.
+        "first": finding.first_at.replace(microsecond=0),
+        "before": finding.first_at.replace(microsecond=0) - timedelta(seconds=1),
     }
     return render(request, "console/polarity_finding.html", context, status=status)
 
@@ -155,24 +156,23 @@ def _decide(principal: Principal, finding: int, given: QueryDict) -> None:
     if decision == "dismiss":
         dismiss_finding(principal, finding)
     elif decision == "source":
-        first, last = _day(given, "first_day"), given.get("last_day")
-        last_day = _day(given, "last_day") if last else None
-        correct_source(principal, finding, first_day=first, last_day=last_day)
+        last = _moment(given, "last") if given.get("last") else None
+        correct_source(principal, finding, first=_moment(given, "first"), last=last)
     elif decision == "images":
         correct_images(principal, finding, given.getlist("image"))
     elif decision == "end":
-        end_rules(principal, finding, last_day=_day(given, "last_day"))
+        end_rules(principal, finding, last=_moment(given, "last"))
     elif decision == "reopen":
         reopen_finding(principal, finding)
     else:
         raise InvalidRequest("Choose a decision.", offending=("decision",))
 
 
-def _day(given: QueryDict, name: str) -> date:
+def _moment(given: QueryDict, name: str) -> datetime:
     try:
-        return date.fromisoformat(given.get(name, ""))
+        return datetime.fromisoformat(given.get(name, "")).replace(tzinfo=UTC)
     except ValueError:
-        raise InvalidRequest("Give the day as YYYY-MM-DD.", offending=(name,)) from None
+        raise InvalidRequest("Give day and time as YYYY-MM-DDTHH:MM.", offending=(name,)) from None
 
 
 def source_of(finding: PolarityFinding) -> str:

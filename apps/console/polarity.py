@@ -27,8 +27,8 @@ class PolarityRuleAdmin(AnyModelAdmin):
     fields = (
         "source_ae_title",
         "station_name",
-        "first_day",
-        "last_day",
+        ("first_day", "first_time"),
+        ("last_day", "last_time"),
         "sop_instance_uids",
         "enabled",
         "reason",

@@ -191,7 +191,11 @@ def _polarity() -> Figure:
     link = reverse("admin:polarity_polarityfinding_changelist") + "?state__exact=open"
     tone = "attention" if count else "calm"
     return Figure(
-        "Inverted images", f"{count} sources to decide", tone, said_of(first) if first else "", link
+        "Inverted images",
+        f"{count} source{'' if count == 1 else 's'} to decide",
+        tone,
+        said_of(first) if first else "",
+        link,
     )
 
 

@@ -18,6 +18,16 @@ from django.utils import timezone
 from apps.events.log import latest_sequence
 from apps.network import rule_lists
 from apps.network.addresses import validate_host
+from apps.network.polarity_rule import PolarityRule
+
+__all__ = [
+    "ApplicationEntity",
+    "AssociationRecord",
+    "NegotiationRecord",
+    "NetworkPolicy",
+    "PolarityRule",
+    "Webhook",
+]
 
 
 class ApplicationEntity(models.Model):
@@ -354,42 +364,3 @@ class Webhook(models.Model):
         """The kinds of events it is told of, of those there are."""
         named = set(self.kinds.split())
         return [kind for kind in known if not named or kind in named]
-
-
-class PolarityRule(models.Model):
-    """Images of this source, received in this period, are shown with black and white exchanged.
-
-    For devices that state the wrong Photometric Interpretation. Nothing stored changes.
-    """
-
-    source_ae_title = models.CharField("sent by AE title", max_length=16)
-    station_name = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        help_text="Station Name in the images; empty for all the AE title sends.",
-    )
-    first_day = models.DateField("received from (UTC)")
-    last_day = models.DateField(
-        "received until (UTC)", null=True, blank=True, help_text="Empty: until further notice."
-    )
-    sop_instance_uids = models.TextField(
-        "only these images",
-        blank=True,
-        default="",
-        help_text="SOP Instance UIDs, one a line; empty for all of the source and period.",
-    )
-    enabled = models.BooleanField(default=True)
-    reason = models.CharField(max_length=200)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["source_ae_title", "first_day"]
-
-    def __str__(self) -> str:
-        return f"{self.source_ae_title} from {self.first_day}"
-
-    def clean(self) -> None:
-        """A period does not end before it begins."""
-        if self.last_day and self.first_day and self.last_day < self.first_day:
-            raise ValidationError({"last_day": "It ends before it begins."})

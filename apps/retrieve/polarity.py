@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -41,15 +41,15 @@ class Rule:
 
     source: str
     station: str
-    first: date
-    last: date | None
+    first: datetime
+    last: datetime | None
     since: datetime
     instances: tuple[str, ...] = ()
 
     def fits(self, source: str, received_at: datetime) -> bool:
         """Whether an instance of this source, received then, may be meant."""
-        day = received_at.date()
-        return source == self.source and self.first <= day and not (self.last and day > self.last)
+        over = self.last is not None and received_at > self.last
+        return source == self.source and self.first <= received_at and not over
 
     def covers(self, dataset: Mapping[str, Any]) -> bool:
         """Whether such an instance's station and UID are among those the rule is for."""
@@ -74,8 +74,8 @@ class _Rules:
                     Rule(
                         row.source_ae_title.strip(),
                         row.station_name.strip(),
-                        row.first_day,
-                        row.last_day,
+                        row.begin,
+                        row.end,
                         row.created_at,
                         tuple(sorted(set(row.sop_instance_uids.split()))),
                     )

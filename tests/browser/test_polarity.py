@@ -109,6 +109,7 @@ def test_the_incident_of_the_inverted_radiographs_on_the_screen(page: Page, stac
     # Every process of the product looks for new rules every two seconds.
     stack.wait_until(lambda: _air(page, stack, wrong[0]) < 50)
     assert _air(page, stack, wrong[1]) < 50
+    assert _air(page, stack, right) < 50
 
     page.go_back()
     page.goto(study)

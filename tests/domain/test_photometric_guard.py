@@ -289,9 +289,10 @@ def test_only_an_administrator_decides_and_only_once() -> None:
 def test_the_incident_of_the_inverted_radiographs_replayed(root: Client) -> None:
     """A CR sends right images, then says MONOCHROME1 of what is MONOCHROME2, then is repaired."""
     days = [MARCH_1 + timedelta(days=day) for day in range(3)]
-    before = [arrive(day) for day in days]
+    before = [arrive(day) for day in [*days, days[0] + timedelta(days=10, hours=23)]]
     observe_images(60)
     assert not PolarityFinding.objects.exists()
+    before.append(arrive(MARCH_1 + timedelta(days=11, minutes=-1)))  # the same day, still right
     broken = [wrong(MARCH_1 + timedelta(days=day)) for day in range(11, 14)]
     stored = [digest(each) for each in broken]
     observe_images(60)
@@ -306,7 +307,7 @@ def test_the_incident_of_the_inverted_radiographs_replayed(root: Client) -> None
 
     answer = root.post(
         f"/polarity/findings/{finding.pk}/decide/",
-        {"decision": "source", "first_day": "2026-03-12", "last_day": ""},
+        {"decision": "source", "first": "2026-03-12T08:00:00", "last": ""},
     )
     assert answer.status_code == 302
     assert {corner(root, each) for each in broken + before} == {0}
@@ -329,8 +330,8 @@ def test_the_incident_of_the_inverted_radiographs_replayed(root: Client) -> None
     outdated = PolarityFinding.objects.get(state=State.OPEN)
     assert outdated.ruled
     with pytest.raises(InvalidRequest, match="end that rule"):
-        correct_source(ADMINISTRATOR, outdated.pk, first_day=days[0].date(), last_day=None)
-    end_rules(ADMINISTRATOR, outdated.pk, last_day=date(2026, 3, 30))
+        correct_source(ADMINISTRATOR, outdated.pk, first=days[0], last=None)
+    end_rules(ADMINISTRATOR, outdated.pk, last=outdated.first_at - timedelta(seconds=1))
     assert {corner(root, each) for each in [repaired, later, *broken, *before]} == {0}
 
 
@@ -368,13 +369,13 @@ def test_what_comes_from_images_is_no_markup(root: Client) -> None:
 @pytest.mark.parametrize(
     ("decision", "words"),
     [
-        ({"decision": "source", "first_day": "soon"}, "Give the day as YYYY-MM-DD."),
+        ({"decision": "source", "first": "soon"}, "Give day and time as"),
         (
-            {"decision": "source", "first_day": "2026-03-02", "last_day": "2026-03-01"},
+            {"decision": "source", "first": "2026-03-02T00:00", "last": "2026-03-01T00:00"},
             "ends before",
         ),
         ({"decision": "images"}, "Choose images of this finding."),
-        ({"decision": "end", "last_day": "2026-03-01"}, "No rule for this source"),
+        ({"decision": "end", "last": "2026-03-01T00:00"}, "No rule for this source"),
         ({}, "Choose a decision."),
     ],
 )

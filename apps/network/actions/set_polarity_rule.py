@@ -38,8 +38,8 @@ def _payload(rule: PolarityRule) -> dict[str, object]:
     return {
         "source": rule.source_ae_title,
         "station": rule.station_name,
-        "first_day": rule.first_day.isoformat(),
-        "last_day": rule.last_day.isoformat() if rule.last_day else "",
+        "from": rule.begin.isoformat(),
+        "until": rule.end.isoformat() if rule.end else "",
         "instances": len(rule.sop_instance_uids.split()),
         "enabled": rule.enabled,
         "reason": rule.reason,

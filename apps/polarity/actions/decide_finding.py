@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,6 +23,8 @@ from apps.retrieve.polarity import polarity_rules
 
 State = PolarityFinding.State
 
+_SHORT: Final = "%Y-%m-%d %H:%M:%S"
+
 
 def dismiss_finding(principal: Principal, pk: int) -> None:
     """The images are shown rightly: such images of this source are not flagged again."""
@@ -30,14 +33,17 @@ def dismiss_finding(principal: Principal, pk: int) -> None:
 
 
 def correct_source(
-    principal: Principal, pk: int, *, first_day: date, last_day: date | None
+    principal: Principal, pk: int, *, first: datetime, last: datetime | None
 ) -> PolarityRule:
-    """A display rule for the source, from day to day (UTC), or until further notice."""
-    until = f"until {last_day.isoformat()}" if last_day else "until further notice"
-    words = f"Rule from {first_day.isoformat()} {until}."
+    """A display rule for what the source sends from one moment (UTC) to another, or from now on."""
+    until = f"until {last:{_SHORT}} UTC" if last else "until further notice"
+    words = f"Rule from {first:{_SHORT}} UTC {until}."
     with _deciding(principal, pk, State.CONFIRMED, words) as finding:
         _not_ruled(finding)
-        rule = _rule(finding, first_day, last_day)
+        # People say seconds; the image before may have come in the same one.
+        if timedelta(0) <= finding.first_at - first < timedelta(seconds=1):
+            first = finding.first_at
+        rule = _rule(finding, first, last)
         set_polarity_rule(principal, rule)
         finding.rule = rule
     return rule
@@ -49,34 +55,32 @@ def correct_images(principal: Principal, pk: int, sop_instance_uids: Sequence[st
     with _deciding(principal, pk, State.CONFIRMED, words) as finding:
         _not_ruled(finding)
         rows = finding.observations.filter(instance__sop_instance_uid__in=sop_instance_uids)
-        days = [each.date() for each in rows.values_list("received_at", flat=True)]
-        if not days or len(days) != len(set(sop_instance_uids)):
+        moments = list(rows.values_list("received_at", flat=True))
+        if not moments or len(moments) != len(set(sop_instance_uids)):
             raise InvalidRequest("Choose images of this finding.")
-        rule = _rule(finding, min(days), max(days))
+        rule = _rule(finding, min(moments), max(moments))
         rule.sop_instance_uids = "\n".join(sorted(set(sop_instance_uids)))
         set_polarity_rule(principal, rule)
         finding.rule = rule
     return rule
 
 
-def end_rules(principal: Principal, pk: int, *, last_day: date) -> int:
-    """The device is repaired: rules for the source end on that day (UTC); how many did."""
-    with _deciding(principal, pk, State.CONFIRMED, f"Rule ended on {last_day}.") as finding:
+def end_rules(principal: Principal, pk: int, *, last: datetime) -> int:
+    """The device is repaired: rules for the source end at that moment (UTC); how many did."""
+    words = f"Rule ended at {last:{_SHORT}} UTC."
+    with _deciding(principal, pk, State.CONFIRMED, words) as finding:
         rows = PolarityRule.objects.filter(
             source_ae_title=finding.source_ae_title,
             station_name__in=("", finding.station_name),
             sop_instance_uids="",
             enabled=True,
-        ).exclude(last_day__lte=last_day)
-        ended = [each for each in rows if each.first_day <= last_day + timedelta(days=1)]
+        )
+        ended = [row for row in rows if row.begin <= last and (row.end is None or row.end > last)]
         if not ended:
-            raise InvalidRequest("No rule for this source is in force after that day.")
+            raise InvalidRequest("No rule for this source is in force at that time.")
         for rule in ended:
-            if rule.first_day > last_day:
-                lift_polarity_rule(principal, rule)
-            else:
-                rule.last_day = last_day
-                set_polarity_rule(principal, rule)
+            rule.last_day, rule.last_time = last.date(), last.time()
+            set_polarity_rule(principal, rule)
     return len(ended)
 
 
@@ -129,12 +133,14 @@ def _not_ruled(finding: PolarityFinding) -> None:
         raise InvalidRequest("A rule turns these images round already: end that rule.")
 
 
-def _rule(finding: PolarityFinding, first_day: date, last_day: date | None) -> PolarityRule:
+def _rule(finding: PolarityFinding, first: datetime, last: datetime | None) -> PolarityRule:
     return PolarityRule(
         source_ae_title=finding.source_ae_title,
         station_name=finding.station_name,
-        first_day=first_day,
-        last_day=last_day,
+        first_day=first.date(),
+        first_time=first.time(),
+        last_day=last.date() if last else None,
+        last_time=last.time() if last else None,
         reason=f"Finding {finding.pk}: {finding.inverted} images appear inverted.",
     )
 
