@@ -15,7 +15,7 @@ from apps.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from apps.errors import PacsError
+from apps.errors import InvalidRequest, PacsError, Unavailable
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import (
     Into,
@@ -105,7 +105,7 @@ def find(
                     raise _refused(remote, answer)
                 return
             if given < most:
-                yield read_identifier(answer.data, context.transfer_syntax)
+                yield _identifier(remote, answer, context)
             elif given == most:
                 association.cancel(context, number)
             given += 1
@@ -239,8 +239,15 @@ _REFUSALS: Final = {
     0xA702: "it could not send anything",
     0xA801: "it does not know where to send: {own} has to be entered there with host and port",
     0xA900: "it does not take these keys together",
-    0xC001: "it has no room for so many answers",
 }
+
+
+def _identifier(remote: Remote, answer: Received, context: OpenContext) -> Identifier:
+    """What the peer found; one that cannot be read is its fault, not that of who asked."""
+    try:
+        return read_identifier(answer.data, context.transfer_syntax)
+    except InvalidRequest as error:
+        raise Unavailable(f"{remote.title} sent an answer that cannot be read.") from error
 
 
 def _refused(remote: Remote, answer: Received) -> PeerRefused:
