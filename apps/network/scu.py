@@ -36,6 +36,8 @@ _PENDING_STATUSES: Final = frozenset({0xFF00, 0xFF01})
 _SILENCE_SECONDS: Final = 900.0
 _LOOK_SECONDS: Final = 1.0
 _FIND_SECONDS: Final = 60.0
+# Somebody waits for the answers of a C-FIND.
+_FIND_TIMEOUTS: Final = Timeouts(connect=5.0, negotiate=15.0)
 _GIVE_UP_SECONDS: Final = 3.0
 
 
@@ -89,7 +91,7 @@ def find(
     AssociationRejected, PeerRefused.
     """
     proposed = [ProposedContext(STUDY_ROOT_FIND, PLAIN)]
-    with OutgoingAssociation.open(remote, proposed) as association:
+    with OutgoingAssociation.open(remote, proposed, timeouts=_FIND_TIMEOUTS) as association:
         context = association.context_for(STUDY_ROOT_FIND)
         number = _request_find(association, context, {**keys, _QUERY_RETRIEVE_LEVEL: level})
         given = 0

@@ -38,9 +38,10 @@ logger = logging.getLogger(__name__)
 MOST_ANSWERS: Final = 500
 PATIENCE_SECONDS: Final = 120.0
 _KEPT_SECONDS: Final = 900
-_AT_ONCE: Final = 6  # in each web process
+_AT_ONCE: Final = 12  # in each web process
 _WRITE_SECONDS: Final = 0.3
-_LOST_SECONDS: Final = 20.0
+# Longer than it takes to find out that nobody answers an association request.
+_LOST_SECONDS: Final = 45.0
 _LONGEST_TEXT: Final = 256  # a hostile peer must not fill Redis
 _PAGE: Final = 200
 _KEY: Final = "pacsweb:peer-search:"
@@ -164,8 +165,9 @@ class _Search:
         with _answering():
             raw: Any = _client().lrange(self._answers, after, after + _PAGE - 1)
         rows = tuple(json.loads(each) for each in raw)
-        state, message = State(standing["state"]), standing.get("message", "")
-        if state is State.RUNNING and time.time() - float(standing["beat"]) > _LOST_SECONDS:
+        state = State(standing.get("state", State.FAILED.value))
+        message, silent = standing.get("message", ""), time.time() - float(standing.get("beat", 0))
+        if state is State.RUNNING and silent > _LOST_SECONDS:
             state, message = State.FAILED, "The search was interrupted: ask again."
         if len(rows) == _PAGE:
             state = State.RUNNING  # there are more to fetch, whatever the peer does
@@ -209,6 +211,18 @@ class _Run:
         self._given_up = False
 
     def through(self, queries: RemoteQueries) -> None:
+        """All of them, or until nobody waits. Raises what `scu.find` raises, and Unavailable."""
+        try:
+            more = self._ask(queries)
+        finally:
+            self._stopped(now=True)  # what came before a failure is shown
+        if time.monotonic() > self._until:
+            raise Unavailable(f"{self._remote.title} has not ended the search in 2 minutes.")
+        state = State.CANCELLED if self._given_up else State.DONE
+        _end(self._search, state, more="1" if more else "", unusable=str(self._unusable))
+
+    def _ask(self, queries: RemoteQueries) -> bool:
+        """True where the peer has more than are wanted."""
         more = False
         for keys in queries.queries:
             for answer in self._answers(keys):
@@ -218,11 +232,7 @@ class _Run:
                     self._take(answer)
             if more or self._given_up:
                 break
-        self._stopped(now=True)
-        if time.monotonic() > self._until:
-            raise Unavailable(f"{self._remote.title} has not ended the search in 2 minutes.")
-        state = State.CANCELLED if self._given_up else State.DONE
-        _end(self._search, state, more="1" if more else "", unusable=str(self._unusable))
+        return more
 
     def _answers(self, keys: Mapping[str, str]) -> Iterator[dict[str, str]]:
         for answer in answers_of(self._remote, Level.STUDY, keys, self._most + 1, self._stopped):
