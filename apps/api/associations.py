@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.http import StreamingHttpResponse
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_naive, make_aware
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission
+from apps.api.parameters import moment
 from apps.api.principal import PrincipalView
 from apps.errors import InvalidRequest, NotFound
 from apps.network.association_report import as_json, csv_lines
@@ -104,20 +102,8 @@ def _filters(request: Request) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: request.query_params.get(name, "").replace("\0", "") for name in _TEXTS
     }
-    return given | {name: _moment(request, name) for name in ("since", "until")}
-
-
-def _moment(request: Request, name: str) -> datetime | None:
-    text = request.query_params.get(name)
-    if not text:
-        return None
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise InvalidRequest(f"`{name}` must be a date and time (ISO 8601).", offending=(name,))
-    return make_aware(moment) if is_naive(moment) else moment
+    limits = ("since", "until")
+    return given | {name: moment(request.query_params.get(name, ""), name) for name in limits}
 
 
 def _number(request: Request, name: str, default: int) -> int:

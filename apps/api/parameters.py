@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
 from rest_framework.request import Request
 
 from apps.errors import InvalidRequest
@@ -15,3 +18,19 @@ def one_of(request: Request, name: str, allowed: Collection[str]) -> str:
     if value and value not in allowed:
         raise InvalidRequest(f"{name} is one of {', '.join(allowed)}.", offending=(name,))
     return value
+
+
+def moment(text: str, name: str) -> datetime | None:
+    """The parameter's date and time in UTC, None where it is empty; raises InvalidRequest.
+
+    In UTC, because databases know fewer zones than ISO 8601 can write.
+    """
+    if not text:
+        return None
+    try:
+        found = parse_datetime(text)
+        if found is not None:
+            return (make_aware(found) if is_naive(found) else found).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # said below, as for what is no date at all
+    raise InvalidRequest(f"`{name}` must be a date and time (ISO 8601).", offending=(name,))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import DataError
 from rest_framework.exceptions import NotAuthenticated as RestNotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView, exception_handler
+from rest_framework.views import APIView, exception_handler, set_rollback
 
 from apps import errors
 from apps.access.principals import Permission, Principal, permit
@@ -64,4 +65,8 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, errors.PacsError):
         status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
         return Response({"detail": error.message}, status=status)
+    if isinstance(error, DataError):
+        # The last net: a serializer let something through that no column can hold.
+        set_rollback()
+        return Response({"detail": "A value cannot be kept or looked for."}, status=400)
     return exception_handler(error, context)

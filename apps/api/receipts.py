@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_naive, make_aware
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -15,6 +12,7 @@ from rest_framework.response import Response
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission
+from apps.api.parameters import moment
 from apps.api.principal import PrincipalView
 from apps.commitment.actions.scrub_blobs import start_scrub
 from apps.commitment.ledger import (
@@ -24,7 +22,6 @@ from apps.commitment.ledger import (
     ledger_page,
     study_account,
 )
-from apps.errors import InvalidRequest
 
 
 class ReceiptsView(PrincipalView):
@@ -45,7 +42,7 @@ class ReceiptsView(PrincipalView):
         page = ledger_page(
             self.principal,
             sender=request.query_params.get("sender", ""),
-            since=moment(request.query_params.get("since", "")),
+            since=moment(request.query_params.get("since", ""), "since"),
             cursor=request.query_params.get("cursor", ""),
         )
         return Response({"studies": [_study(each) for each in page.studies], "next": page.next})
@@ -89,19 +86,6 @@ class AssociationReceiptsView(PrincipalView):
                 **_account(account),
             }
         )
-
-
-def moment(text: str) -> datetime | None:
-    """A date and time, UTC where it says no zone; raises InvalidRequest."""
-    if not text:
-        return None
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None:
-        raise InvalidRequest("`since` must be a date and time.", offending=("since",))
-    return make_aware(found) if is_naive(found) else found
 
 
 def _study(each: StudyAccount) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
@@ -22,6 +22,7 @@ from apps.ingest.models import QuarantinedInstance
 from apps.network.models import AssociationRecord
 
 PAGE: Final = 50
+_LARGEST_KEY: Final = 2**63 - 1
 _GOOD: Final = Q(receipt__verdict=Receipt.Verdict.GOOD)
 _DAMAGED: Final = Q(receipt__verdict__in=(Receipt.Verdict.MISSING, Receipt.Verdict.ALTERED))
 _COUNTS: Final[dict[str, Any]] = {
@@ -191,9 +192,10 @@ def association_account(
 def _place(cursor: str) -> tuple[datetime, int] | None:
     moment, _, pk = cursor.partition(" ")
     try:
-        return datetime.fromisoformat(moment), int(pk)
-    except ValueError:
+        place = datetime.fromisoformat(moment).astimezone(UTC), int(pk)
+    except (ValueError, OverflowError):
         return None
+    return place if 0 <= place[1] <= _LARGEST_KEY else None
 
 
 def _accounts(studies: list[Study]) -> list[StudyAccount]:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.access.audit import view_event
 from apps.access.authentication import principal_of
-from apps.api.receipts import moment
+from apps.api.parameters import moment
 from apps.commitment.actions.scrub_blobs import start_scrub
 from apps.commitment.ledger import association_account, ledger_page, study_account
 from apps.console.wording import person_name
@@ -32,7 +32,7 @@ def receipts(request: HttpRequest) -> HttpResponse:
         page = ledger_page(
             principal_of(request, "web"),
             sender=sender,
-            since=moment(request.GET.get("since", "")),
+            since=moment(request.GET.get("since", ""), "since"),
             cursor=request.GET.get("cursor", ""),
         )
     except PacsError as error:
