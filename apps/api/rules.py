@@ -23,6 +23,7 @@ from apps.forwarding.preview import preview_forwarding, preview_prefetch
 from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polarity_rule
 from apps.network.models import ApplicationEntity, PolarityRule, Webhook
 from apps.retrieve.coercion_preview import preview
+from apps.retrieve.polarity_preview import preview_polarity
 
 
 class _PeerField(serializers.SlugRelatedField[ApplicationEntity]):
@@ -86,8 +87,11 @@ class PolarityRuleSerializer(serializers.ModelSerializer[PolarityRule]):
             "id",
             "source_ae_title",
             "station_name",
+            "sop_instance_uids",
             "first_day",
+            "first_time",
             "last_day",
+            "last_time",
             "enabled",
             "reason",
             "created_at",
@@ -171,6 +175,12 @@ class PreviewedStudySerializer(serializers.Serializer[object]):
     study_instance_uid = serializers.CharField()
     fits = serializers.BooleanField()
     reason = serializers.CharField()
+
+
+class PreviewedImageSerializer(PreviewedStudySerializer):
+    """Whether a polarity rule would have turned an image round, and if not, why."""
+
+    sop_instance_uid = serializers.CharField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +322,11 @@ KINDS: Final[dict[str, _Kind]] = {
         preview=_Preview(preview_prefetch, PreviewedStudySerializer),
     ),
     "rules/polarity": _Kind(
-        PolarityRule, PolarityRuleSerializer, set_polarity_rule, lift_polarity_rule
+        PolarityRule,
+        PolarityRuleSerializer,
+        set_polarity_rule,
+        lift_polarity_rule,
+        _Preview(preview_polarity, PreviewedImageSerializer),
     ),
     "webhooks": _Kind(Webhook, WebhookSerializer),
     "application-entities": _Kind(ApplicationEntity, ApplicationEntitySerializer),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +52,7 @@ def preview(principal: Principal, row: CoercionRule) -> list[Previewed]:
     permit(principal, Permission.VIEW_IMAGES)
     rule = read_rule(row)
     receiving = row.direction == CoercionRule.Direction.RECEIVE
-    found = _latest(rule if receiving else None)
+    found = latest_of(rule.titles if receiving else frozenset())
     instances = {each.pk: each for each in found}
     out = []
     for location in locations_by_key(list(instances)):
@@ -61,12 +61,12 @@ def preview(principal: Principal, row: CoercionRule) -> list[Previewed]:
     return out
 
 
-def _latest(rule: Rule | None) -> Iterator[Instance]:
-    """The newest instances, of the rule's senders where it names any; found by their events."""
-    if rule is None or not rule.titles:
+def latest_of(titles: Collection[str]) -> Iterator[Instance]:
+    """The newest instances, those of the senders where any are named; found by their events."""
+    if not titles:
         yield from Instance.objects.order_by("-pk")[:OBJECTS]
         return
-    events = Event.objects.filter(kind="InstancesStored", actor_name__in=sorted(rule.titles))
+    events = Event.objects.filter(kind="InstancesStored", actor_name__in=sorted(titles))
     uids: list[str] = []
     for payload in events.order_by("-sequence").values_list("payload", flat=True)[:_EVENTS]:
         uids += payload.get("sop_instance_uids", [])[len(uids) - OBJECTS :]

@@ -57,6 +57,18 @@ class Rule:
         return station and (not self.instances or _text(dataset, _SOP_INSTANCE) in self.instances)
 
 
+def read_rule(row: PolarityRule) -> Rule:
+    """The rule of a row, saved or not."""
+    return Rule(
+        row.source_ae_title.strip(),
+        row.station_name.strip(),
+        row.begin,
+        row.end,
+        row.created_at,
+        tuple(sorted(set(row.sop_instance_uids.split()))),
+    )
+
+
 class _Rules:
     """The enabled rules, read again every two seconds: nearly always there are none."""
 
@@ -70,17 +82,7 @@ class _Rules:
         with self._lock:
             if now >= self._until:
                 rows = PolarityRule.objects.filter(enabled=True)
-                self._known = tuple(
-                    Rule(
-                        row.source_ae_title.strip(),
-                        row.station_name.strip(),
-                        row.begin,
-                        row.end,
-                        row.created_at,
-                        tuple(sorted(set(row.sop_instance_uids.split()))),
-                    )
-                    for row in rows
-                )
+                self._known = tuple(map(read_rule, rows))
                 self._until = now + _REFRESH_SECONDS
             return self._known
 
@@ -98,9 +100,14 @@ def display_variant() -> str:
     return repr(rules) if rules else ""
 
 
+def is_grey(dataset: Mapping[str, Any]) -> bool:
+    """Whether the image can be turned round at all."""
+    return _text(dataset, _PHOTOMETRIC).upper() in _OTHER
+
+
 def rule_of(dataset: Mapping[str, Any], source: str, received_at: datetime) -> Rule | None:
     """The rule that turns an image round; None where none does, or it is no grey image."""
-    if _text(dataset, _PHOTOMETRIC).upper() not in _OTHER:
+    if not is_grey(dataset):
         return None
     rules = (each for each in polarity_rules() if each.fits(source, received_at))
     return next((each for each in rules if each.covers(dataset)), None)

@@ -34,6 +34,7 @@ from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.actions.reject_instances import reject_instances
 from apps.ingest.actions.restore_rejected import restore_rejected
 from apps.ingest.models import QuarantinedInstance
+from apps.network.models import PolarityRule
 from apps.retrieve.coercion import coerced, followed, rules_for_destination
 from apps.retrieve.conversion import converted
 from apps.retrieve.datasets import outgoing
@@ -309,6 +310,29 @@ def test_a_preview_shows_what_would_change_and_changes_nothing() -> None:
     assert "InstitutionName by now; stored as received" in page
     form = client.get(f"/admin/coercion/coercionrule/{key}/change/").content.decode()
     assert f"/admin/coercion/coercionrule/preview/?row={key}" in form
+
+
+def test_a_polarity_rule_is_tried_on_what_its_source_sent_last() -> None:
+    grey, color = ct_slice(), ct_slice(PhotometricInterpretation="RGB")
+    for dataset in (grey, color):
+        arrive(raw_of(dataset))
+    user = User.objects.create_superuser("root", password="a long password")
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+
+    def reasons(**fields: Any) -> dict[str, str]:
+        body = {"source_ae_title": "CT1", "first_day": "2020-01-01", "reason": "x"} | fields
+        answer = client.post("/api/rules/polarity/preview/", body, content_type="application/json")
+        return {each["sop_instance_uid"]: each["reason"] for each in answer.json()}
+
+    assert reasons() == {
+        grey.SOPInstanceUID: "",
+        color.SOPInstanceUID: "It is no grey image.",
+    }
+    assert "period" in reasons(last_day="2020-02-01")[grey.SOPInstanceUID]
+    assert "station" in reasons(station_name="OTHER")[grey.SOPInstanceUID]
+    assert reasons(source_ae_title="CT2") == {}
+    assert not PolarityRule.objects.exists()
 
 
 def test_a_preview_needs_an_administrator() -> None:

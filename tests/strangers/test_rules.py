@@ -14,6 +14,7 @@ import pydicom
 import pytest
 import requests
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 
 from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive
@@ -116,6 +117,8 @@ def test_STW_05_coercion_on_receipt_and_on_sending(
     sent = moved(stack, dataset, tmp_path / "moved")
     assert (sent.PatientID, sent.InstitutionName) == ("N77", "Elsewhere")
     assert len(sent.OriginalAttributesSequence) == 2
+    # It is stored in the syntax that the rules for this peer forbid.
+    assert sent.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     for each in made:
         api(stack, "DELETE", f"rules/coercion/{each}/")
 
@@ -125,6 +128,7 @@ def moved(stack: Stack, dataset: Dataset, folder: Path) -> Dataset:
     folder.mkdir()
     port = free_port()
     peer = {"title": "RULESINK", "host": "127.0.0.1", "port": port}
+    peer["forbidden_transfer_syntaxes"] = "Explicit VR Little Endian"
     row = api(stack, "POST", "application-entities/", json=peer)
     server = subprocess.Popen([need("storescp"), "-aet", "RULESINK", "-od", str(folder), str(port)])
     try:
