@@ -16,7 +16,7 @@ from apps.errors import NotAcceptable, PacsError
 from apps.network.receive_buffer import ConnectionLostError
 from apps.network.selectors import sends_corrections
 from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
-from apps.polarity.states import SYNTAXES, State, corrected_among, state_of
+from apps.polarity.states import SYNTAXES, State, corrections_of, state_of
 from apps.rendering.correcting_state import STATE_CLASS
 from apps.retrieve.coercion import coerced, rules_for_destination
 from apps.retrieve.datasets import OutgoingDataset, outgoing, outgoing_syntax
@@ -69,7 +69,7 @@ class _Sender:
         """
         title = self._session.calling_ae_title
         if STATE_CLASS in self._contexts and sends_corrections(title):
-            yield from corrected_among(keys)
+            yield from (key for key, _ in corrections_of(keys))
 
     def in_order(
         self, keys: Sequence[int], corrected: Sequence[int]

@@ -43,6 +43,13 @@ class PolarityFinding(models.Model):
     class Meta:
         ordering = ["-created_at"]
         indexes = [models.Index(fields=["state", "source_ae_title"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source_ae_title", "station_name", "modality"],
+                condition=models.Q(state="open"),
+                name="polarity_one_open_finding",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"polarity of {self.source_ae_title} since {self.first_at:%Y-%m-%d}"
@@ -53,7 +60,8 @@ class PolarityObservation(models.Model):
 
     `evidence` is a list of sentences without patient data. `signature` is the shown image in 64
     grey values, for comparison with later ones of the source. `white` says that its smallest value
-    was shown white, `ruled` that a polarity rule had turned it round.
+    was shown white, `ruled` that a polarity rule had turned it round; `compared` is false until its
+    source was looked at again for it.
     """
 
     class Verdict(models.TextChoices):
@@ -77,6 +85,7 @@ class PolarityObservation(models.Model):
     confidence = models.FloatField(default=0.0)
     evidence = models.JSONField(default=list)
     signature = models.JSONField(default=list)
+    compared = models.BooleanField(default=True)
     observed_at = models.DateTimeField(auto_now=True)
     finding = models.ForeignKey(
         PolarityFinding,
@@ -89,7 +98,12 @@ class PolarityObservation(models.Model):
     class Meta:
         ordering = ["-received_at"]
         indexes = [
-            models.Index(fields=["source_ae_title", "station_name", "modality", "received_at"])
+            models.Index(fields=["source_ae_title", "station_name", "modality", "received_at"]),
+            models.Index(
+                fields=["received_at"],
+                condition=models.Q(compared=False),
+                name="polarity_not_compared",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -18,15 +18,15 @@ from apps.dicom.data_sets import write_data_set
 from apps.dicom.pixels import PixelDescription, decode
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from apps.errors import NotFound
-from apps.rendering.correcting_state import STATE_CLASS, correcting_state
+from apps.rendering.correcting_state import STATE_CLASS, correcting_state, state_uid
 from apps.rendering.frame_attributes import FrameAttributes
 from apps.rendering.grey import default_window, grey_pipeline
 from apps.rendering.options import RenderOptions, Window
 from apps.retrieve.bulkdata import bulk_bytes
 from apps.retrieve.coercion import character_set_of, followed
 from apps.retrieve.frames import frame_table_of, stored_frame
-from apps.retrieve.locations import Location, locations_by_key
-from apps.retrieve.metadata import dicom_json_of
+from apps.retrieve.locations import Location
+from apps.retrieve.metadata import dicom_json_by_key, dicom_json_of
 from apps.retrieve.polarity import polarity_rules, rule_of, shown
 
 SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
@@ -56,18 +56,26 @@ class State:
         return write_data_set(self.document, transfer_syntax_uid)
 
 
-def corrected_among(keys: Sequence[int]) -> Iterator[int]:
-    """Those of the instances, by primary key and in order, that a rule turns round."""
-    if not polarity_rules():
+def corrections_of(keys: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Those of the instances, by primary key and in order, that a rule turns round.
+
+    Each with the SOP Instance UID of its state. Two queries for 500 of them.
+    """
+    rules = polarity_rules()
+    if not rules:
         return
     for start in range(0, len(keys), _CHUNK):
         wanted = keys[start : start + _CHUNK]
         fields = ("pk", "source_ae_title", "received_at")
         rows = Instance.objects.filter(pk__in=wanted).values_list(*fields)
-        rules = polarity_rules()
-        meant = {key for key, *came in rows if any(rule.fits(*came) for rule in rules)}
-        located = locations_by_key([key for key in wanted if key in meant])
-        yield from (each.key for each in located if _rule(each))
+        came = {pk: (source, at) for pk, source, at in rows}
+        meant = [key for key in wanted if key in came and any(r.fits(*came[key]) for r in rules)]
+        images = dicom_json_by_key(meant)
+        for key in meant:
+            image = images.get(key, {})
+            rule, turned = rule_of(image, *came[key]), shown(image, *came[key])
+            if rule is not None and turned is not None:
+                yield key, state_uid(image, turned, rule.since)
 
 
 def state_of(location: Location, rules: Sequence[Rule] = ()) -> State:

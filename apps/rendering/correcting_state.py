@@ -25,6 +25,7 @@ _STUDY, _SERIES = "0020000D", "0020000E"
 _PHOTOMETRIC, _SHAPE = "00280004", "20500020"
 _ROWS, _COLUMNS = "00280010", "00280011"
 _PIXEL_SPACING, _IMAGER_SPACING, _PIXEL_ASPECT = "00280030", "00181164", "00280034"
+_SOFTCOPY_VOI: Final = "00283110"
 _PAIR: Final = 2
 
 # TABLE: patient and study as the image names them: tag and VR, written empty where type 2.
@@ -60,22 +61,31 @@ def correcting_state(
 
     `default_window` is asked for where the image brings neither window nor VOI LUT.
     """
+    document = _without_uid(image, shown, moment)
+    if not numbers(image, "00281050") and "00283010" not in image:
+        document[_SOFTCOPY_VOI] = _sequence(_window(default_window()))
+    document[_SOP_INSTANCE] = _element("UI", state_uid(image, shown, moment))
+    return dict(sorted(document.items()))
+
+
+def state_uid(image: Mapping[str, Any], shown: Mapping[str, Any], moment: datetime) -> str:
+    """The SOP Instance UID of that state: another one as soon as anything in it is another."""
+    document = _without_uid(image, shown, moment)
+    named = orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+    return derived("polarity state", named)
+
+
+def _without_uid(image: Mapping[str, Any], shown: Mapping[str, Any], moment: datetime) -> Document:
     document = {
         tag: dict(image.get(tag) or {"vr": vr})
         for tag, vr, always in _COPIED
         if always or tag in image
     }
-    document |= _identification(image, moment) | _area(image)
-    document |= _modality_lut(image)
+    document |= _identification(image, moment) | _area(image) | _modality_lut(image)
     white = text(shown, _PHOTOMETRIC) == "MONOCHROME1"
     document[_SHAPE] = _element("CS", "INVERSE" if white else "IDENTITY")
-    voi = {tag: dict(image[tag]) for tag in _VOI if tag in image}
-    named = orjson.dumps([document, voi], option=orjson.OPT_SORT_KEYS).decode()
-    if not numbers(image, "00281050") and "00283010" not in image:
-        voi = _window(default_window())
-    document["00283110"] = _sequence(voi)
-    document[_SOP_INSTANCE] = _element("UI", derived("polarity state", named))
-    return dict(sorted(document.items()))
+    document[_SOFTCOPY_VOI] = _sequence({tag: dict(image[tag]) for tag in _VOI if tag in image})
+    return document
 
 
 def _identification(image: Mapping[str, Any], moment: datetime) -> Document:

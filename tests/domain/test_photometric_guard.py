@@ -202,7 +202,7 @@ def test_work_goes_on_where_it_ended(django_assert_max_num_queries: Callable[[in
     assert observe_images(0.001) >= 1
     assert observe_images(60) <= 2
     assert PolarityObservation.objects.count() == 3
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(3):
         assert observe_images(60) == 0
 
 
@@ -402,3 +402,30 @@ def test_likeness_is_of_images_that_are_alike_among_themselves() -> None:
     assert likeness_of(one, alike[:3]) is None
     assert likeness_of(one, draw.integers(0, 255, (8, 64)).tolist()) is None
     assert likeness_of([7] * 64, alike) is None
+
+
+def test_what_a_dead_worker_did_not_compare_the_next_one_does() -> None:
+    wrong(MARCH_1)
+    observe_images(60)
+    PolarityFinding.objects.all().delete()
+    StudyAlert.objects.all().delete()
+    PolarityObservation.objects.update(compared=False)
+    assert observe_images(60) == 0
+    assert PolarityFinding.objects.get().inverted == 1
+    assert StudyAlert.objects.count() == 1
+
+
+def test_ending_a_rule_can_be_taken_back_and_one_source_has_one_open_finding() -> None:
+    wrong(MARCH_1)
+    observe_images(60)
+    first = PolarityFinding.objects.get()
+    correct_source(ADMINISTRATOR, first.pk, first=MARCH_1, last=None)
+    arrive(MARCH_1 + timedelta(days=1))
+    observe_images(60)
+    outdated = PolarityFinding.objects.get(state=State.OPEN)
+    with pytest.raises(InvalidRequest, match="decide that one first"):
+        reopen_finding(ADMINISTRATOR, first.pk)
+    end_rules(ADMINISTRATOR, outdated.pk, last=MARCH_1 + timedelta(hours=9))
+    assert PolarityRule.objects.get().end == MARCH_1 + timedelta(hours=9)
+    reopen_finding(ADMINISTRATOR, outdated.pk)
+    assert PolarityRule.objects.get().end is None

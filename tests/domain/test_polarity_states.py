@@ -24,7 +24,7 @@ from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polarity_rule
 from apps.network.models import PolarityRule
-from apps.polarity.states import SYNTAXES, State, corrected_among, state_of
+from apps.polarity.states import SYNTAXES, State, corrections_of, state_of
 from apps.retrieve.locations import Location, locations_by_key
 from apps.retrieve.polarity import polarity_rules
 from tests.domain.test_photometric_guard import MARCH_1, arrive, path, root
@@ -183,11 +183,11 @@ def test_only_images_under_a_rule_have_a_state(rule: PolarityRule) -> None:
     mine, others = arrive(), arrive(sender="CR2")
     early = arrive(MARCH_1.replace(month=2))
     keys = [others.pk, mine.pk, early.pk]
-    assert list(corrected_among(keys)) == [mine.pk]
+    assert list(corrections_of(keys)) == [(mine.pk, state_of(located(mine)).sop_instance_uid)]
     for each in (others, early):
         with pytest.raises(NotFound):
             state_of(located(each))
     rule.enabled = False
     set_polarity_rule(system_principal("test"), rule)
     polarity_rules.forget()
-    assert list(corrected_among(keys)) == []
+    assert list(corrections_of(keys)) == []

@@ -81,21 +81,30 @@ def end_rules(principal: Principal, pk: int, *, last: datetime) -> int:
         for rule in ended:
             rule.last_day, rule.last_time = last.date(), last.time()
             set_polarity_rule(principal, rule)
+        finding.rule = ended[0]
     return len(ended)
 
 
 def reopen_finding(principal: Principal, pk: int) -> None:
-    """Takes a decision back; the rule it made is lifted."""
+    """Takes a decision back: the rule it made is lifted, one that it ended goes on.
+
+    Raises NotPermitted, NotFound, InvalidRequest.
+    """
     permit(principal, Permission.ADMINISTER)
     with transaction.atomic():
         finding = _locked(pk)
         if finding.state == State.OPEN:
             raise InvalidRequest("This finding is open.")
+        if _another_open(finding):
+            raise InvalidRequest("Another finding of this source is open: decide that one first.")
         rule, finding.rule = finding.rule, None
         finding.state, finding.decided_at = State.OPEN, None
         finding.decided_by = finding.decision = ""
         finding.save()
-        if rule is not None:
+        if rule is not None and finding.ruled:
+            rule.last_day = rule.last_time = None
+            set_polarity_rule(principal, rule)
+        elif rule is not None:
             lift_polarity_rule(principal, rule)
         _tell(principal, finding, "PolarityFindingReopened")
     polarity_rules.forget()
@@ -125,6 +134,15 @@ def _locked(pk: int) -> PolarityFinding:
     if finding is None:
         raise NotFound("There is no such finding.")
     return finding
+
+
+def _another_open(finding: PolarityFinding) -> bool:
+    return PolarityFinding.objects.filter(
+        state=State.OPEN,
+        source_ae_title=finding.source_ae_title,
+        station_name=finding.station_name,
+        modality=finding.modality,
+    ).exists()
 
 
 def _not_ruled(finding: PolarityFinding) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, Q
 
 from apps.access.audit import actor_of
@@ -43,12 +43,15 @@ class _Run:
         return len(self.rows) > 1 or certain
 
 
-def find_changes(observed: Iterable[PolarityObservation]) -> list[PolarityFinding]:
-    """For each source of the images just seen; the findings that were opened or have grown."""
-    sources: dict[tuple[str, str, str], PolarityObservation] = {}
-    for each in observed:
-        sources[each.source_ae_title, each.station_name, each.modality] = each
+def find_changes() -> list[PolarityFinding]:
+    """For each source of images not compared yet; the findings that were opened or have grown.
+
+    Whoever dies before leaves them for the next one.
+    """
+    rows = list(PolarityObservation.objects.filter(compared=False).order_by("received_at", "pk"))
+    sources = {(each.source_ae_title, each.station_name, each.modality): each for each in rows}
     found = [_of_source(each) for each in sources.values()]
+    PolarityObservation.objects.filter(pk__in=[each.pk for each in rows]).update(compared=True)
     return [each for each in found if each is not None]
 
 
@@ -70,7 +73,11 @@ def _of_source(latest: PolarityObservation) -> PolarityFinding | None:
         first_at=first.received_at,
         last_at=newest.received_at,
     )
-    return _counted(finding, opened=True)
+    try:
+        return _counted(finding, opened=True)
+    except IntegrityError:
+        # Another worker has just opened it; the source's next image is counted there.
+        return None
 
 
 def _open(latest: PolarityObservation) -> PolarityFinding | None:

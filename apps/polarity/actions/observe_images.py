@@ -54,7 +54,9 @@ def observe_images(seconds: float) -> int:
         if taken < len(rows) or len(rows) == _IMAGES:
             continue
         sequence = events[-1].sequence
+        find_changes()
         ObservedEvents.objects.filter(pk=1, sequence__lt=sequence).update(sequence=sequence)
+    find_changes()
     return seen
 
 
@@ -71,9 +73,9 @@ def _waiting(events: Sequence[Event]) -> list[Instance]:
 
 
 def _observe(rows: Sequence[Instance], until: float) -> int:
-    """Looks at the images until the time is over; how many. Each source is compared at the end."""
+    """Looks at the images until the time is over; how many."""
     locations = {each.key: each for each in locations_by_key([row.pk for row in rows])}
-    done: list[PolarityObservation] = []
+    done = 0
     for row in rows:
         if time.monotonic() >= until and done:
             break
@@ -81,9 +83,8 @@ def _observe(rows: Sequence[Instance], until: float) -> int:
         location = locations.get(row.pk)
         if observation is not None and location is not None:
             _complete(observation, location)
-            done.append(observation)
-    find_changes(done)
-    return len(done)
+            done += 1
+    return done
 
 
 def _begun(row: Instance) -> PolarityObservation | None:
@@ -124,6 +125,7 @@ def _complete(observation: PolarityObservation, location: Location) -> None:
         white=observation.white,
         ruled=observation.ruled,
         signature=observation.signature,
+        compared=False,
     )
 
 

@@ -16,8 +16,7 @@ from apps.dicom.sub_operations import MOST
 from apps.errors import InvalidRequest, NotFound
 from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
-from apps.polarity.states import corrected_among, state_of
-from apps.retrieve.locations import locations_by_key
+from apps.polarity.states import corrections_of
 from apps.transfers.models import Transfer, TransferInstance
 
 MOST_ATTEMPTS: Final = 6
@@ -130,13 +129,13 @@ def _corrections(
     transfer: Transfer, keys: Sequence[int], *, after: int
 ) -> Iterable[TransferInstance]:
     """Presentation States of the images a polarity rule turns round, behind all images."""
-    corrected = list(islice(corrected_among(keys), max(MOST - after, 0)))
-    for position, location in enumerate(locations_by_key(corrected), after):
+    corrected = islice(corrections_of(keys), max(MOST - after, 0))
+    for position, (key, uid) in enumerate(corrected, after):
         yield TransferInstance(
             transfer=transfer,
             position=position,
-            instance_key=location.key,
-            sop_instance_uid=state_of(location).sop_instance_uid,
+            instance_key=key,
+            sop_instance_uid=uid,
             corrects=True,
         )
 
