@@ -27,7 +27,8 @@ _MOST_LINES: Final = 20_000
 _MOST_WORDS: Final = 14
 _LONGEST_CELL: Final = 2000
 _STANDARD_ROOT: Final = "1.2.840.10008."
-_UID: Final = re.compile(r"(?<![\w.])[012](?:\.\d+){3,}(?![\w.]*\w)")
+# Bounded, so that a long run of digits and dots costs no more than its length.
+_UID: Final = re.compile(r"(?<![\w.])[012](?:\.\d{1,39}){3,30}(?!\.?\w)")
 _SPLIT: Final = re.compile(r"[\t;|]|,(?!\s*(?:Non-Hierarchical|First-Order|Hierarchical))")
 _COLUMNS: Final = re.compile(r"\s{2,}")
 _ROLE: Final = re.compile(r"\b(SCU|SCP|user|provider|both)\b", re.IGNORECASE)

@@ -185,7 +185,15 @@ def test_an_assumed_transfer_syntax_is_said_to_be_assumed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\0\0\0", "=cmd|' /C calc'!A0", "1.2.3.4;" * 5000, ";;;;\n,,,"]
+    "text",
+    [
+        "",
+        "\0\0\0",
+        "=cmd|' /C calc'!A0",
+        "1.2.3.4;" * 5000,
+        "1" + ".1" * 500_000 + "x",
+        ";;;;\n,,,",
+    ],
 )
 def test_a_hostile_table_harms_nobody(text: str) -> None:
     from_table(text)
