@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from pynetdicom import AE
 
 from apps.conformance import claims
 from apps.conformance.capabilities import from_probe
@@ -82,8 +83,7 @@ def test_readiness_of_DCMTK_s_storescp_by_asking_it(tmp_path: Path) -> None:
             description = from_probe(remote)
         finally:
             stranger.terminate()
-    made = Device("STORESCP", Admission(frozenset(Right), known=True), has_host=True)
-    found = {each.key: each for each in assess(description, made)}
+    found = {each.key: each for each in assess(description, _known("STORESCP"))}
     assert found["be-sent-to"].grade is Grade.WORKS
     assert len(found["be-sent-to"].findings) > 50
     assert {each.told for each in found["be-sent-to"].findings} == {
@@ -91,6 +91,54 @@ def test_readiness_of_DCMTK_s_storescp_by_asking_it(tmp_path: Path) -> None:
     }
     assert found["be-queried"].grade is Grade.ABSENT
     assert found["store"].grade is Grade.UNKNOWN
+
+
+@pytest.mark.stranger
+def test_readiness_of_DCMTK_s_dcmqrscp_by_asking_it(tmp_path: Path) -> None:
+    port = free_port()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    settings = tmp_path / "dcmqrscp.cfg"
+    settings.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+        "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nDCMQR {kept} RW (9,1024mb) ANY\nAETable END\n"
+    )
+    with subprocess.Popen(["dcmqrscp", "-c", str(settings)]) as stranger:
+        try:
+            DimseServer.wait_for(lambda: _listens(port))
+            description = from_probe(Remote("DCMQR", "127.0.0.1", port, "PACSWEB"))
+        finally:
+            stranger.terminate()
+    found = {each.key: each for each in assess(description, _known("DCMQR"))}
+    works = {key for key, each in found.items() if each.grade is Grade.WORKS}
+    assert works == {"be-sent-to", "be-queried", "be-fetched-from"}
+
+
+def test_readiness_of_a_poor_device_by_asking_it() -> None:
+    """One old class, Implicit VR Little Endian alone, one association at a time."""
+    old = "1.2.840.10008.5.1.4.1.1.1"
+    entity = AE(ae_title="OLDCR")
+    entity.maximum_associations = 1
+    for uid in (old, offered.VERIFICATION):
+        entity.add_supported_context(uid, ["1.2.840.10008.1.2"])
+    port = free_port()
+    device = entity.start_server(("127.0.0.1", port), block=False)
+    try:
+        description = from_probe(Remote("OLDCR", "127.0.0.1", port, "PACSWEB"))
+    finally:
+        device.shutdown()
+    found = {each.key: each for each in assess(description, _known("OLDCR"))}
+    sent = found["be-sent-to"]
+    assert [each.sop_class for each in sent.findings] == [old]
+    assert sent.told.startswith("1 of 1 SOP Class works. Instances of ")
+    assert sent.findings[0].told == "It takes Implicit VR Little Endian; the rest is converted."
+    assert found["be-queried"].grade is Grade.ABSENT
+    assert found["worklist"].grade is Grade.UNKNOWN
+
+
+def _known(title: str) -> Device:
+    return Device(title, Admission(frozenset(Right), known=True), has_host=True)
 
 
 def _listens(port: int) -> bool:
