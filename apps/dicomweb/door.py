@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
@@ -21,7 +21,7 @@ from apps.access.principals import Principal
 from apps.dicomweb.capabilities import describe
 from apps.dicomweb.cors import allow_origin, is_preflight, preflight_response
 from apps.dicomweb.status import MethodNotAllowed, failure_response, status_of
-from apps.errors import NotAuthenticated, NotFound, PacsError, Unavailable
+from apps.errors import InvalidRequest, NotAuthenticated, NotFound, PacsError, Unavailable
 from apps.retrieve.locations import forget_locations
 from apps.storage.blobs import BlobMissing
 
@@ -113,6 +113,9 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
             response = failure_response(
                 request, Unavailable("The database does not answer just now; try again soon.")
             )
+        except DataError:
+            refusal = InvalidRequest("A value cannot be kept or looked for.")
+            response = failure_response(request, refusal)
         allow_origin(request, response)
         return response
 

@@ -67,7 +67,7 @@ def refused(failure: InvalidRequest | ups.UpsFault) -> bool:
     return " " in failure.message
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(data_sets)
 def test_any_json_is_refused_in_words_or_is_a_data_set(data_set: dict[str, Any]) -> None:
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ import pytest
 import requests
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from websockets import CloseCode
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -265,7 +267,7 @@ def test_what_happens_while_nobody_listens_is_told_later_to_each_listener(
     worklist.send("DELETE", f"/{ups.GLOBAL_SUBSCRIPTION}/subscribers/{receiver}")
 
 
-def test_a_killed_event_process_comes_back_and_loses_nothing(
+def test_an_event_process_that_ends_says_so_and_one_that_is_killed_loses_nothing(
     worklist: Worklist, receiver: str
 ) -> None:
     stack = worklist.archive.stack
@@ -273,14 +275,21 @@ def test_a_killed_event_process_comes_back_and_loses_nothing(
     with listen(stack, receiver) as channel:
         before = worklist.create()
         assert next_event(channel)[1] == before
-        killed = stack.kill("events")
-        with pytest.raises(ConnectionClosed):
+        ended = stack.kill("events", signal.SIGTERM)
+        kind, about, status = next_event(channel)
+        assert (kind, about, status.SCPStatus) == (4, ups.GLOBAL_SUBSCRIPTION, "GOING DOWN")
+        with pytest.raises(ConnectionClosed) as closed:
             channel.recv(SECONDS)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == CloseCode.GOING_AWAY
+    stack.wait_until(lambda: stack.pid("events") != ended and _answers(stack), SECONDS, "events")
+    with listen(stack, receiver):
+        killed = stack.kill("events")
     missed = worklist.create()
     stack.wait_until(lambda: stack.pid("events") != killed and _answers(stack), SECONDS, "events")
     with listen(stack, receiver) as channel:
-        kind, about, status = next_event(channel)
-        assert (kind, about) == (4, ups.GLOBAL_SUBSCRIPTION)
+        kind, _, status = next_event(channel)
+        assert kind == 4
         assert (status.SCPStatus, status.SubscriptionListStatus) == ("RESTARTED", "WARM START")
         told = next_event(channel)[1]
         if told == before:

@@ -13,21 +13,12 @@ import yaml
 
 from tests.stack import Stack
 
-PLACES = ("x", "9" * 300, "-1", "a\0b", "ö\\'\"<")
-VALUES = (
-    "\x01",
-    "1590-09-24T03:12:13-16:07",
-    "0001-01-01T00:00:00+05:00",
-    "a\0b",
-    "9" * 40,
-    "ö,;\\'\"<",
-)
+PLACES = ("9" * 300, "a\0b", "ö\\'\"<")
+VALUES = ("1590-09-24T03:12:13-16:07", "a\0b", "9" * 40, "ö,;\\'\"<")
 BODIES = (
     ("application/json", b"{"),
-    ("application/json", b"[1, {}]"),
     ("application/json", b'"text"'),
     ("application/json", b'{"name": "\\u0000", "destination": "a\\u0000", "peer": "\\u0000"}'),
-    ("application/dicom+json", b"[" * 5000),
     ("multipart/related; boundary=", b"--\r\n"),
     ("text/\xe9".encode().decode("latin-1"), b"\xff\xfe"),
 )

@@ -346,6 +346,30 @@ def test_media_types_and_methods_that_do_not_exist(worklist: Worklist) -> None:
     assert operations["post"]["operationId"] == "UpdateWorkitem"
 
 
+def test_a_session_needs_its_csrf_token_to_change_work(worklist: Worklist) -> None:
+    uid = worklist.create()
+    with requests.Session() as session:
+        login = worklist.archive.stack.url("/login/")
+        session.get(login, timeout=10)
+        form = {
+            "username": worklist.archive.stack.username,
+            "password": worklist.archive.stack.password,
+            "csrfmiddlewaretoken": session.cookies["pacsweb_csrf"],
+        }
+        session.post(login, data=form, headers={"Referer": login}, timeout=10)
+        body = json.dumps(data_set(ProcedureStepState=ups.IN_PROGRESS, TransactionUID=KEY))
+        headers = {"Content-Type": JSON}
+        path = f"{worklist.root}/{uid}"
+        assert session.get(path, timeout=10).status_code == 200
+        for method, resource in (("PUT", "/state"), ("POST", ""), ("POST", "/cancelrequest")):
+            answer = session.request(method, path + resource, data=body, headers=headers)
+            refused(answer, 403, "CSRF token")
+        headers["X-CSRFToken"] = session.cookies["pacsweb_csrf"]
+        assert session.put(f"{path}/state", data=body, headers=headers).status_code == 200
+    refused(worklist.send("GET", f"/{uid}", auth=None), 401)
+    refused(worklist.send("PUT", f"/{uid}/state", body, auth=("admin", "wrong")), 401)
+
+
 def test_twenty_clients_claim_one_work_item_and_one_gets_it(worklist: Worklist) -> None:
     uid = worklist.create()
     answers: list[tuple[str, int]] = []
