@@ -31,6 +31,7 @@ def check(environment: Environment) -> IO[str]:
     lock = _lock(run_folder(environment))
     # Nobody else holds the lock, so whatever still runs for this folder lost its supervisor.
     end_strays(str(run_folder(environment)))
+    _check_ports_differ(environment)
     _check_port(environment.bind, environment.http_port, "web", "PACSWEB_HTTP_PORT")
     _check_port(environment.bind, environment.event_port, "event", "PACSWEB_EVENT_PORT")
     _check_port(environment.bind, environment.dicom_port, "DICOM", "PACSWEB_DICOM_PORT")
@@ -81,6 +82,21 @@ def _lock(folder: Path) -> IO[str]:
         handle.close()
         raise NotReady(f"pacsweb is already running on the folder {folder.parent}.") from None
     return handle
+
+
+def _check_ports_differ(environment: Environment) -> None:
+    named: dict[int, str] = {}
+    for variable, port in (
+        ("PACSWEB_HTTP_PORT", environment.http_port),
+        ("PACSWEB_DICOM_PORT", environment.dicom_port),
+        ("PACSWEB_DICOM_TLS_PORT", environment.dicom_tls_port),
+        ("PACSWEB_EVENT_PORT", environment.event_port),
+    ):
+        if port and port in named:
+            raise NotReady(
+                f"{named[port]} and {variable} are both {port}: set {variable} to another."
+            )
+        named[port] = variable
 
 
 def _check_port(address: str, port: int, what: str, variable: str) -> None:

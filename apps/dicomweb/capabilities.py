@@ -130,7 +130,7 @@ def _table() -> tuple[Capability, ...]:
 def _work_items() -> tuple[Capability, ...]:
     body = _WORK_ITEM_BODY
     return (
-        Capability("workitems", "GET", "SearchForWorkitems", _SEARCH[:4], _WORK_ITEM),
+        Capability("workitems", "GET", "SearchForWorkitems", _SEARCH[:4], _METADATA),
         Capability("workitems", "POST", "CreateWorkitem", ("workitem",), (), body),
         Capability(_WORKITEM, "GET", "RetrieveWorkitem", ("accept",), _WORK_ITEM),
         Capability(_WORKITEM, "POST", "UpdateWorkitem", ("transaction-uid",), (), body),

@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
@@ -108,19 +109,21 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
                 response = views[method](request, principal, *args, **path)
         except (PacsError, BlobMissing) as failure:
             response = _answer_failure(request, failure)
-        except (OperationalError, InterfaceError) as failure:
-            _logger.warning("The database does not answer: %s", type(failure).__name__)
-            response = failure_response(
-                request, Unavailable("The database does not answer just now; try again soon.")
-            )
-        except DataError:
-            refusal = InvalidRequest("A value cannot be kept or looked for.")
-            response = failure_response(request, refusal)
+        except (DataError, OperationalError, InterfaceError) as failure:
+            response = failure_response(request, _in_words(failure))
         allow_origin(request, response)
         return response
 
     answer.methods = methods  # type: ignore[attr-defined]  # the conformance statement reads it
     return csrf_exempt(answer)  # type: ignore[return-value]  # P is kept by wraps
+
+
+def _in_words(failure: DatabaseError) -> PacsError:
+    """What the database's refusal means: no answer, or a value that no column can hold."""
+    if isinstance(failure, DataError):
+        return InvalidRequest("A value cannot be kept or looked for.")
+    _logger.warning("The database does not answer: %s", type(failure).__name__)
+    return Unavailable("The database does not answer just now; try again soon.")
 
 
 def _options(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponseBase:

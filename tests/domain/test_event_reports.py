@@ -87,6 +87,15 @@ def test_only_users_who_may_see_the_worklist_listen() -> None:
     assert not EventChannel.objects.exists()
 
 
+def test_one_user_listens_for_so_many_titles_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.worklist.actions.event_channels.MOST_TITLES", 2)
+    user = listener("curious")
+    for title in ("A", "B", "A"):
+        open_channel(user, title)
+    with pytest.raises(NotPermitted):
+        open_channel(user, "C")
+
+
 def test_a_filter_that_cannot_be_matched_is_refused_and_not_widened() -> None:
     match = data_set(TransactionUID=KEY)
     with pytest.raises(InvalidValue):

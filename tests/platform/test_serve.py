@@ -141,6 +141,12 @@ def test_a_port_that_is_taken(tmp_path: Path, variable: str, name: str) -> None:
     )
 
 
+def test_two_services_on_one_port(tmp_path: Path) -> None:
+    port = free_port()
+    outcome = _serve(tmp_path, PACSWEB_EVENT_PORT=str(port), PACSWEB_DICOM_PORT=str(port))
+    _assert_refused(outcome, f"PACSWEB_DICOM_PORT and PACSWEB_EVENT_PORT are both {port}: set")
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     obstacle = tmp_path / "file"
     obstacle.write_text("")

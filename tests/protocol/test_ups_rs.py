@@ -338,6 +338,7 @@ def test_what_a_search_is_refused_for(worklist: Worklist, query: str, word: str)
 def test_media_types_and_methods_that_do_not_exist(worklist: Worklist) -> None:
     uid = worklist.create()
     refused(worklist.send("GET", f"/{uid}", headers={"Accept": "image/png"}), 406, "available")
+    refused(worklist.send("GET", "", headers={"Accept": XML}), 406, "multipart/related")
     refused(worklist.send("DELETE", f"/{uid}"), 405)
     assert worklist.send("PATCH", f"/{uid}/state").headers["Allow"] == "PUT"
     options = worklist.send("OPTIONS", f"/{uid}", headers={"Accept": "application/json"})

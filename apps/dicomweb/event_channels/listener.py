@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import orjson
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 

@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import redis.asyncio
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
 from django.utils import timezone
 from redis.exceptions import RedisError
 from websockets.asyncio.server import Server, ServerConnection, serve

@@ -37,7 +37,9 @@ _XML_TYPES: Final = frozenset({DICOM_XML, "application/xml", "text/xml"})
 _JSON: Final = Offer(DICOM_JSON)
 _XML: Final = Offer(DICOM_XML)
 _XML_PARTS: Final = Offer(DICOM_XML, multipart=True)
-OFFERS: Final = (_JSON, _XML, _XML_PARTS, Offer("application/json"))
+_PLAIN_JSON: Final = Offer("application/json")
+OF_ONE: Final = (_JSON, _XML, _XML_PARTS, _PLAIN_JSON)
+OF_SEVERAL: Final = (_JSON, _XML_PARTS, _PLAIN_JSON)
 _WORKITEM_UID: Final = "00080018"
 
 
@@ -124,9 +126,9 @@ def work_item_url(request: HttpRequest, sop_instance_uid: str) -> str:
     return f"{base_url(request)}/workitems/{sop_instance_uid}"
 
 
-def chosen_offer(request: HttpRequest) -> Offer:
+def chosen(request: HttpRequest, offers: Sequence[Offer]) -> Offer:
     """Which representation the client wants; raises NotAcceptable."""
-    return choose(acceptable(request), OFFERS)[0]
+    return choose(acceptable(request), offers)[0]
 
 
 def one(request: HttpRequest, offer: Offer, document: Document) -> HttpResponse:
@@ -144,8 +146,8 @@ def one(request: HttpRequest, offer: Offer, document: Document) -> HttpResponse:
 
 
 def several(request: HttpRequest, offer: Offer, found: Sequence[Document]) -> HttpResponse:
-    """Results of a search: an array in JSON, parts in XML (a lone document holds only one)."""
-    if offer in {_XML, _XML_PARTS}:
+    """Results of a search: an array in JSON, parts in XML."""
+    if offer is _XML_PARTS:
         response = _xml_parts(request, found)
     else:
         response = HttpResponse(orjson.dumps(list(found)), content_type=offer.media_type)

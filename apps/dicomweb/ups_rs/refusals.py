@@ -68,7 +68,7 @@ def told(
                 return view(request, principal, *args, **path)
             except UpsFault as failure:
                 response = failure_response(request, failure)
-                response.status_code, sentence = rows[failure.fault]
+                response.status_code, sentence = rows.get(failure.fault, (409, _INCONSISTENT))
                 if sentence:
                     warn(request, response, failure.detail or sentence)
                 return response

@@ -15,7 +15,9 @@ from apps.dicom.data_sets import Document, text_at
 from apps.dicom.mpps import tag_of
 from apps.dicomweb.qido.parameters import split_parameters
 from apps.dicomweb.ups_rs.payload import (
-    chosen_offer,
+    OF_ONE,
+    OF_SEVERAL,
+    chosen,
     empty,
     one,
     read_document,
@@ -65,7 +67,7 @@ def create(request: HttpRequest, principal: Principal) -> HttpResponseBase:
 @told()
 def retrieve(request: HttpRequest, principal: Principal, workitem: str) -> HttpResponseBase:
     """`GET /workitems/{workitem}` (11.5), never with its Transaction UID."""
-    offer = chosen_offer(request)
+    offer = chosen(request, OF_ONE)
     item = work_item(workitem, principal)
     view_event(principal, "WorklistRead", "")
     return one(request, offer, item.document)
@@ -115,7 +117,7 @@ def cancel(request: HttpRequest, principal: Principal, workitem: str) -> HttpRes
 
 def search(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     """`GET /workitems` (11.9): 204 for nothing, 206 where a page left some out."""
-    offer = chosen_offer(request)
+    offer = chosen(request, OF_SEVERAL)
     asked = search_from(request.META.get("QUERY_STRING", ""))
     note_search(principal, "workitems", asked.said)
     matches = search_work_items(asked.query, principal, whole=asked.everything)

@@ -16,6 +16,9 @@ from apps.errors import NotPermitted
 from apps.events.log import NewEvent, record
 from apps.worklist.models import EventChannel, EventReport
 
+MOST_TITLES: Final = 64
+"""For how many AE titles one user may listen: each makes every event a row more."""
+
 KEPT: Final = timedelta(days=7)
 """How long reports wait for a listener who does not come back."""
 
@@ -38,6 +41,9 @@ def channel_of(principal: Principal, receiver: str) -> tuple[EventChannel, bool]
     permit(principal, Permission.VIEW_WORKLIST)
     if principal.user_id is None:
         raise NotPermitted("Only users can listen on an event channel.")
+    own = EventChannel.objects.filter(user_id=principal.user_id)
+    if not own.filter(receiver=receiver).exists() and own.count() >= MOST_TITLES:
+        raise NotPermitted(f"One user listens for {MOST_TITLES} AE titles at most.")
     now = timezone.now()
     newest = EventReport.objects.order_by("-pk").values_list("pk", flat=True).first()
     channel, new = EventChannel.objects.get_or_create(
