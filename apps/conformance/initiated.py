@@ -64,6 +64,15 @@ def initiation(number: str) -> Section:
                 "over TLS where their rule says so. For storage each stored Transfer Syntax is "
                 "proposed in a context of its own, before those that can be converted to."
             ),
+            (
+                "Behind images that a polarity rule corrects a Grayscale Softcopy Presentation "
+                "State (PS3.3 A.33.1) is sent for each, unless the rule of the destination says "
+                "no: with their modality LUT and VOI, the whole image as displayed area, and the "
+                "Presentation LUT Shape that shows them right. The same image and rule give the "
+                "same SOP Instance UID. On C-GET it is sent where its requestor proposes to take "
+                "that SOP Class. States are counted as sub-operations; one that the peer does not "
+                "accept is a warning."
+            ),
         ),
         (
             Table(
