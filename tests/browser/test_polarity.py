@@ -83,6 +83,15 @@ def test_the_incident_of_the_inverted_radiographs_on_the_screen(page: Page, stac
     assert _air(page, stack, wrong[0]) > 200
     assert _air(page, stack, right) < 50
 
+    # In the viewer the same page is reached by its name.
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Compare both")
+    with page.expect_popup() as opened:
+        page.keyboard.press("Enter")
+    expect(opened.value.get_by_text("appear with black and white exchanged")).to_have_count(0)
+    expect(opened.value.get_by_text("as expected")).to_be_visible()
+    opened.value.close()
+
     page.goto(stack.url("/"))
     page.evaluate("localStorage.setItem('pacsweb.list.panel', 'true')")
     page.reload()

@@ -118,6 +118,7 @@ export const COMMANDS: readonly Command[] = [
 	row("Panels", "measurements", "Measurements", ["Alt+m"], (s) => s.togglePanel("measurements")),
 	row("Panels", "reports", "Reports", ["Alt+r"], (s) => s.togglePanel("reports")),
 	row("Panels", "header", "Header of the image", ["Alt+h"], (s) => s.togglePanel("header")),
+	row("Panels", "polarities", "Compare both polarities", [], (s) => s.comparePolarities()),
 	row("Panels", "keys", "Sheet of keys", ["?"], (s) => s.setDialog("keys")),
 	row("Panels", "palette", "Command palette", ["Ctrl+k"], (s) => s.setDialog("palette"), true),
 ];

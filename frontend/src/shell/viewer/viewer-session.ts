@@ -247,6 +247,11 @@ export class ViewerSession {
 		if (next) this.open(next.id);
 	}
 
+	/** The page that says which radiographs of this study appear inverted, and why. */
+	comparePolarities(): void {
+		window.open(`/polarity/studies/${encodeURIComponent(this.studyInstanceUID)}/`, "_blank");
+	}
+
 	/** Another study of the patient: 1 the one before this in time, -1 the one after. */
 	stepStudy(step: 1 | -1): void {
 		const { priors } = this.state;
