@@ -75,7 +75,7 @@ class TransferInstanceSerializer(serializers.ModelSerializer[TransferInstance]):
 
     class Meta:
         model = TransferInstance
-        fields = ("position", "sop_instance_uid", "state", "status", "message")
+        fields = ("position", "sop_instance_uid", "corrects", "state", "status", "message")
         read_only_fields = fields
 
 

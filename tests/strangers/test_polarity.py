@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,15 @@ RULE = """
 from datetime import date
 from apps.access.principals import system_principal
 from apps.network.actions.set_polarity_rule import set_polarity_rule
-from apps.network.models import PolarityRule
+from apps.network.models import ApplicationEntity, PolarityRule
 rule = PolarityRule(source_ae_title="OLDCR", first_day=date(2020, 1, 1), reason="test")
 set_polarity_rule(system_principal("test"), rule)
+for title, port in PORTS.items():
+    ApplicationEntity.objects.create(
+        title=title, host="127.0.0.1", port=port, send_corrections=title != "WANTSNONE"
+    )
 """
+PORTS = {title: free_port() for title in ("READER", "SIMPLE", "WANTSNONE")}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,7 @@ def image(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Says MONOCHROME1 of what is MONOCHROME2; a rule corrects its source."""
     for program in ("storescu", "storescp", "getscu", "movescu", "dcmp2pgm"):
         need(program)
-    stack.manage("shell", "-c", RULE)
+    stack.manage("shell", "-c", f"PORTS = {PORTS!r}\n{RULE}")
     values = radiograph("hand", np.random.default_rng(8))
     dataset = ct_slice(PatientID="POL-1")
     dataset.SOPClassUID, dataset.Modality = ComputedRadiographyImageStorage, "CR"
@@ -111,11 +116,11 @@ def test_getscu_gets_the_state_that_shows_the_image_right(
 def test_movescu_sends_the_same_state_each_time(
     stack: Stack, image: Dataset, tmp_path: Path
 ) -> None:
-    port = free_port()
-    stack.manage("ae", "add", "READER", "127.0.0.1", str(port))
-    command = ["storescp", "-v", "-aet", "READER", "-od", str(tmp_path), str(port)]
-    scp = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    port = PORTS["READER"]
+    command = ["storescp", "-aet", "READER", "-od", str(tmp_path), str(port)]
+    scp = subprocess.Popen(command)
     try:
+        stack.wait_until(lambda: _listens(port))
         uids = []
         for _ in range(2):
             output = run(
@@ -129,42 +134,37 @@ def test_movescu_sends_the_same_state_each_time(
             uids += [pydicom.dcmread(file).SOPInstanceUID for file in files[STATE]]
     finally:
         scp.terminate()
-        scp.communicate()
+        scp.wait()
     assert len(uids) == 2
     assert len(set(uids)) == 1
     right = corrected(stack, image).astype(int)
     assert np.abs(drawn(tmp_path, came(tmp_path)).astype(int) - right).max() <= 2
 
 
-@pytest.fixture
-def simple(stack: Stack) -> Iterator[Sink]:
-    """Takes CR images and no presentation states."""
-    sink = Sink("SIMPLE", free_port())
-    stack.manage("ae", "add", "SIMPLE", "127.0.0.1", str(sink.port))
-    entity = AE(ae_title="SIMPLE")
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize(("title", "warnings"), [("SIMPLE", 1), ("WANTSNONE", 0)])
+def test_a_peer_without_presentation_states_is_a_warning_unless_it_wants_none(
+    stack: Stack, image: Dataset, title: str, warnings: int
+) -> None:
+    sink = Sink(title, PORTS[title])
+    entity = AE(ae_title=title)
     entity.add_supported_context(ComputedRadiographyImageStorage)
     server = entity.start_server(
         ("127.0.0.1", sink.port), block=False, evt_handlers=sink.handlers()
     )
-    yield sink
-    server.shutdown()
-
-
-@pytest.mark.parametrize(("policy", "warnings"), [(True, 1), (False, 0)])
-def test_a_peer_without_presentation_states_is_a_warning_unless_it_wants_none(
-    stack: Stack, image: Dataset, simple: Sink, policy: bool, warnings: int
-) -> None:
-    script = (
-        "from apps.network.models import ApplicationEntity as A\n"
-        f"A.objects.filter(title='SIMPLE').update(send_corrections={policy})"
-    )
-    stack.manage("shell", "-c", script)
     command = [
-        "movescu", "-d", "-S", "-aec", stack.ae_title, "-aem", "SIMPLE", *keys(image),
+        "movescu", "-d", "-S", "-aec", stack.ae_title, "-aem", title, *keys(image),
         "127.0.0.1", str(stack.dicom_port),
     ]  # fmt: skip
-    # DCMTK's exit code says that there was a warning.
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    try:
+        # DCMTK's exit code says that there was a warning.
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        server.shutdown()
     output = done.stdout + done.stderr
-    assert [str(each.AffectedSOPInstanceUID) for each in simple.came] == [image.SOPInstanceUID]
-    assert f"Warning Suboperations         : {warnings}" in output, output
+    assert [str(each.AffectedSOPInstanceUID) for each in sink.came] == [image.SOPInstanceUID]
+    assert f"Warning Suboperations         : {warnings}" in output, output[-900:]
