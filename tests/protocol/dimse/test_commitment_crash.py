@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.protocol.dimse.test_commitment import Peer, Worker, ask, request_of, 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"  # as in test_commitment
 )
+PATIENCE = 120.0  # a crowded machine starts a worker slowly
 STORED = 8
 UNKNOWN = 2000  # two parts of the request; what is stored is in the third
 REQUEST = "SELECT state, verified, failed, leased_until FROM commitment_commitmentrequest"
@@ -35,12 +38,24 @@ class SlowPeer(Peer):
 
     def _hear(self, event: Any) -> tuple[int, None]:
         outcome = super()._hear(event)
-        self.answers.wait(30)
+        self._sent(event)  # it is heard now, and answered later
+        self.answers.wait(PATIENCE)
         return outcome
 
 
 def request(server: DimseServer) -> tuple[Any, ...]:
     return rows(server, REQUEST)[0]
+
+
+@contextlib.contextmanager
+def working(server: DimseServer) -> Iterator[Worker]:
+    """A worker that does not outlive the block."""
+    worker = Worker(server)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.kill()
 
 
 def killed(server: DimseServer, worker: Worker) -> None:
@@ -60,29 +75,23 @@ def test_SC_06_the_worker_dies_while_it_reads_and_again_while_it_reports(
         stored = store_large(association)
         unknown = [new_uid() for _ in range(UNKNOWN)]
         assert ask(association, request_of(*unknown, *stored)) == 0
-    worker = Worker(own_server)
-    worker.start()
-    own_server.wait_for(lambda: request(own_server)[1] == UNKNOWN, 30)
-    killed(own_server, worker)
+    with working(own_server) as worker:
+        own_server.wait_for(lambda: request(own_server)[1] == UNKNOWN, PATIENCE)
+        killed(own_server, worker)
     state, verified, failed, _ = request(own_server)
     assert (state, verified, failed) == ("received", UNKNOWN, UNKNOWN)
 
     own_server.sql(POLICY, 1000)
-    worker = Worker(own_server)
     with peer.listening():
-        worker.start()
-        first = peer.report(30)
-        killed(own_server, worker)  # the peer has the report, and nobody its answer
+        with working(own_server) as worker:
+            first = peer.report(PATIENCE)
+            killed(own_server, worker)  # the peer has the report, and nobody its answer
         assert request(own_server)[0] == "verified"
         peer.answers.set()
-        worker = Worker(own_server)
-        worker.start()
-        try:
-            second = peer.report(30)
-            own_server.wait_for(lambda: request(own_server)[0] == "reported")
+        with working(own_server):
+            second = peer.report(PATIENCE)
+            own_server.wait_for(lambda: request(own_server)[0] == "reported", PATIENCE)
             assert peer.heard.empty()
-        finally:
-            worker.kill()
     assert first.raw == second.raw
     assert second.event_type == 2
     assert second.uids("ReferencedSOPSequence") == stored
