@@ -14,7 +14,13 @@ class PolarityRule(models.Model):
     For devices that state the wrong Photometric Interpretation. Nothing stored changes.
     """
 
-    source_ae_title = models.CharField("sent by AE title", max_length=16)
+    source_ae_title = models.CharField(
+        "sent by AE title",
+        max_length=16,
+        blank=True,
+        default="",
+        help_text="Empty: what came without one, by DICOMweb or import.",
+    )
     station_name = models.CharField(
         max_length=64,
         blank=True,
@@ -48,7 +54,9 @@ class PolarityRule(models.Model):
         return f"{self.source_ae_title} from {self.first_day}"
 
     def clean(self) -> None:
-        """A period does not end before it begins."""
+        """A period does not end before it begins; not all that came without AE title is meant."""
+        if not (self.source_ae_title or self.station_name or self.sop_instance_uids):
+            raise ValidationError({"source_ae_title": "Name an AE title, a station, or images."})
         if self.first_day and self.end and self.end < self.begin:
             raise ValidationError({"last_day": "It ends before it begins."})
 

@@ -429,3 +429,17 @@ def test_ending_a_rule_can_be_taken_back_and_one_source_has_one_open_finding() -
     assert PolarityRule.objects.get().end == MARCH_1 + timedelta(hours=9)
     reopen_finding(ADMINISTRATOR, outdated.pk)
     assert PolarityRule.objects.get().end is None
+
+
+def test_what_came_without_ae_title_is_corrected_by_station_or_image(root: Client) -> None:
+    instance = wrong(MARCH_1, sender="", StationName="")
+    observe_images(60)
+    pk = PolarityFinding.objects.get().pk
+    with pytest.raises(InvalidRequest, match="Name an AE title, a station, or images"):
+        correct_source(ADMINISTRATOR, pk, first=MARCH_1, last=None)
+    correct_images(ADMINISTRATOR, pk, [instance.sop_instance_uid])
+    assert corner(root, instance) == 0
+    reopen_finding(ADMINISTRATOR, pk)
+    PolarityFinding.objects.update(station_name="ROOM1")
+    correct_source(ADMINISTRATOR, pk, first=MARCH_1, last=None)
+    assert corner(root, instance) == 255
