@@ -1,17 +1,36 @@
 """The WSGI application, served by granian."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
 from django.urls import get_resolver
 
 from pacsweb.launch import NAME_VARIABLE, die_with_parent
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pacsweb.settings")
 if NAME_VARIABLE in os.environ:
     # A worker forked by a web process that was killed would keep the port.
     die_with_parent()
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+
+def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """Django's answer; a whole one as a list, which granian sends without a walk per chunk."""
+    answer = _django(environ, start_response)
+    if not isinstance(answer, HttpResponse):
+        return answer
+    try:
+        return [answer.content]
+    finally:
+        answer.close()
 
 
 def _start_recording() -> None:

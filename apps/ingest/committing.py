@@ -16,13 +16,14 @@ from apps.storage.durable import as_pacs_error, start_writing_out
 T = TypeVar("T")
 
 
-def commit_together(objects: Sequence[Incoming]) -> list[str | PacsError]:
+def commit_together(objects: Sequence[Incoming], *, awaited: bool = False) -> list[str | PacsError]:
     """What `Incoming.commit` does, for a fraction of the disk's time: a name or failure of each.
 
-    One that the disk refuses takes none of the others with it. What failed is aborted.
+    `awaited` when a request is answered only once they are indexed. One that the disk refuses takes
+    none of the others with it. What failed is aborted.
     """
     outcomes: dict[Incoming, SpoolName | PacsError] = {
-        each: _attempt(each.write_out) for each in objects
+        each: _attempt(partial(each.write_out, awaited=awaited)) for each in objects
     }
     written = _kept(outcomes)
     for each in written:

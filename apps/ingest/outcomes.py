@@ -14,9 +14,8 @@ from apps.ingest.models import QuarantinedInstance
 from apps.ingest.spool import SpoolName
 
 # Small batches are settled within milliseconds, and whoever waits for one sends nothing meanwhile.
-_POLL_SECONDS: Final = 0.002
-_SOON_SECONDS: Final = 0.25
-_SLOW_POLL_SECONDS: Final = 0.02
+# How long a look is waited for after so many seconds: most are settled within milliseconds.
+_POLLS: Final = ((0.03, 0.0005), (0.25, 0.002), (float("inf"), 0.02))
 
 INSTANCES: Final = "instances"
 QUARANTINE: Final = "quarantine"
@@ -67,7 +66,7 @@ def _settled(name: str, began: float, timeout: float) -> bool:
         waited = time.monotonic() - began
         if waited >= timeout:
             return False
-        time.sleep(_POLL_SECONDS if waited < _SOON_SECONDS else _SLOW_POLL_SECONDS)
+        time.sleep(next(pause for until, pause in _POLLS if waited < until))
     return True
 
 

@@ -65,11 +65,14 @@ class Incoming:
         """Of what was written so far."""
         return self._hash.digest()
 
-    def commit(self) -> str:
-        """Makes the object durable and visible to the indexer; returns its inbox name."""
+    def commit(self, *, awaited: bool = False) -> str:
+        """Makes the object durable and visible to the indexer; returns its inbox name.
+
+        `awaited` when a request is answered only once it is indexed: then it is not held back.
+        """
         try:
             with as_pacs_error("receiving an instance"):
-                name = self.write_out()
+                name = self.write_out(awaited=awaited)
                 spool.make_ready(self.path, self.descriptor, name)
         except BaseException:
             self.abort()
@@ -78,12 +81,12 @@ class Incoming:
         crash_point("committed")
         return str(name)
 
-    def write_out(self) -> SpoolName:
+    def write_out(self, *, awaited: bool = False) -> SpoolName:
         """Step one of a commit: the last bytes to the file, and what belongs beside it.
 
         Nothing is synced yet. Returns the name that the file gets. Raises OSError.
         """
-        name = SpoolName.mint(self.size, self._hash.hexdigest())
+        name = SpoolName.mint(self.size, self._hash.hexdigest(), awaited=awaited)
         if self._beside is not None:
             spool.write_provenance(name, json.dumps(asdict(self._beside)))
         write_fully(self.descriptor, (self._buffer,))
@@ -136,13 +139,15 @@ def receive(
     )
 
 
-def receive_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> str:
+def receive_part10(
+    provenance: Provenance, head: bytes, chunks: Iterable[bytes], *, awaited: bool = False
+) -> str:
     """Takes a whole Part 10 stream, or a bare data set; returns the inbox name.
 
     Raises OutOfResources, Unavailable.
     """
     with begin_part10(provenance, head, chunks) as incoming:
-        return incoming.commit()
+        return incoming.commit(awaited=awaited)
 
 
 def begin_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> Incoming:

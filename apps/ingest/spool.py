@@ -25,6 +25,7 @@ from apps.ingest.crash_points import crash_point
 from apps.storage.durable import make_folder, sync_folder, write_fully
 
 _NAME_PARTS: Final = 4
+_AWAITED: Final = "w"
 _FOLDERS: dict[tuple[Path, str], Path] = {}
 
 
@@ -38,9 +39,13 @@ class SpoolName:
     dataset_sha256: str
 
     @classmethod
-    def mint(cls, size: int, dataset_sha256: str) -> SpoolName:
-        """The name of a file that is complete now. `size` counts the whole file, in bytes."""
-        return cls(time.time_ns(), secrets.token_hex(4), size, dataset_sha256)
+    def mint(cls, size: int, dataset_sha256: str, *, awaited: bool = False) -> SpoolName:
+        """The name of a file that is complete now. `size` counts the whole file, in bytes.
+
+        `awaited`: somebody holds a request open until it is indexed.
+        """
+        random = (_AWAITED if awaited else "") + secrets.token_hex(4)
+        return cls(time.time_ns(), random, size, dataset_sha256)
 
     @classmethod
     def parse(cls, text: str) -> SpoolName:
@@ -53,6 +58,11 @@ class SpoolName:
 
     def __str__(self) -> str:
         return f"{self.received_ns:020d}-{self.random}-{self.size}-{self.dataset_sha256}"
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a request waits for what becomes of the file, so that it is not held back."""
+        return self.random.startswith(_AWAITED)
 
     @property
     def received_at(self) -> datetime:
@@ -168,9 +178,14 @@ def waiting(*, but: Collection[str] = ()) -> list[SpoolName]:
     return names
 
 
+def is_anything_waiting() -> bool:
+    """As cheap as it can be had, for who looks often."""
+    return bool(os.listdir(folder("ready")))  # noqa: PTH208 - names, not paths
+
+
 def is_waiting(name: str) -> bool:
     """Whether the file still waits to be indexed."""
-    return (folder("ready") / name).exists()
+    return os.access(f"{folder('ready')}/{name}", os.F_OK)
 
 
 def claim(name: SpoolName) -> SpoolFile | None:

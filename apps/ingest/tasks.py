@@ -11,7 +11,7 @@ from django.core.cache import cache
 from apps.errors import PacsError
 from apps.ingest import spool
 from apps.ingest.actions.complete_studies import complete_studies as complete_studies_action
-from apps.ingest.actions.drain_inbox import drain_inbox
+from apps.ingest.actions.drain_inbox import LINGER_SECONDS, drain_inbox
 from apps.ingest.actions.learn_expected_sizes import (
     learn_expected_sizes as learn_expected_sizes_action,
 )
@@ -51,7 +51,7 @@ def index_inbox() -> None:
     """Works the inbox off, for a bounded time; then lets others have the worker for a moment."""
     _stop_asking()  # whoever rings from now on may have put something behind what we list
     try:
-        result = drain_inbox(_DRAIN_SECONDS)
+        result = drain_inbox(_DRAIN_SECONDS, linger=LINGER_SECONDS)
     except PacsError as error:
         logger.warning("Indexing waits: %s", error.message)
         return  # the sweep rings again

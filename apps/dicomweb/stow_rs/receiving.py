@@ -118,10 +118,10 @@ class _Group:
             if not isinstance(part, Handled):
                 part[1].abort()
 
-    def commit(self) -> list[Handled]:
+    def commit(self, *, last: bool = False) -> list[Handled]:
         """Makes the parts durable together and tells the indexer."""
         written = [part for part in self.parts if not isinstance(part, Handled)]
-        outcomes = iter(inbox.commit_together([incoming for _, incoming in written]))
+        outcomes = iter(inbox.commit_together([each for _, each in written], awaited=last))
         inbox.ring()
         return [
             part if isinstance(part, Handled) else _outcome(part[0], next(outcomes))
@@ -158,7 +158,7 @@ def _receive_each(
                     yield from _results(pending, leaving=AT_ONCE - 1)
         yield from _results(pending, leaving=0)
         last, group = group, _Group()
-        yield from last.commit()
+        yield from last.commit(last=True)
     finally:
         group.abort()
     if cut_off is not None:

@@ -15,6 +15,8 @@ from apps.ingest.spool import SpoolFile, SpoolName
 BATCH_FILES: Final = 400
 BATCH_SECONDS: Final = 0.25
 _STILL_ARRIVING_SECONDS: Final = 0.005
+LINGER_SECONDS: Final = 0.3
+_LOOK_SECONDS: Final = 0.001
 BATCH_BYTES: Final = 2 << 30
 
 
@@ -25,14 +27,17 @@ class Inbox:
         self._listed: deque[SpoolName] = deque()
         self._listed_at = 0.0
         self._claimed: set[str] = set()
+        self._awaited = False
 
     def batch(self) -> Iterator[list[SpoolFile]]:
         """Claimed files in groups as they come, oldest first: one batch.
 
         It ends after 400 files or 250 ms, or when nothing more is arriving: rows cost less by the
-        dozen, and whoever takes the groups can scan one while the next arrives.
+        dozen, and whoever takes the groups can scan one while the next arrives. Where a request
+        waits for one of them, nothing is waited for.
         """
         self._claimed.clear()
+        self._awaited = False
         files = size = 0
         deadline = time.monotonic() + BATCH_SECONDS
         while files < BATCH_FILES and size < BATCH_BYTES:
@@ -48,7 +53,7 @@ class Inbox:
 
     def _claim(self, most_files: int, most_bytes: int) -> list[SpoolFile]:
         if not self._listed:
-            if self._claimed:
+            if self._claimed and not self._awaited:
                 due = self._listed_at + _STILL_ARRIVING_SECONDS
                 time.sleep(max(0.0, due - time.monotonic()))
             self._listed_at = time.monotonic()
@@ -63,6 +68,7 @@ class Inbox:
                     group.append(file)
                     size += name.size
                     self._claimed.add(str(name))
+                    self._awaited = self._awaited or name.awaited
         except BaseException:
             for file in group:
                 file.release()
@@ -70,8 +76,10 @@ class Inbox:
         return group
 
 
-def drain_inbox(seconds: float) -> BatchResult:
-    """Works until the inbox is empty, or about `seconds` have passed.
+def drain_inbox(seconds: float, *, linger: float = 0.0) -> BatchResult:
+    """Works until the inbox is empty for `linger` seconds, or about `seconds` have passed.
+
+    Who sends one instance after the other and waits for each finds the indexer awake.
 
     Raises Unavailable or OutOfResources when database or blob store do not answer; what was not
     committed then still waits.
@@ -79,13 +87,25 @@ def drain_inbox(seconds: float) -> BatchResult:
     total = _try_suspects()
     inbox = Inbox()
     deadline = time.monotonic() + seconds
+    awake_until = time.monotonic() + linger
     while time.monotonic() < deadline:
         with attempt() as held:
             result = index_batch(held.noting(inbox.batch()))
-        if not result.files:
+        if result.files:
+            total.add(result)
+            awake_until = time.monotonic() + linger
+        elif not _waits(awake_until):
             break
-        total.add(result)
     return total
+
+
+def _waits(until: float) -> bool:
+    """True as soon as something waits, be it held by its writer still; False after `until`."""
+    while time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        if spool.is_anything_waiting():
+            return True
+    return False
 
 
 def _try_suspects() -> BatchResult:
