@@ -138,7 +138,7 @@ class UpsFault(WrongState):
     """
 
     def __init__(self, fault: Fault, *, detail: str = "") -> None:
-        super().__init__(WORDS[fault], detail=detail)
+        super().__init__(f"{WORDS[fault]}.", detail=detail)
         self.fault = fault
 
 

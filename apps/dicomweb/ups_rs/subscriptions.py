@@ -87,7 +87,7 @@ def event_channel(request: HttpRequest, principal: Principal, aetitle: str) -> H
     permit(principal, Permission.VIEW_WORKLIST)
     url = event_channel_url(request, ae_title(aetitle))
     response = HttpResponse(
-        f"Events come by WebSocket, at {url}\n",
+        f"Open {url} instead: events come by WebSocket.\n",
         status=426,
         content_type="text/plain; charset=utf-8",
     )
