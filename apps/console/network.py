@@ -31,6 +31,7 @@ class ApplicationEntityAdmin(RuleAdmin):
                     "port",
                     "use_tls",
                     "queried",
+                    "gateway",
                     "ask_commitment",
                     "send_corrections",
                 )

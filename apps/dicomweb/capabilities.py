@@ -7,7 +7,7 @@ OpenAPI document, which is what tools of today read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -145,7 +145,24 @@ def _work_items() -> tuple[Capability, ...]:
     )
 
 
-TABLE: Final = (*_table(), *_work_items())
+_REMOTE: Final = "remotes/{remote}/"
+# What is done with another archive as with our own; every row becomes one below `remotes/`.
+_ON_REMOTES: Final = re.compile(r"SearchFor(Stud|Series|Instances)")
+
+
+def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:
+    rows = [Capability("remotes", "GET", "ListRemotes", (), _JSON)]
+    for row in own:
+        if _ON_REMOTES.match(row.name):
+            kept = tuple(each for each in row.parameters if each != "explain")
+            rows.append(
+                replace(row, path=_REMOTE + row.path, name=f"Remote{row.name}", parameters=kept)
+            )
+    return tuple(rows)
+
+
+_OWN: Final = _table()
+TABLE: Final = (*_OWN, *_remotes(_OWN), *_work_items())
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
 _SWITCHES: Final = frozenset({"deletionlock", "fuzzymatching"})
@@ -221,7 +238,7 @@ def _successes(row: Capability) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done."}
     if row.answers:
         done["content"] = {media_type: {"schema": {}} for media_type in row.answers}
-    if not row.name.startswith("Search"):
+    if "Search" not in row.name:
         return {"2XX": done}
     return {
         "200": done,

@@ -8,6 +8,8 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 
 from apps import errors
+from apps.network.peer_errors import AssociationRejected, PeerUnreachable
+from apps.network.scu import PeerRefused
 from apps.storage.blobs import BlobMissing
 
 
@@ -51,7 +53,10 @@ TABLE: Final[dict[type[Exception], int]] = {
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
     errors.UnreadableInstance: 422,
+    AssociationRejected: 502,
+    PeerRefused: 502,
     errors.Unavailable: 503,
+    PeerUnreachable: 504,
     errors.OutOfResources: 507,
     errors.PacsError: 500,
 }

@@ -11,6 +11,7 @@ from apps.dicomweb.changes import list_changes
 from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
+from apps.dicomweb.remotes import search as remotes
 from apps.dicomweb.stow_rs.views import store_instances
 from apps.dicomweb.ups_rs import subscriptions
 from apps.dicomweb.ups_rs import views as ups_rs
@@ -29,6 +30,7 @@ _STUDY = "studies/<str:study>"
 _SERIES = f"{_STUDY}/series/<str:series>"
 _INSTANCE = f"{_SERIES}/instances/<str:instance>"
 _FRAMES = f"{_INSTANCE}/frames/<str:frames>"
+_REMOTE = "remotes/<str:remote>"
 _WORKITEM = "workitems/<str:workitem>"
 _SUBSCRIBER = f"{_WORKITEM}/subscribers/<str:aetitle>"
 
@@ -88,6 +90,13 @@ urlpatterns = [
         resource(GET=subscriptions.event_channel),
         name="event-channel",
     ),
+    path("remotes", resource(GET=remotes.list_remotes), name="remotes"),
+    path(f"{_REMOTE}/studies", resource(GET=remotes.search_studies)),
+    path(f"{_REMOTE}/series", resource(GET=remotes.search_series)),
+    path(f"{_REMOTE}/instances", resource(GET=remotes.search_instances)),
+    path(f"{_REMOTE}/{_STUDY}/series", resource(GET=remotes.search_series)),
+    path(f"{_REMOTE}/{_STUDY}/instances", resource(GET=remotes.search_instances)),
+    path(f"{_REMOTE}/{_SERIES}/instances", resource(GET=remotes.search_instances)),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),
     path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),

@@ -39,6 +39,11 @@ class ApplicationEntity(models.Model):
         IGNORE = "ignore", "keep the first, drop the other, answer with success"
         REFUSE = "refuse", "keep the first, refuse the other"
 
+    class Gateway(models.TextChoices):
+        CLOSED = "closed", "no"
+        SEARCH = "search", "searches only"
+        KEEP = "keep", "searches; what is opened is fetched and kept here"
+
     title = models.CharField(
         "AE title",
         max_length=16,
@@ -95,6 +100,14 @@ class ApplicationEntity(models.Model):
         default=True,
         db_default=True,
         help_text="In the study list, beside what is stored here. Take it off for scanners.",
+    )
+    gateway = models.CharField(
+        "served over DICOMweb",
+        max_length=8,
+        choices=Gateway,
+        default=Gateway.CLOSED,
+        db_default=Gateway.CLOSED,
+        help_text="At /dicom-web/remotes/ and its AE title, for users who may transfer studies.",
     )
     ask_commitment = models.BooleanField(
         "ask it for storage commitment after sending",

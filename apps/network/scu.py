@@ -96,13 +96,15 @@ def find(
         number = _request_find(association, context, {**keys, _QUERY_RETRIEVE_LEVEL: level})
         given = 0
         for answer in responses(association, patience=_FIND_SECONDS):
+            status = None if answer is None else _status(answer)
+            over = status is not None and status not in _PENDING_STATUSES
             if stopped():
-                _give_up(association, context, number)
+                if not over:
+                    _give_up(association, context, number)
                 return
             if answer is None:
                 continue
-            status = _status(answer)
-            if status not in _PENDING_STATUSES:
+            if over:
                 if status != SUCCESS and given <= most:
                     raise _refused(remote, answer)
                 return

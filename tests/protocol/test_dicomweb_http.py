@@ -92,6 +92,7 @@ def test_no_request_of_the_description_is_a_500(archive: Archive, image, row):
         "element": "7FE00010",
         "workitem": "1.2.3",
         "aetitle": "WATCHER",
+        "remote": "NOWHERE",
     }
     path = "/" + re.sub(r"\{(\w+)\}", lambda match: places[match[1]], row.path)
     for number, value in enumerate(HOSTILE):

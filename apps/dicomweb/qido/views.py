@@ -35,7 +35,7 @@ from apps.errors import InvalidRequest, OutOfResources
 
 _JSON: Final = Offer(DICOM_JSON)
 _XML: Final = Offer(DICOM_XML, multipart=True)
-_OFFERS: Final = (_JSON, _XML, Offer("application/json"))
+OFFERS: Final = (_JSON, _XML, Offer("application/json"))
 _RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 _WORTH_PACKING: Final = 1400
 
@@ -70,7 +70,7 @@ def _search(
     series: str | None = None,
 ) -> HttpResponseBase:
     permit(principal, Permission.VIEW_IMAGES)
-    offer, _ = choose(acceptable(request), _OFFERS)
+    offer, _ = choose(acceptable(request), OFFERS)
     asked = search_from(
         request.META.get("QUERY_STRING", ""), level, always_included(level), study, series
     )
@@ -91,7 +91,18 @@ def _search(
     )
     answers = [result(match, level, base, unwanted, asked.asked_tags) for match in found]
     warnings = [*asked.warnings, *_remaining(asked, len(found), principal)]
-    response = _answer(request, offer, answers, base) if found else _nothing()
+    return page_response(request, offer, answers, base, warnings)
+
+
+def page_response(
+    request: HttpRequest,
+    offer: Offer,
+    answers: list[dict[str, Any]],
+    base: str,
+    warnings: Sequence[str],
+) -> HttpResponse:
+    """A page of answers, or 204 where there is none, with a Warning for each sentence."""
+    response = _answer(request, offer, answers, base) if answers else _nothing()
     if warnings:
         response["Warning"] = ", ".join(f'299 {base}: "{warning}"' for warning in warnings)
     keep_private(response, "")

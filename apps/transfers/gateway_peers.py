@@ -1,0 +1,34 @@
+"""Other archives that are served over DICOMweb: those an administrator has opened, by AE title."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from apps.access.principals import Permission, Principal, permit
+from apps.errors import NotFound, Unavailable
+from apps.network.associate_items import Remote
+from apps.network.models import ApplicationEntity
+from apps.transfers.remote import remote_for
+
+
+def gateway_peers(principal: Principal) -> QuerySet[ApplicationEntity]:
+    """All that are open. Raises NotPermitted."""
+    permit(principal, Permission.VIEW_IMAGES)
+    permit(principal, Permission.TRANSFER_STUDIES)
+    closed = ApplicationEntity.Gateway.CLOSED
+    return ApplicationEntity.objects.filter(enabled=True).exclude(gateway=closed)
+
+
+def gateway_peer(principal: Principal, title: str) -> ApplicationEntity:
+    """One of them. A title that is known and not open is answered as one that is not known."""
+    peer = gateway_peers(principal).filter(title=title).first()
+    if peer is None:
+        raise NotFound("There is no remote archive of that name.")
+    return peer
+
+
+def address_of(peer: ApplicationEntity) -> Remote:
+    """Where it listens. Raises Unavailable where nobody has entered that."""
+    if not peer.host or not peer.port:
+        raise Unavailable(f"It is not known where {peer.title} listens.")
+    return remote_for(peer)

@@ -1,0 +1,271 @@
+"""DCMTK's archive, and odd ones, served over DICOMweb below `/remotes/`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from dicomweb_client.api import DICOMwebClient
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
+
+from tests.builders import ct_slice, new_uid, part10
+from tests.protocol.dicomweb_archive import Archive
+from tests.servers import free_port
+from tests.stack import Stack
+
+pytestmark = pytest.mark.stranger
+SLICES = 4
+PREPARED = """
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from apps.network.models import ApplicationEntity
+for title, port, gateway in (
+    ("OLDPACS", {old}, "search"), ("ODD", {odd}, "search"), ("SHUT", {odd}, "closed"),
+    ("GONE", {nobody}, "search"),
+):
+    ApplicationEntity.objects.create(
+        title=title, host="127.0.0.1", port=port, gateway=gateway
+    )
+user = get_user_model().objects.create_user("doc17", password="long enough 99")
+user.groups.add(Group.objects.get(name="clinician"))
+"""
+
+
+class Odd:
+    """A C-FIND SCP that ignores every key, goes on for ever, or refuses."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.answers: list[Dataset] = []
+        self.endless = False
+        self.status = 0x0000
+        self.asked: list[Dataset] = []
+        self.cancelled = threading.Event()
+
+    def start(self) -> Any:
+        ae = AE(ae_title="ODD")
+        ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+        handlers = [(evt.EVT_C_FIND, self._find)]
+        return ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+
+    def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        self.asked.append(event.identifier)
+        for each in self.answers:
+            yield 0xFF00, each
+        while self.endless:
+            if event.is_cancelled:
+                self.cancelled.set()
+                yield 0xFE00, None
+                return
+            yield 0xFF00, found(new_uid())
+        if self.status:
+            yield self.status, None
+
+
+def found(study: str, **attributes: Any) -> Dataset:
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.QueryRetrieveLevel, ds.StudyInstanceUID = "STUDY", study
+    ds.PatientName, ds.PatientID, ds.StudyDate = "Odd^Ödön", "O-1", "20240301"
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+@pytest.fixture(scope="module")
+def archive(stack: Stack) -> Archive:
+    return Archive(stack)
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Odd]:
+    made = Odd()
+    server = made.start()
+    yield made
+    server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _calm(odd: Odd) -> None:
+    odd.answers, odd.asked, odd.status, odd.endless = [], [], 0, False
+
+
+@pytest.fixture(scope="module")
+def study(
+    stack: Stack, odd: Odd, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Dataset]]:
+    """What DCMTK's archive has, in two series; it knows us as a destination."""
+    if shutil.which("dcmqrscp") is None:
+        pytest.skip("dcmqrscp is not installed")
+    folder = tmp_path_factory.mktemp("dcmqrscp")
+    port = free_port()
+    (folder / "storage").mkdir()
+    (folder / "dcmqrscp.cfg").write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+        f"HostTable BEGIN\nus = ({stack.ae_title}, 127.0.0.1, {stack.dicom_port})\n"
+        f"HostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nOLDPACS {folder / 'storage'} RW (100, 1024mb) ANY\nAETable END\n"
+    )
+    uid, series = new_uid(), (new_uid(), new_uid())
+    made = [
+        ct_slice(
+            study=uid,
+            series=series[number % 2],
+            number=number + 1,
+            SeriesNumber=number % 2 + 1,
+            PatientID="GW-1",
+            PatientName="Ström^Åsa",
+            SpecificCharacterSet="ISO_IR 192",
+            StudyDate="20240229",
+        )
+        for number in range(SLICES)
+    ]
+    files = []
+    for number, each in enumerate(made):
+        files.append(folder / f"{number}.dcm")
+        files[-1].write_bytes(part10(each))
+    process = subprocess.Popen(["dcmqrscp", "-c", str(folder / "dcmqrscp.cfg")])
+    try:
+        stack.manage("shell", "-c", PREPARED.format(old=port, odd=odd.port, nobody=free_port()))
+        sent = ["storescu", "-aec", "OLDPACS", "127.0.0.1", str(port), *map(str, files)]
+        stack.wait_until(
+            lambda: subprocess.run(sent, check=False, capture_output=True).returncode == 0
+        )
+        yield made
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def client(stack: Stack, remote: str) -> DICOMwebClient:
+    session = requests.Session()
+    session.auth = stack.auth
+    return DICOMwebClient(stack.url(f"/dicom-web/remotes/{remote}"), session=session)
+
+
+def value(answer: dict[str, Any], tag: str) -> Any:
+    return answer[tag]["Value"][0]
+
+
+def test_a_stranger_searches_an_old_archive_at_every_level(
+    stack: Stack, study: list[Dataset]
+) -> None:
+    old = client(stack, "OLDPACS")
+    uid, series = study[0].StudyInstanceUID, study[0].SeriesInstanceUID
+    (answer,) = old.search_for_studies(search_filters={"PatientID": "GW-1"})
+    assert value(answer, "0020000D") == uid
+    assert value(answer, "00100010") == {"Alphabetic": "Ström^Åsa"}
+    assert value(answer, "00080056") in {"ONLINE", "NEARLINE"}
+    url = stack.url(f"/dicom-web/remotes/OLDPACS/studies/{uid}")
+    assert value(answer, "00081190") == url
+    assert old.search_for_studies(search_filters={"StudyDate": "20240301-"}) == []
+    rows = old.search_for_series(uid)
+    assert {value(each, "0020000E") for each in rows} == {e.SeriesInstanceUID for e in study}
+    assert "00100010" not in rows[0]
+    rows = old.search_for_instances(uid, series)
+    expected = {e.SOPInstanceUID for e in study if e.SeriesInstanceUID == series}
+    assert {value(each, "00080018") for each in rows} == expected
+    assert value(rows[0], "00081190").startswith(f"{url}/series/{series}/instances/")
+    # Without a series each is asked in its turn; without a study each study of the patient.
+    assert len(old.search_for_instances(uid)) == SLICES
+    (first, second) = old.search_for_series(search_filters={"PatientID": "GW-1"})
+    assert value(first, "00100020") == value(second, "00100020") == "GW-1"
+
+
+def test_pages_of_an_old_archive_say_that_there_is_more(
+    archive: Archive, study: list[Dataset]
+) -> None:
+    path = f"/remotes/OLDPACS/studies/{study[0].StudyInstanceUID}/instances"
+    got = []
+    for offset in range(SLICES):
+        page = archive.get(path, params={"limit": 1, "offset": offset})
+        assert ("additional results" in page.headers.get("Warning", "")) == (offset < SLICES - 1)
+        got += [value(each, "00080018") for each in page.json()]
+    assert sorted(got) == sorted(each.SOPInstanceUID for each in study)
+    assert archive.get(path, params={"offset": SLICES}).status_code == 204
+    xml = archive.get(path, 'multipart/related; type="application/dicom+xml"')
+    assert xml.content.count(b"<NativeDicomModel") == SLICES
+
+
+@pytest.mark.usefixtures("study")
+def test_answers_that_do_not_match_are_left_out(archive: Archive, odd: Odd) -> None:
+    """A peer that ignores keys widens nothing; what cannot be checked is said."""
+    odd.answers = [
+        found("1.2.3.41", PatientID="O-1", ModalitiesInStudy=["CT", "SR"]),
+        found("1.2.3.42", PatientID="O-2", ModalitiesInStudy="CT"),
+        found("1.2.3.43", PatientID="", ModalitiesInStudy="CT"),
+        found("1.2.3.44", PatientID="O-1", ModalitiesInStudy="MR"),
+        found("../../admin", PatientID="O-1", ModalitiesInStudy="CT"),
+        found("1.2.3.45", PatientID="O-1", PatientName="<img src=x>^\x1b[2J"),
+    ]
+    query = {"PatientID": "O-1", "ModalitiesInStudy": "CT,SR", "includefield": "StudyDescription"}
+    answer = archive.get("/remotes/ODD/studies", params=query)
+    assert [value(each, "0020000D") for each in answer.json()] == ["1.2.3.41", "1.2.3.45"]
+    assert "no value of ModalitiesInStudy" in answer.headers["Warning"]
+    (asked,) = odd.asked
+    assert (asked.PatientID, asked.ModalitiesInStudy) == ("O-1", "")
+    # One interval (PS3.18 8.3.4): the hours are checked here, or the peer would want them daily.
+    odd.answers = [found("1.2.3.46", StudyTime="070000"), found("1.2.3.47", StudyTime="090000")]
+    query = {"StudyDate": "20240301-20240302", "StudyTime": "080000-073000"}
+    answer = archive.get("/remotes/ODD/studies", params=query)
+    assert [value(each, "0020000D") for each in answer.json()] == ["1.2.3.47"]
+    assert (odd.asked[-1].StudyDate, odd.asked[-1].StudyTime) == ("20240301-20240302", "")
+
+
+@pytest.mark.usefixtures("study")
+def test_who_has_enough_cancels(archive: Archive, odd: Odd) -> None:
+    odd.endless = True
+    odd.cancelled.clear()
+    answer = archive.get("/remotes/ODD/studies", params={"limit": 3})
+    assert (answer.status_code, len(answer.json())) == (200, 3)
+    assert "additional results" in answer.headers["Warning"]
+    assert odd.cancelled.wait(20)
+
+
+@pytest.mark.usefixtures("study")
+def test_a_remote_that_fails_or_is_closed_is_answered_in_words(
+    stack: Stack, archive: Archive, odd: Odd
+) -> None:
+    odd.status = 0xA700
+    answer = archive.get("/remotes/ODD/studies")
+    assert (answer.status_code, "A700" in answer.json()["message"]) == (502, True)
+    answer = archive.get("/remotes/GONE/studies")
+    assert (answer.status_code, "cannot be reached" in answer.json()["message"]) == (504, True)
+    for name in ("SHUT", "NEVERHEARD"):
+        answer = archive.get(f"/remotes/{name}/studies")
+        assert answer.json()["message"] == "There is no remote archive of that name."
+        assert answer.status_code == 404
+    for query in ("StudyDate=99", "explain=1", "TimezoneOffsetFromUTC=%2B0100", "00090010=X",
+                  "RequestAttributesSequence.ScheduledProcedureStepID=1"):  # fmt: skip
+        answer = archive.get(f"/remotes/ODD/studies?{query}")
+        assert (answer.status_code, bool(answer.json()["message"])) == (400, True), query
+    listed = {each["name"]: each["retrieve"] for each in archive.get("/remotes").json()}
+    assert listed["OLDPACS"] is False
+    assert "SHUT" not in listed
+    url = stack.url("/dicom-web/remotes/ODD/studies")
+    refused = requests.get(url, auth=("doc17", "long enough 99"), timeout=30)
+    assert refused.status_code == 403
+
+
+@pytest.mark.usefixtures("study")
+def test_a_search_elsewhere_is_an_event(stack: Stack, archive: Archive) -> None:
+    script = """
+import time
+from apps.events.models import Event
+for _ in range(300):
+    rows = Event.objects.filter(kind="ArchiveSearched")
+    found = [e.payload["query"] for e in rows if e.payload["resource"] == "studies at ODD"]
+    if {"PatientID": "O-77"} in found:
+        print("recorded")
+        break
+    time.sleep(0.1)
+"""
+    assert archive.get("/remotes/ODD/studies", params={"PatientID": "O-77"}).status_code == 204
+    assert "recorded" in stack.manage("shell", "-c", script).stdout
