@@ -134,7 +134,9 @@ def _held() -> Figure:
 
 def _associations() -> Figure:
     since = timezone.now() - timedelta(hours=24)
-    recent = AssociationRecord.objects.filter(started_at__gte=since)
+    # A connection that said nothing (a monitor, a port scan) is no association.
+    silent = AssociationRecord.Ending.SILENT
+    recent = AssociationRecord.objects.filter(started_at__gte=since).exclude(ending=silent)
     rejected = recent.filter(ending=AssociationRecord.Ending.REJECTED).count()
     link = reverse("admin:network_associationrecord_changelist")
     value = f"{recent.count()}"

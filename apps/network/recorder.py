@@ -10,10 +10,12 @@ import logging
 import threading
 import time
 from collections import deque
+from datetime import timedelta
 from typing import Final
 
 from django.db import Error as DatabaseError
 from django.db import connections
+from django.utils import timezone
 
 from apps.network.actions.record_associations import record_associations
 from apps.network.association_note import AssociationNote, Ending
@@ -26,6 +28,7 @@ OPEN_AFTER_SECONDS: Final = 5.0
 OPEN_EVERY_SECONDS: Final = 30.0
 MOST_WAITING: Final = 5000
 _A_BATCH: Final = 500
+_SILENT_TOGETHER: Final = timedelta(hours=1)
 
 
 class Recorder:
@@ -34,7 +37,8 @@ class Recorder:
     def __init__(self) -> None:
         self._waiting: deque[AssociationNote] = deque()
         self._open: dict[str, tuple[AssociationNote, float]] = {}  # and when to write it next
-        self._silent: dict[tuple[str, str], AssociationNote] = {}
+        self._silent: dict[tuple[str, str], AssociationNote] = {}  # those of the last hour
+        self._unwritten: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._lost = 0
         self._complained = False
@@ -59,16 +63,30 @@ class Recorder:
             self._waiting.append(note)
 
     def silent(self, note: AssociationNote) -> None:
-        """A connection without a request; many of one address become one record."""
+        """A connection without a request; those of one address and hour become one record.
+
+        Monitors knock every few seconds, port scans by the thousand.
+        """
         key = (note.address, note.reason)
         with self._lock:
             known = self._silent.get(key)
-            if known is None:
-                if len(self._silent) < _A_BATCH:
-                    self._silent[key] = note
+            if known is not None and note.started_at - known.started_at < _SILENT_TOGETHER:
+                known.connections += 1
+                known.ended_at = note.ended_at
+            elif known is not None or self._has_room():
+                self._silent[key] = note
+            else:
                 return
-            known.connections += 1
-            known.ended_at = note.ended_at
+            self._unwritten.add(key)
+
+    def _has_room(self) -> bool:
+        """For one silent address more; the hours that are over are forgotten first."""
+        if len(self._silent) >= _A_BATCH:
+            oldest = timezone.now() - _SILENT_TOGETHER
+            for key in [key for key, note in self._silent.items() if note.started_at < oldest]:
+                if key not in self._unwritten:
+                    del self._silent[key]
+        return len(self._silent) < _A_BATCH
 
     def waiting(self) -> tuple[AssociationNote, ...]:
         """Notes of what is over and not written yet, oldest first."""
@@ -103,8 +121,8 @@ class Recorder:
         now = time.monotonic()
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _A_BATCH))]
-            batch += self._silent.values()
-            self._silent = {}
+            batch += [self._silent[key] for key in self._unwritten]
+            self._unwritten = set()
             for name, (note, due) in self._open.items():
                 if due <= now:
                     self._open[name] = (note, now + OPEN_EVERY_SECONDS)

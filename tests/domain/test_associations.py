@@ -13,12 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.access.models import User
+from apps.console.today import today
 from apps.network.actions.forget_associations import forget_associations
 from apps.network.actions.record_associations import record_associations
 from apps.network.association_note import AssociationNote, ContextNote, Ending
 from apps.network.association_report import explain, summary
 from apps.network.explanation import Why
 from apps.network.models import AssociationRecord, NegotiationRecord, NetworkPolicy
+from apps.network.recorder import Recorder
 
 pytestmark = pytest.mark.django_db
 
@@ -169,3 +171,26 @@ def test_the_page_explains_and_escapes(root: Client, hostile: AssociationRecord)
     url = reverse("admin:network_associationrecord_export", args=["csv"])
     answer = root.get(url, {"ending__exact": "rejected"})
     assert len(b"".join(answer.streaming_content).decode().splitlines()) == 2
+
+
+def test_silent_connections_of_an_address_and_an_hour_are_one_record() -> None:
+    recorder = Recorder()
+    begun = timezone.now()
+
+    def knock(name: str, address: str, after: timedelta) -> None:
+        at = begun + after
+        silent = AssociationNote(name, at, address=address)
+        silent.end(Ending.SILENT, at, "closed before a whole association request")
+        recorder.silent(silent)
+        recorder.flush()
+
+    knock("a", "10.0.0.1", timedelta(0))
+    knock("b", "10.0.0.1", timedelta(minutes=59))
+    knock("c", "10.0.0.2", timedelta(minutes=59))
+    knock("d", "10.0.0.1", timedelta(minutes=61))
+    recorder.flush()
+    rows = AssociationRecord.objects.order_by("started_at", "name")
+    assert [(row.name, row.connections) for row in rows] == [("a", 2), ("c", 1), ("d", 1)]
+    assert rows[0].ended_at == begun + timedelta(minutes=59)
+    figures = {each.label: each.value for each in today()}
+    assert figures["Associations in the last 24 h"] == "0"
