@@ -96,7 +96,7 @@ class FetchSerializer(serializers.Serializer[object]):
     keys = serializers.DictField(
         child=serializers.CharField(max_length=1024), help_text="Unique keys by keyword."
     )
-    method = serializers.CharField(default="move", help_text="move or get.")
+    method = serializers.CharField(default="move", help_text="move, get, or auto: get, else move.")
 
 
 class TransfersView(PrincipalView):

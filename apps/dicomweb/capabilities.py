@@ -147,7 +147,7 @@ def _work_items() -> tuple[Capability, ...]:
 
 _REMOTE: Final = "remotes/{remote}/"
 # What is done with another archive as with our own; every row becomes one below `remotes/`.
-_ON_REMOTES: Final = re.compile(r"SearchFor(Stud|Series|Instances)")
+_ON_REMOTES: Final = re.compile(r"SearchFor|Retrieve")
 
 
 def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:

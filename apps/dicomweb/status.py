@@ -11,6 +11,7 @@ from apps import errors
 from apps.network.peer_errors import AssociationRejected, PeerUnreachable
 from apps.network.scu import PeerRefused
 from apps.storage.blobs import BlobMissing
+from apps.transfers.gateway_fetch import NotFetched
 
 
 class UnsupportedMediaType(errors.PacsError):
@@ -55,6 +56,7 @@ TABLE: Final[dict[type[Exception], int]] = {
     errors.UnreadableInstance: 422,
     AssociationRejected: 502,
     PeerRefused: 502,
+    NotFetched: 502,
     errors.Unavailable: 503,
     PeerUnreachable: 504,
     errors.OutOfResources: 507,

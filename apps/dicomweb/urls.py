@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.urls import URLPattern, path
 
 from apps.dicom.sop_classes import TABLE
@@ -12,6 +14,7 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.remotes import search as remotes
+from apps.dicomweb.remotes.retrieve import Retrieve, fetched
 from apps.dicomweb.stow_rs.views import store_instances
 from apps.dicomweb.ups_rs import subscriptions
 from apps.dicomweb.ups_rs import views as ups_rs
@@ -46,6 +49,21 @@ def _non_patient(npi: str) -> list[URLPattern]:
             kept,
         ),
     ]
+
+
+# What is had of our own archive is had of another one by the same views.
+_RETRIEVED: Final[tuple[tuple[str, Retrieve], ...]] = (
+    *((level, retrieve_instances) for level in (_STUDY, _SERIES, _INSTANCE)),
+    *((f"{level}/metadata", retrieve_metadata) for level in (_STUDY, _SERIES, _INSTANCE)),
+    *((f"{level}/rendered", retrieve_rendered) for level in (_STUDY, _SERIES, _INSTANCE, _FRAMES)),
+    *(
+        (f"{level}/thumbnail", retrieve_thumbnail)
+        for level in (_STUDY, _SERIES, _INSTANCE, _FRAMES)
+    ),
+    (_FRAMES, retrieve_frames),
+    (f"{_INSTANCE}/bulkdata/<path:element>", retrieve_bulkdata),
+    (f"{_INSTANCE}/pixeldata", retrieve_pixel_data),
+)
 
 
 urlpatterns = [
@@ -97,6 +115,7 @@ urlpatterns = [
     path(f"{_REMOTE}/{_STUDY}/series", resource(GET=remotes.search_series)),
     path(f"{_REMOTE}/{_STUDY}/instances", resource(GET=remotes.search_instances)),
     path(f"{_REMOTE}/{_SERIES}/instances", resource(GET=remotes.search_instances)),
+    *(path(f"{_REMOTE}/{below}", resource(GET=fetched(view))) for below, view in _RETRIEVED),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),
     path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),

@@ -14,13 +14,14 @@ from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.part10 import Provenance
 from apps.dicom.query import Level
 from apps.dicom.sub_operations import CANCELLED
-from apps.errors import PacsError, Unavailable
+from apps.errors import InvalidRequest, PacsError, Unavailable
 from apps.ingest import inbox
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.getting import Arriving, get
-from apps.network.scu import Progress
+from apps.network.scu import PeerRefused, Progress
 from apps.transfers.actions.note_progress import note_counters
+from apps.transfers.actions.request_transfer import AUTO
 from apps.transfers.missing import missing_parts
 from apps.transfers.models import Transfer
 from apps.transfers.sending import Cancelled, remote_of
@@ -28,6 +29,8 @@ from apps.transfers.sending import Cancelled, remote_of
 logger = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES: Final = 0xA700
+# No such SOP Class here, not authorised, no such operation (PS3.7 Annex C).
+_NO_SERVICE: Final = frozenset({0x0122, 0x0124, 0x0211})
 _LOOK_SECONDS: Final = 1.0
 _COUNTERS: Final = ("completed", "failed", "warning")
 
@@ -44,16 +47,29 @@ def fetch(transfer: Transfer, holder: str) -> None:
     remote = remote_of(transfer)
     following = _Following(transfer.pk, holder)
     for level, keys in _asked(remote, transfer, following):
-        if transfer.method == "get":
-            last = get(remote, level, keys, _Receiver(remote), following)
-            inbox.ring()
-        else:
-            last = scu.move(remote, settings.PACSWEB.ae_title, level, keys, following)
+        last = _retrieved(remote, transfer.method, level, keys, following)
         if last.status == CANCELLED:
             raise Cancelled
         following.part_ended()
     if following.failed:
         raise PartNotSent(f"{remote.title} could not send {following.failed} of the instances.")
+
+
+def _retrieved(
+    remote: Remote, method: str, level: str, keys: Mapping[int, str], following: _Following
+) -> Progress:
+    """One retrieval by C-GET or C-MOVE; `auto` takes C-MOVE where C-GET is not to be had."""
+    if method in {"get", AUTO}:
+        try:
+            last = get(remote, level, keys, _Receiver(remote), following)
+        except (InvalidRequest, PeerRefused) as error:
+            refused = isinstance(error, InvalidRequest) or error.status in _NO_SERVICE
+            if method != AUTO or not refused:
+                raise
+        else:
+            inbox.ring()
+            return last
+    return scu.move(remote, settings.PACSWEB.ae_title, level, keys, following)
 
 
 def _asked(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 from django.db.models import QuerySet
 
 from apps.access.principals import Permission, Principal, permit
-from apps.errors import NotFound, Unavailable
+from apps.errors import InvalidRequest, NotFound, Unavailable
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity
+from apps.network.scu import PeerRefused
 from apps.transfers.remote import remote_for
+
+_NOT_SUPPORTED: Final = 0x0122
 
 
 def gateway_peers(principal: Principal) -> QuerySet[ApplicationEntity]:
@@ -32,3 +39,12 @@ def address_of(peer: ApplicationEntity) -> Remote:
     if not peer.host or not peer.port:
         raise Unavailable(f"It is not known where {peer.title} listens.")
     return remote_for(peer)
+
+
+@contextmanager
+def as_refusal() -> Iterator[None]:
+    """A service that was not accepted is the peer's refusal, no fault of who asked us."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise PeerRefused(error.message, _NOT_SUPPORTED) from error

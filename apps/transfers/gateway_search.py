@@ -19,20 +19,18 @@ from apps.dicom.identifiers import Identifier
 from apps.dicom.matching import Record, matches
 from apps.dicom.query import Level, Query
 from apps.dicom.values import normalise
-from apps.errors import InvalidRequest, Unavailable
+from apps.errors import Unavailable
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity
 from apps.network.peer_errors import PeerUnreachable
-from apps.network.scu import PeerRefused
 from apps.transfers.gateway_keys import BY_TAG_OF, LEVELS, LevelKeys, keys_by_level
-from apps.transfers.gateway_peers import address_of
+from apps.transfers.gateway_peers import address_of, as_refusal
 
 LARGEST_PAGE: Final = 1_000
 PATIENCE_SECONDS: Final = 25.0
 _AT_ONCE: Final = 3  # of the threads of each web process
 _ENDLESS: Final = 1 << 31
-_NOT_SUPPORTED: Final = 0x0122
 _AVAILABILITY: Final = 0x00080056
 _AVAILABILITIES: Final = frozenset({"ONLINE", "NEARLINE", "OFFLINE", "UNAVAILABLE"})
 _NAMES: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
@@ -71,9 +69,8 @@ def search_gateway(
     if not _places.acquire(blocking=False):
         raise Unavailable("Too many searches in other archives are under way: wait a moment.")
     try:
-        return walk.answers()
-    except InvalidRequest as error:  # of the association: the service was not accepted
-        raise PeerRefused(error.message, _NOT_SUPPORTED) from error
+        with as_refusal():
+            return walk.answers()
     finally:
         _places.release()
 

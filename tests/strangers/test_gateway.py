@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from tests.builders import ct_slice, new_uid, part10
 from tests.protocol.dicomweb_archive import Archive
+from tests.protocol.test_fetching_the_rest import IMAGES, Source
 from tests.servers import free_port
 from tests.stack import Stack
 
@@ -28,7 +30,8 @@ from django.contrib.auth.models import Group
 from apps.network.models import ApplicationEntity
 for title, port, gateway in (
     ("OLDPACS", {old}, "search"), ("ODD", {odd}, "search"), ("SHUT", {odd}, "closed"),
-    ("GONE", {nobody}, "search"),
+    ("GONE", {nobody}, "search"), ("KEEPPACS", {old}, "keep"), ("MOVEONLY", {moves}, "keep"),
+    ("FALTERS", {falters}, "keep"),
 ):
     ApplicationEntity.objects.create(
         title=title, host="127.0.0.1", port=port, gateway=gateway
@@ -92,6 +95,25 @@ def odd() -> Iterator[Odd]:
     server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def moves(stack: Stack) -> Iterator[Source]:
+    """An archive without C-GET, which ignores keys below the study."""
+    made = Source(stack.dicom_port)
+    server = made.start()
+    yield made
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def falters(stack: Stack) -> Iterator[Source]:
+    """Another, which fails to send all but two."""
+    made = Source(stack.dicom_port)
+    made.fails = 100
+    server = made.start()
+    yield made
+    server.shutdown()
+
+
 @pytest.fixture(autouse=True)
 def _calm(odd: Odd) -> None:
     odd.answers, odd.asked, odd.status, odd.endless = [], [], 0, False
@@ -99,7 +121,11 @@ def _calm(odd: Odd) -> None:
 
 @pytest.fixture(scope="module")
 def study(
-    stack: Stack, odd: Odd, tmp_path_factory: pytest.TempPathFactory
+    stack: Stack,
+    odd: Odd,
+    moves: Source,
+    falters: Source,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[Dataset]]:
     """What DCMTK's archive has, in two series; it knows us as a destination."""
     if shutil.which("dcmqrscp") is None:
@@ -111,7 +137,8 @@ def study(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
         f"HostTable BEGIN\nus = ({stack.ae_title}, 127.0.0.1, {stack.dicom_port})\n"
         f"HostTable END\nVendorTable BEGIN\nVendorTable END\n"
-        f"AETable BEGIN\nOLDPACS {folder / 'storage'} RW (100, 1024mb) ANY\nAETable END\n"
+        f"AETable BEGIN\nOLDPACS {folder / 'storage'} RW (100, 1024mb) ANY\n"
+        f"KEEPPACS {folder / 'storage'} RW (100, 1024mb) ANY\nAETable END\n"
     )
     uid, series = new_uid(), (new_uid(), new_uid())
     made = [
@@ -133,7 +160,13 @@ def study(
         files[-1].write_bytes(part10(each))
     process = subprocess.Popen(["dcmqrscp", "-c", str(folder / "dcmqrscp.cfg")])
     try:
-        stack.manage("shell", "-c", PREPARED.format(old=port, odd=odd.port, nobody=free_port()))
+        stack.manage(
+            "shell",
+            "-c",
+            PREPARED.format(
+                old=port, odd=odd.port, nobody=free_port(), moves=moves.port, falters=falters.port
+            ),
+        )
         sent = ["storescu", "-aec", "OLDPACS", "127.0.0.1", str(port), *map(str, files)]
         stack.wait_until(
             lambda: subprocess.run(sent, check=False, capture_output=True).returncode == 0
@@ -254,18 +287,71 @@ def test_a_remote_that_fails_or_is_closed_is_answered_in_words(
     assert refused.status_code == 403
 
 
+def test_a_stranger_retrieves_from_an_old_archive(
+    stack: Stack, archive: Archive, study: list[Dataset]
+) -> None:
+    old = client(stack, "KEEPPACS")
+    uid, series = study[0].StudyInstanceUID, study[0].SeriesInstanceUID
+    refused = archive.get(f"/remotes/OLDPACS/studies/{uid}/metadata")
+    assert (refused.status_code, "searches only" in refused.json()["message"]) == (403, True)
+    assert archive.get(f"/studies/{uid}/metadata").status_code == 404
+    (frame,) = old.retrieve_instance_frames(uid, series, study[0].SOPInstanceUID, [1])
+    assert frame == study[0].PixelData
+    expected = {e.SOPInstanceUID: e.PixelData for e in study if e.SeriesInstanceUID == series}
+    got = {e.SOPInstanceUID: e.PixelData for e in old.retrieve_series(uid, series)}
+    assert got == expected
+    # The other series has not been asked for, and comes with the study.
+    assert len(archive.get(f"/studies/{uid}/metadata").json()) == len(expected)
+    assert len(old.retrieve_study_metadata(uid)) == SLICES
+    picture = archive.get(f"/remotes/KEEPPACS/studies/{uid}/series/{series}/rendered", "image/png")
+    assert (picture.status_code, picture.content[:4]) == (200, b"\x89PNG")
+    for path in ("/studies/1.2.3.4.5", f"/studies/{uid}/series/1.2", "/studies/..1/metadata"):
+        missing = archive.get(f"/remotes/KEEPPACS{path}")
+        assert (missing.status_code, bool(missing.json()["message"])) == (404, True), path
+
+
 @pytest.mark.usefixtures("study")
-def test_a_search_elsewhere_is_an_event(stack: Stack, archive: Archive) -> None:
+def test_what_several_ask_for_is_fetched_once(archive: Archive, moves: Source) -> None:
+    series = f"/studies/{moves.study}/series/{moves.series}"
+    instances = [f"{series}/instances/{each.SOPInstanceUID}/frames/1" for each in moves.made]
+    paths = [f"/remotes/MOVEONLY{each}" for each in (f"{series}/metadata", *instances[:2])]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        answers = list(pool.map(archive.get, paths))
+    assert [each.status_code for each in answers] == [200] * len(paths)
+    assert len(answers[0].json()) == IMAGES
+    assert archive.get(f"/remotes/MOVEONLY/studies/{moves.study}/metadata").status_code == 200
+    (moved,) = moves.moved
+    assert (moved.QueryRetrieveLevel, moved.SeriesInstanceUID) == ("SERIES", moves.series)
+
+
+@pytest.mark.usefixtures("study")
+def test_what_an_archive_fails_to_send_is_said(archive: Archive, falters: Source) -> None:
+    series = f"/remotes/FALTERS/studies/{falters.study}/series/{falters.series}"
+    answer = archive.get(f"{series}/metadata")
+    assert answer.status_code == 502
+    assert "could not send 3 of the instances" in answer.json()["message"]
+    first = f"{series}/instances/{falters.made[0].SOPInstanceUID}/metadata"
+    archive.stack.wait_until(lambda: archive.get(first).status_code == 200)
+    for row in archive.stack.get("/api/transfers/").json():
+        if row["peer_title"] == "FALTERS":
+            url = archive.stack.url(f"/api/transfers/{row['id']}/")
+            assert requests.delete(url, auth=archive.stack.auth, timeout=30).status_code == 200
+
+
+@pytest.mark.usefixtures("study")
+def test_a_search_elsewhere_is_an_event(stack: Stack) -> None:
+    """That of the first test here: searches are recorded some seconds later."""
+    old = client(stack, "OLDPACS")
+    assert len(old.search_for_studies(search_filters={"PatientID": "GW-1"})) == 1
     script = """
 import time
 from apps.events.models import Event
 for _ in range(300):
     rows = Event.objects.filter(kind="ArchiveSearched")
-    found = [e.payload["query"] for e in rows if e.payload["resource"] == "studies at ODD"]
-    if {"PatientID": "O-77"} in found:
+    found = [e.payload["query"] for e in rows if e.payload["resource"] == "studies at OLDPACS"]
+    if {"PatientID": "GW-1"} in found:
         print("recorded")
         break
     time.sleep(0.1)
 """
-    assert archive.get("/remotes/ODD/studies", params={"PatientID": "O-77"}).status_code == 204
     assert "recorded" in stack.manage("shell", "-c", script).stdout

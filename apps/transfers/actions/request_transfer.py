@@ -21,6 +21,8 @@ from apps.transfers.models import Transfer, TransferInstance
 
 MOST_ATTEMPTS: Final = 6
 METHODS: Final = ("move", "get")
+AUTO: Final = "auto"
+"""C-GET, and C-MOVE to us where the peer does not offer that."""
 _CHUNK: Final = 500
 
 
@@ -77,14 +79,34 @@ def fetch_instances(
     Raises NotPermitted, InvalidRequest.
     """
     _check(principal, peer)
-    if method not in METHODS:
-        raise InvalidRequest("The method is move or get.", offending=("method",))
+    if method not in {*METHODS, AUTO}:
+        raise InvalidRequest("The method is move, get or auto.", offending=("method",))
     with transaction.atomic():
         transfer = _new(principal, Transfer.Kind.PULL, peer)
         transfer.level, transfer.keys, transfer.method = level, dict(keys), method
         transfer.save()
         _record(principal, transfer)
     return transfer
+
+
+def fetch_once(
+    principal: Principal, *, peer: ApplicationEntity, level: str, keys: Mapping[str, str]
+) -> Transfer:
+    """The transfer under way that brings this, or else a new one. Raises what the other raises.
+
+    The peer's row is locked meanwhile, so that two who ask at once wait for the same transfer.
+    """
+    under_way = (Transfer.State.WAITING, Transfer.State.RUNNING)
+    with transaction.atomic():
+        locked = ApplicationEntity.objects.select_for_update().get(pk=peer.pk)
+        rows = Transfer.objects.filter(
+            peer=locked, kind=Transfer.Kind.PULL, state__in=under_way, cancel_requested=False
+        )
+        for row in rows:
+            # One of the whole study brings its series too.
+            if row.keys and row.keys.items() <= keys.items():
+                return row
+        return fetch_instances(principal, peer=locked, level=level, keys=keys, method=AUTO)
 
 
 def _check(principal: Principal, peer: ApplicationEntity) -> None:

@@ -1,0 +1,224 @@
+"""What is asked for of another archive is fetched first, once for all who ask, and then served.
+
+It is kept here like everything that is fetched: only of archives whose administrator chose that.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from apps.access.principals import Principal
+from apps.archive.models import Instance
+from apps.dicom import uids
+from apps.dicom.attributes import BY_KEYWORD
+from apps.dicom.query import Level
+from apps.errors import NotFound, NotPermitted, PacsError, Unavailable
+from apps.network import scu
+from apps.network.associate_items import Remote
+from apps.network.models import ApplicationEntity
+from apps.network.peer_errors import PeerUnreachable
+from apps.transfers.actions.request_transfer import fetch_once
+from apps.transfers.gateway_peers import address_of, as_refusal
+from apps.transfers.models import ENDED, Transfer
+from apps.transfers.tasks import request_work
+
+WAIT_SECONDS: Final = 20.0
+"""So long a request waits; what comes later is had by asking again."""
+_AT_ONCE: Final = 4  # of the threads of each web process
+_LOOK_SECONDS: Final = 0.1
+_COMPLETE_SECONDS: Final = 60.0
+_MOST_REMEMBERED: Final = 2048
+# What has arrived is indexed by then, or was set aside.
+_INDEXED_WITHIN: Final = timedelta(seconds=30)
+# Nobody asks again so soon for what the peer has just sent, or failed to send.
+_NOT_AGAIN_WITHIN: Final = timedelta(minutes=2)
+_FAILED_WITHIN: Final = timedelta(seconds=20)
+_MOST_SERIES: Final = 2_000
+_MOST_INSTANCES: Final = 65_535
+_CHUNK: Final = 500
+_STUDY: Final = BY_KEYWORD["StudyInstanceUID"].tag
+_SERIES: Final = BY_KEYWORD["SeriesInstanceUID"].tag
+_INSTANCE: Final = BY_KEYWORD["SOPInstanceUID"].tag
+
+_places = threading.BoundedSemaphore(_AT_ONCE)
+
+
+class NotFetched(PacsError):
+    """The other archive did not send what it says it has."""
+
+
+class StillComing(Unavailable):
+    """It is on its way; asking again a little later finds more of it here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A study, a series or an instance of a peer's."""
+
+    study: str
+    series: str | None = None
+    instance: str | None = None
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Of the retrieval that brings it: with an instance comes its series."""
+        keys = {"StudyInstanceUID": self.study}
+        return keys if self.series is None else {**keys, "SeriesInstanceUID": self.series}
+
+    @property
+    def level(self) -> Level:
+        """The level of that retrieval."""
+        return Level.STUDY if self.series is None else Level.SERIES
+
+
+def bring_here(principal: Principal, peer: ApplicationEntity, wanted: Wanted) -> int:
+    """Returns once it is here: all of it, or of a single instance that one.
+
+    The number is of those the peer has sent, or failed to send, and that are not here: set aside,
+    or refused. Raises NotPermitted, NotFound, NotFetched, StillComing, Unavailable,
+    PeerUnreachable, AssociationRejected, PeerRefused.
+    """
+    if peer.gateway != ApplicationEntity.Gateway.KEEP:
+        raise NotPermitted(f"{peer.title} is open for searches only: nothing is fetched from it.")
+    if _is_here(wanted) or _complete.holds(peer, wanted):
+        return 0
+    if not _places.acquire(blocking=False):
+        raise StillComing("Too many wait for other archives: ask again in a moment.")
+    try:
+        lacking = _fetched(principal, peer, wanted)
+    finally:
+        _places.release()
+    if not lacking:
+        _complete.add(peer, wanted)
+    return lacking
+
+
+class _Complete:
+    """What of which peer was complete here a moment ago: no need to ask it at every request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: OrderedDict[tuple[int, Wanted], float] = OrderedDict()
+
+    def holds(self, peer: ApplicationEntity, wanted: Wanted) -> bool:
+        with self._lock:
+            return self._until.get((peer.pk, wanted), 0.0) > time.monotonic()
+
+    def add(self, peer: ApplicationEntity, wanted: Wanted) -> None:
+        with self._lock:
+            self._until[peer.pk, wanted] = time.monotonic() + _COMPLETE_SECONDS
+            while len(self._until) > _MOST_REMEMBERED:
+                self._until.popitem(last=False)
+
+
+_complete = _Complete()
+
+
+def _is_here(wanted: Wanted) -> bool:
+    return wanted.instance is not None and (
+        Instance.objects.filter(
+            study__study_instance_uid=wanted.study,
+            series__series_instance_uid=wanted.series,
+            sop_instance_uid=wanted.instance,
+        ).exists()
+    )
+
+
+def _fetched(principal: Principal, peer: ApplicationEntity, wanted: Wanted) -> int:
+    until = time.monotonic() + WAIT_SECONDS
+    with as_refusal():
+        there = set(_there(address_of(peer), wanted, until))
+    if not there:
+        raise NotFound(f"{peer.title} has no such study, series or instance.")
+    lacking = _not_here(there)
+    if not lacking:
+        return 0
+    transfer = _recent(peer, wanted)
+    if transfer is None:
+        transfer = fetch_once(principal, peer=peer, level=wanted.level.value, keys=wanted.keys)
+        request_work()
+    return _awaited(transfer, lacking, until)
+
+
+def _there(remote: Remote, wanted: Wanted, until: float) -> Iterator[str]:
+    """SOP Instance UIDs the peer has of it."""
+    named = (wanted.study, wanted.series, wanted.instance)
+    if not all(uids.is_valid(each) for each in named if each is not None):
+        raise NotFound("There is no such study, series or instance.")
+
+    def found(level: Level, keys: dict[int, str], tag: int, most: int) -> list[str]:
+        answers = scu.find(
+            remote, level.value, {tag: "", **keys}, most, lambda: time.monotonic() > until
+        )
+        told = [answer.texts.get(tag, "") for answer in answers]
+        if time.monotonic() > until:
+            raise PeerUnreachable(f"{remote.title} has not said in time what it has.")
+        return [uid for uid in told if uids.is_valid(uid)]
+
+    series = [wanted.series] if wanted.series else None
+    if series is None:
+        series = found(Level.SERIES, {_STUDY: wanted.study}, _SERIES, _MOST_SERIES)
+    for each in series:
+        keys = {_STUDY: wanted.study, _SERIES: each}
+        if wanted.instance:
+            keys[_INSTANCE] = wanted.instance
+        there = found(Level.INSTANCE, keys, _INSTANCE, _MOST_INSTANCES)
+        # A peer may ignore the key.
+        yield from (uid for uid in there if wanted.instance in {None, uid})
+
+
+def _not_here(there: Collection[str]) -> set[str]:
+    lacking = set(there)
+    asked = sorted(there)
+    for start in range(0, len(asked), _CHUNK):
+        rows = Instance.objects.filter(sop_instance_uid__in=asked[start : start + _CHUNK])
+        lacking -= set(rows.values_list("sop_instance_uid", flat=True))
+    return lacking
+
+
+def _recent(peer: ApplicationEntity, wanted: Wanted) -> Transfer | None:
+    """One that has just ended and brought all it will bring. Raises NotFetched where it failed."""
+    rows = Transfer.objects.filter(
+        peer=peer,
+        kind=Transfer.Kind.PULL,
+        level=wanted.level.value,
+        ended_at__gte=timezone.now() - _NOT_AGAIN_WITHIN,
+    )
+    latest = next((row for row in rows if row.keys == wanted.keys), None)
+    if latest is None or latest.state == Transfer.State.CANCELLED:
+        return None
+    if latest.state == Transfer.State.FAILED and _age(latest) > _FAILED_WITHIN:
+        return None
+    return latest
+
+
+def _awaited(transfer: Transfer, lacking: set[str], until: float) -> int:
+    """How many will not come."""
+    while lacking := _not_here(lacking):
+        transfer.refresh_from_db()
+        if transfer.state in {Transfer.State.FAILED, Transfer.State.CANCELLED}:
+            raise NotFetched(transfer.message or "The transfer was cancelled.")
+        if transfer.state in ENDED and _age(transfer) > _INDEXED_WITHIN:
+            return len(lacking)
+        if transfer.state == Transfer.State.WAITING and transfer.message:
+            raise NotFetched(f"{transfer.message} It is tried again later.")
+        if time.monotonic() > until:
+            raise StillComing(
+                f"{len(lacking)} instances are still on their way from {transfer.peer_title}: "
+                "ask again in a moment."
+            )
+        time.sleep(_LOOK_SECONDS)
+    return 0
+
+
+def _age(transfer: Transfer) -> timedelta:
+    """Since it ended."""
+    return timezone.now() - transfer.ended_at if transfer.ended_at else timedelta()
