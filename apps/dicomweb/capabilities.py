@@ -147,7 +147,7 @@ def _work_items() -> tuple[Capability, ...]:
 
 _REMOTE: Final = "remotes/{remote}/"
 # What is done with another archive as with our own; every row becomes one below `remotes/`.
-_ON_REMOTES: Final = re.compile(r"SearchFor|Retrieve")
+_ON_REMOTES: Final = re.compile(r"SearchFor|Retrieve|Store")
 
 
 def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:
@@ -155,9 +155,11 @@ def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:
     for row in own:
         if _ON_REMOTES.match(row.name):
             kept = tuple(each for each in row.parameters if each != "explain")
-            rows.append(
-                replace(row, path=_REMOTE + row.path, name=f"Remote{row.name}", parameters=kept)
+            takes = tuple(
+                each for each in row.takes if each.strip('"').endswith("application/dicom")
             )
+            remote = replace(row, path=_REMOTE + row.path, name=f"Remote{row.name}")
+            rows.append(replace(remote, parameters=kept, takes=takes))
     return tuple(rows)
 
 

@@ -15,6 +15,7 @@ from apps.dicomweb.qido.views import search_instances, search_series, search_stu
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.remotes import search as remotes
 from apps.dicomweb.remotes.retrieve import Retrieve, fetched
+from apps.dicomweb.remotes.store import store_instances as store_remotely
 from apps.dicomweb.stow_rs.views import store_instances
 from apps.dicomweb.ups_rs import subscriptions
 from apps.dicomweb.ups_rs import views as ups_rs
@@ -53,7 +54,7 @@ def _non_patient(npi: str) -> list[URLPattern]:
 
 # What is had of our own archive is had of another one by the same views.
 _RETRIEVED: Final[tuple[tuple[str, Retrieve], ...]] = (
-    *((level, retrieve_instances) for level in (_STUDY, _SERIES, _INSTANCE)),
+    *((level, retrieve_instances) for level in (_SERIES, _INSTANCE)),
     *((f"{level}/metadata", retrieve_metadata) for level in (_STUDY, _SERIES, _INSTANCE)),
     *((f"{level}/rendered", retrieve_rendered) for level in (_STUDY, _SERIES, _INSTANCE, _FRAMES)),
     *(
@@ -109,12 +110,13 @@ urlpatterns = [
         name="event-channel",
     ),
     path("remotes", resource(GET=remotes.list_remotes), name="remotes"),
-    path(f"{_REMOTE}/studies", resource(GET=remotes.search_studies)),
+    path(f"{_REMOTE}/studies", resource(GET=remotes.search_studies, POST=store_remotely)),
     path(f"{_REMOTE}/series", resource(GET=remotes.search_series)),
     path(f"{_REMOTE}/instances", resource(GET=remotes.search_instances)),
     path(f"{_REMOTE}/{_STUDY}/series", resource(GET=remotes.search_series)),
     path(f"{_REMOTE}/{_STUDY}/instances", resource(GET=remotes.search_instances)),
     path(f"{_REMOTE}/{_SERIES}/instances", resource(GET=remotes.search_instances)),
+    path(f"{_REMOTE}/{_STUDY}", resource(GET=fetched(retrieve_instances), POST=store_remotely)),
     *(path(f"{_REMOTE}/{below}", resource(GET=fetched(view))) for below, view in _RETRIEVED),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),

@@ -42,7 +42,7 @@ class ApplicationEntity(models.Model):
     class Gateway(models.TextChoices):
         CLOSED = "closed", "no"
         SEARCH = "search", "searches only"
-        KEEP = "keep", "searches; what is opened is fetched and kept here"
+        KEEP = "keep", "all; what is opened is fetched and kept here"
 
     title = models.CharField(
         "AE title",

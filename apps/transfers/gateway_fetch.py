@@ -26,6 +26,7 @@ from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity
 from apps.network.peer_errors import PeerUnreachable
 from apps.transfers.actions.request_transfer import fetch_once
+from apps.transfers.gateway_keys import is_below
 from apps.transfers.gateway_peers import address_of, as_refusal
 from apps.transfers.models import ENDED, Transfer
 from apps.transfers.tasks import request_work
@@ -158,7 +159,7 @@ def _there(remote: Remote, wanted: Wanted, until: float) -> Iterator[str]:
         answers = scu.find(
             remote, level.value, {tag: "", **keys}, most, lambda: time.monotonic() > until
         )
-        told = [answer.texts.get(tag, "") for answer in answers]
+        told = [answer.texts.get(tag, "") for answer in answers if is_below(answer.texts, keys)]
         if time.monotonic() > until:
             raise PeerUnreachable(f"{remote.title} has not said in time what it has.")
         return [uid for uid in told if uids.is_valid(uid)]
@@ -170,9 +171,7 @@ def _there(remote: Remote, wanted: Wanted, until: float) -> Iterator[str]:
         keys = {_STUDY: wanted.study, _SERIES: each}
         if wanted.instance:
             keys[_INSTANCE] = wanted.instance
-        there = found(Level.INSTANCE, keys, _INSTANCE, _MOST_INSTANCES)
-        # A peer may ignore the key.
-        yield from (uid for uid in there if wanted.instance in {None, uid})
+        yield from found(Level.INSTANCE, keys, _INSTANCE, _MOST_INSTANCES)
 
 
 def _not_here(there: Collection[str]) -> set[str]:

@@ -79,6 +79,14 @@ BY_TAG_OF: Final = {
 }
 
 
+def is_below(answer: Mapping[int, str], above: Mapping[int, str]) -> bool:
+    """False for an answer that names another study or series than was asked for.
+
+    A peer may ignore even these keys, and nothing of another patient may pass for this one's.
+    """
+    return all(answer.get(tag, "").strip(" \0") in {"", uid} for tag, uid in above.items())
+
+
 def _level(attribute: Attribute) -> Level:
     """In the Study Root patients are attributes of studies."""
     entity = Entity.STUDY if attribute.entity is Entity.PATIENT else attribute.entity

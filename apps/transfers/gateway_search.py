@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -19,12 +20,12 @@ from apps.dicom.identifiers import Identifier
 from apps.dicom.matching import Record, matches
 from apps.dicom.query import Level, Query
 from apps.dicom.values import normalise
-from apps.errors import Unavailable
+from apps.errors import PacsError, Unavailable
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity
 from apps.network.peer_errors import PeerUnreachable
-from apps.transfers.gateway_keys import BY_TAG_OF, LEVELS, LevelKeys, keys_by_level
+from apps.transfers.gateway_keys import BY_TAG_OF, LEVELS, LevelKeys, is_below, keys_by_level
 from apps.transfers.gateway_peers import address_of, as_refusal
 
 LARGEST_PAGE: Final = 1_000
@@ -98,8 +99,9 @@ class _Walk:
         found = self._below(0, {})
         page = list(islice(found, first, last + 1))
         self._enough = len(page) > last - first
-        # Whoever is still answering hears a C-CANCEL.
-        next(found, None)
+        # Whoever is still answering hears a C-CANCEL; what goes wrong now takes nothing away.
+        with suppress(PacsError) if self._enough else nullcontext():
+            next(found, None)
         if not self._enough and time.monotonic() > self._until:
             raise PeerUnreachable(
                 f"{self._remote.title} has not ended the search in time: ask for less."
@@ -136,7 +138,8 @@ class _Walk:
         asked = {_AVAILABILITY: "", **keys.identifier, **above}
         for identifier in scu.find(self._remote, level.value, asked, _ENDLESS, self._stopped):
             values = _values(identifier, keys)
-            if uids.is_valid(values[keys.unique]) and self._agrees(level, keys, values):
+            usable = uids.is_valid(values[keys.unique]) and is_below(identifier.texts, above)
+            if usable and self._agrees(level, keys, values):
                 yield values
 
     def _agrees(self, level: Level, keys: LevelKeys, values: Mapping[int, str]) -> bool:

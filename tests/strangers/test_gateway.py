@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import threading
@@ -9,15 +10,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pydicom
 import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from tests.builders import ct_slice, new_uid, part10
-from tests.protocol.dicomweb_archive import Archive
+from tests.protocol.dicomweb_archive import Archive, multipart
 from tests.protocol.test_fetching_the_rest import IMAGES, Source
 from tests.servers import free_port
 from tests.stack import Stack
@@ -30,7 +34,7 @@ from django.contrib.auth.models import Group
 from apps.network.models import ApplicationEntity
 for title, port, gateway in (
     ("OLDPACS", {old}, "search"), ("ODD", {odd}, "search"), ("SHUT", {odd}, "closed"),
-    ("GONE", {nobody}, "search"), ("KEEPPACS", {old}, "keep"), ("MOVEONLY", {moves}, "keep"),
+    ("GONE", {nobody}, "keep"), ("KEEPPACS", {old}, "keep"), ("MOVEONLY", {moves}, "keep"),
     ("FALTERS", {falters}, "keep"),
 ):
     ApplicationEntity.objects.create(
@@ -243,7 +247,15 @@ def test_answers_that_do_not_match_are_left_out(archive: Archive, odd: Odd) -> N
     assert [value(each, "0020000D") for each in answer.json()] == ["1.2.3.41", "1.2.3.45"]
     assert "no value of ModalitiesInStudy" in answer.headers["Warning"]
     (asked,) = odd.asked
+    odd.asked.clear()
     assert (asked.PatientID, asked.ModalitiesInStudy) == ("O-1", "")
+    # Series of another study are none of this one.
+    odd.answers = [
+        found("1.2.3.41", SeriesInstanceUID="1.2.3.41.1"),
+        found("1.2.3.42", SeriesInstanceUID="1.2.3.42.1"),
+    ]
+    answer = archive.get("/remotes/ODD/studies/1.2.3.41/series")
+    assert [value(each, "0020000E") for each in answer.json()] == ["1.2.3.41.1"]
     # One interval (PS3.18 8.3.4): the hours are checked here, or the peer would want them daily.
     odd.answers = [found("1.2.3.46", StudyTime="070000"), found("1.2.3.47", StudyTime="090000")]
     query = {"StudyDate": "20240301-20240302", "StudyTime": "080000-073000"}
@@ -308,6 +320,40 @@ def test_a_stranger_retrieves_from_an_old_archive(
     for path in ("/studies/1.2.3.4.5", f"/studies/{uid}/series/1.2", "/studies/..1/metadata"):
         missing = archive.get(f"/remotes/KEEPPACS{path}")
         assert (missing.status_code, bool(missing.json()["message"])) == (404, True), path
+
+
+def test_a_stranger_stores_in_an_old_archive(
+    stack: Stack, archive: Archive, study: list[Dataset]
+) -> None:
+    uid, series = new_uid(), new_uid()
+    made = [ct_slice(study=uid, series=series, number=n, PatientID="GW-2") for n in (1, 2, 3)]
+    sent = [pydicom.dcmread(io.BytesIO(part10(each))) for each in made[:2]]
+    answer = client(stack, "KEEPPACS").store_instances(sent)
+    assert answer.RetrieveURL == stack.url(f"/dicom-web/remotes/KEEPPACS/studies/{uid}")
+    stored = {each.ReferencedSOPInstanceUID for each in answer.ReferencedSOPSequence}
+    assert stored == {each.SOPInstanceUID for each in made[:2]}
+    there = client(stack, "OLDPACS").search_for_instances(uid, series)
+    assert {value(each, "00080018") for each in there} == stored
+    assert archive.get(f"/studies/{uid}/series").status_code == 204
+    # DCMTK's archive takes no JPEG 2000 as it is started here; the other part is no DICOM.
+    packed = ct_slice(study=uid, series=series, number=4)
+    packed.PixelData = encapsulate([b"\0" * 16])
+    packed["PixelData"].VR = "OB"
+    compressed = part10(packed, JPEG2000Lossless)
+    body = multipart(part10(made[2]), compressed, b"nonsense")
+    answer = archive.post("/remotes/KEEPPACS/studies", body)
+    assert answer.status_code == 202
+    reasons = [value(each, "00081197") for each in answer.json()["00081198"]["Value"]]
+    assert reasons == [0x0122, 0xC000]
+    assert "does not take this kind of object" in answer.headers["Warning"]
+    elsewhere = archive.post("/remotes/KEEPPACS/studies/1.2.3", multipart(part10(made[2])))
+    assert elsewhere.status_code == 409
+    for remote, status, words in (
+        ("GONE", 504, "cannot be reached"), ("OLDPACS", 403, "searches only"),
+        ("SHUT", 404, "no remote archive"),
+    ):  # fmt: skip
+        answer = archive.post(f"/remotes/{remote}/studies", multipart(part10(made[0])))
+        assert (answer.status_code, words in answer.json()["message"]) == (status, True)
 
 
 @pytest.mark.usefixtures("study")

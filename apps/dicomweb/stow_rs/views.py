@@ -94,7 +94,7 @@ def _store(request: HttpRequest, principal: Principal, study: str | None) -> Htt
         raise InvalidRequest("The body holds no instance.")
     if all(each.failure_reason == OUT_OF_RESOURCES for each in handled):
         raise OutOfResources(handled[0].explanation)
-    return _answer(request, Report(handled), study)
+    return report_response(request, IndexedReport(handled), base_url(request), study)
 
 
 def _record_cut_off(principal: Principal, handled: Sequence[Handled], study: str | None) -> None:
@@ -110,42 +110,19 @@ class Stored:
     uids: Uids
     path: str
     warning: str = ""
+    warning_reason: int = COERCED
     originals: Sequence[Any] = ()
     """Items of its Original Attributes Sequence, where rules of ours changed it."""
 
 
 class Report:
-    """What became of every part, after the indexer has spoken."""
+    """What became of every part."""
 
-    def __init__(self, handled: Sequence[Handled]) -> None:
-        names = [each.inbox_name for each in handled if each.inbox_name]
-        outcomes = inbox.outcome_of(names, INDEX_SECONDS)
-        uids = {each.uids.sop_instance_uid for each in handled}
-        places, self._originals = _places(uids), _originals(uids)
+    def __init__(self) -> None:
         self.stored: list[Stored] = []
         self.failed: list[tuple[Uids, int]] = []
         self.sentences: list[str] = []
         self.waiting = 0
-        for number, each in enumerate(handled, start=1):
-            self._add(number, each, outcomes.get(each.inbox_name), places)
-
-    def _add(
-        self, number: int, each: Handled, outcome: Outcome | None, places: dict[str, str]
-    ) -> None:
-        if outcome is None:
-            self.failed.append((each.uids, each.failure_reason))
-            self.sentences.append(f"Part {number}: {each.explanation}")
-        elif outcome.fate is Fate.QUARANTINED:
-            self.failed.append((each.uids, _REASONS.get(outcome.reason, PROCESSING_FAILURE)))
-            self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
-        else:
-            path = places.get(each.uids.sop_instance_uid, "")
-            originals = self._originals.get(each.uids.sop_instance_uid, ())
-            warning = each.warning or (_COERCED_WORDS if originals else "")
-            self.stored.append(Stored(each.uids, path, warning, originals))
-            if warning:
-                self.sentences.append(f"Part {number}: {warning}")
-            self.waiting += outcome.fate is Fate.WAITING
 
     @property
     def status(self) -> int:
@@ -185,6 +162,37 @@ class Report:
                 "Value": [_stored(base, each) for each in self.stored],
             }
         return answer
+
+
+class IndexedReport(Report):
+    """What became of parts of our own, after the indexer has spoken."""
+
+    def __init__(self, handled: Sequence[Handled]) -> None:
+        super().__init__()
+        names = [each.inbox_name for each in handled if each.inbox_name]
+        outcomes = inbox.outcome_of(names, INDEX_SECONDS)
+        uids = {each.uids.sop_instance_uid for each in handled}
+        places, self._originals = _places(uids), _originals(uids)
+        for number, each in enumerate(handled, start=1):
+            self._add(number, each, outcomes.get(each.inbox_name), places)
+
+    def _add(
+        self, number: int, each: Handled, outcome: Outcome | None, places: dict[str, str]
+    ) -> None:
+        if outcome is None:
+            self.failed.append((each.uids, each.failure_reason))
+            self.sentences.append(f"Part {number}: {each.explanation}")
+        elif outcome.fate is Fate.QUARANTINED:
+            self.failed.append((each.uids, _REASONS.get(outcome.reason, PROCESSING_FAILURE)))
+            self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
+        else:
+            path = places.get(each.uids.sop_instance_uid, "")
+            originals = self._originals.get(each.uids.sop_instance_uid, ())
+            warning = each.warning or (_COERCED_WORDS if originals else "")
+            self.stored.append(Stored(each.uids, path, warning, originals=originals))
+            if warning:
+                self.sentences.append(f"Part {number}: {warning}")
+            self.waiting += outcome.fate is Fate.WAITING
 
 
 def _places(uids: Collection[str]) -> dict[str, str]:
@@ -230,14 +238,17 @@ def _stored(base: str, each: Stored) -> dict[str, Any]:
     if each.path:
         item["00081190"] = {"vr": "UR", "Value": [base + each.path]}
     if each.warning:
-        item["00081196"] = {"vr": "US", "Value": [COERCED]}
+        item["00081196"] = {"vr": "US", "Value": [each.warning_reason]}
     if each.originals:
         item["04000561"] = {"vr": "SQ", "Value": list(each.originals)}
     return item
 
 
-def _answer(request: HttpRequest, report: Report, study: str | None) -> HttpResponse:
-    dataset = report.dataset(base_url(request), study)
+def report_response(
+    request: HttpRequest, report: Report, base: str, study: str | None
+) -> HttpResponse:
+    """The answer to a Store request (PS3.18 10.5.3)."""
+    dataset = report.dataset(base, study)
     if _wants_xml(request):
         response = HttpResponse(native_dicom_model(dataset), content_type=DICOM_XML)
     else:
