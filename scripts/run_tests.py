@@ -16,12 +16,12 @@ from typing import IO
 _APART = ("tests/crash", "tests/platform", "tests/browser")
 # Each stream is a list of pytest runs, one after the other.
 _STREAMS = (
+    (_APART,),
     (
-        # What needs no database, or brings both of its own, is run by the other stream once.
+        # What needs no database, or brings both of its own, is run once, by the second.
         ("--database=postgresql", "-m", "django_db", "tests/domain"),
-        _APART,
+        tuple(f"--ignore={folder}" for folder in _APART),
     ),
-    (tuple(f"--ignore={folder}" for folder in _APART),),
 )
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 

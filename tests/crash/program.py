@@ -4,6 +4,7 @@ python -m tests.crash.program receive FOLDER   hands each file to the inbox; a l
 python -m tests.crash.program receive-groups FOLDER   the same, three at a time as STOW-RS does
 python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
+python -m tests.crash.program A then B         one after the other, in one process
 python -m tests.crash.program cases            what was quarantined, as JSON
 """
 
@@ -11,6 +12,7 @@ python -m tests.crash.program cases            what was quarantined, as JSON
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -154,11 +156,14 @@ def wrong_counts(study) -> list[str]:
 if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "pacsweb.settings"
     django.setup()
-    command, *arguments = sys.argv[1:]
-    {
+    programs = {
         "receive": receive,
         "receive-groups": receive_groups,
         "index": index,
         "check": check,
         "cases": cases,
-    }[command](*map(Path, arguments))
+    }
+    for _, command in itertools.groupby(sys.argv[1:], lambda word: word == "then"):
+        name, *arguments = command
+        if name != "then":
+            programs[name](*map(Path, arguments))

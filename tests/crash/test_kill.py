@@ -82,19 +82,25 @@ class Installation:
         code, out = self.run("index", crash_at=crash_at)
         assert code == (-signal.SIGKILL if crash_at else 0), out
 
-    def report(self) -> dict:
-        code, out = self.run("check", str(self.files))
+    def report(self, *before: str) -> dict:
+        """What became of the files; `before` are commands that the same process runs first."""
+        commands = [word for each in before for word in (*self.commands(each), "then")]
+        code, out = self.run(*commands, *self.commands("check"))
         assert code == 0
         return json.loads(out[-1])
 
-    def everything_is_there_once(self) -> None:
-        report = self.report()
+    def commands(self, name: str) -> tuple[str, ...]:
+        return (name,) if name == "index" else (name, str(self.files))
+
+    def everything_is_there_once(self, *before: str) -> dict:
+        report = self.report(*before)
         assert set(report["found"].values()) == {1}
         assert report["wrong"] == []
         assert report["told"] == len(report["found"])
         assert report["told_once"]
         assert report["quarantined"] == 0
         assert report["waiting"] == report["writing"] == 0
+        return report
 
 
 @pytest.fixture(scope="module")
@@ -154,15 +160,12 @@ def test_STO_03_the_receiver_is_killed(
     installation.make_files()
     acknowledged = installation.receive(crash_at, door)
     assert len(acknowledged) < FILES
-    installation.index()
-    report = installation.report()
+    report = installation.report("index")
     assert report["wrong"] == []
     assert {report["found"][name] for name in acknowledged} <= {1}
     assert report["writing"] == 0
     # A modality that got no answer sends everything again.
-    installation.receive()
-    installation.index()
-    installation.everything_is_there_once()
+    installation.everything_is_there_once("receive", "index")
 
 
 @pytest.mark.parametrize("crash_at", [*WORKER, "settling:5"])
@@ -171,9 +174,7 @@ def test_STO_03_the_indexer_is_killed(installation: Installation, crash_at: str)
     installation.make_files()
     assert len(installation.receive()) == FILES
     installation.index(crash_at)
-    installation.index()
-    installation.everything_is_there_once()
-    assert installation.report()["blobs"] == FILES
+    assert installation.everything_is_there_once("index")["blobs"] == FILES
 
 
 def test_STO_03_the_indexer_is_killed_at_every_step_in_turn(installation: Installation):
@@ -181,8 +182,7 @@ def test_STO_03_the_indexer_is_killed_at_every_step_in_turn(installation: Instal
     installation.receive()
     for crash_at in ("claimed", "placed", "recorded", "indexed"):
         installation.index(crash_at)
-    installation.index()
-    installation.everything_is_there_once()
+    installation.everything_is_there_once("index")
 
 
 def test_a_file_that_kills_the_indexer_is_set_aside_and_the_others_are_stored(
@@ -194,8 +194,7 @@ def test_a_file_that_kills_the_indexer_is_set_aside_and_the_others_are_stored(
     installation.receive()
     for _ in range(4):
         installation.index("scanning")
-    installation.index()
-    report = installation.report()
+    report = installation.report("index")
     assert sorted(report["found"].values()) == [0] + [1] * (FILES - 1)
     assert report["waiting"] == 0
     assert report["wrong"] == []
@@ -207,12 +206,12 @@ def test_a_file_that_kills_the_indexer_is_set_aside_and_the_others_are_stored(
 
 
 def test_STO_03_receiver_and_indexers_are_killed_at_any_moment(installation: Installation):
-    """Ten rounds of receiving and two indexers at once, each killed after a random time."""
+    """Six rounds of receiving and two indexers at once, each killed after a random time."""
     installation.make_files(40, studies=3)
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     acknowledged: set[str] = set()
-    for _ in range(10):
+    for _ in range(6):
         receiver = installation.start("receive", str(installation.files))
         indexers = [installation.start("index") for _ in range(2)]
         time.sleep(chance.uniform(0.5, 3.0))
@@ -222,13 +221,10 @@ def test_STO_03_receiver_and_indexers_are_killed_at_any_moment(installation: Ins
         acknowledged.update(line for line in out.splitlines() if line)
         for process in indexers:
             process.communicate(timeout=60)
-    installation.index()
-    report = installation.report()
+    report = installation.report("index")
     assert {report["found"][name] for name in acknowledged} <= {1}, f"seed {seed}"
     assert report["wrong"] == [], f"seed {seed}"
-    installation.receive()
-    installation.index()
-    installation.everything_is_there_once()
+    installation.everything_is_there_once("receive", "index")
 
 
 def test_several_indexers_share_the_work_and_count_right(installation: Installation):
@@ -242,8 +238,7 @@ def test_several_indexers_share_the_work_and_count_right(installation: Installat
             out, _ = indexer.communicate(timeout=120)
             assert indexer.returncode == 0, out
     assert receiver.communicate(timeout=60)[0].count("\n") == 120
-    installation.index()
-    installation.everything_is_there_once()
+    installation.everything_is_there_once("index")
 
 
 def test_PostgreSQL_is_away_for_a_while(tmp_path: Path):
@@ -261,8 +256,7 @@ def test_PostgreSQL_is_away_for_a_while(tmp_path: Path):
         assert code == 3
         assert out[0].startswith("Unavailable")
         server.start()
-        installation.index()
-        installation.everything_is_there_once()
+        installation.everything_is_there_once("index")
     finally:
         server.stop()
 
