@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from apps.console.fetching import fetch_page
 from apps.console.one_row import OneRowAdmin
 from apps.console.rule_admin import RuleAdmin
-from apps.network.models import ApplicationEntity, NetworkPolicy, Webhook
+from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
 from apps.network.peers import Right
 
 
@@ -122,3 +122,11 @@ class WebhookAdmin(RuleAdmin):
         "next_attempt_at",
     )
     readonly_fields = ("delivered_at", "failures", "last_error", "next_attempt_at")
+
+
+@admin.register(WebArchive)
+class WebArchiveAdmin(RuleAdmin):
+    list_display = ("name", "url", "enabled", "description")
+    list_filter = ("enabled",)
+    search_fields = ("name", "url", "description")
+    fields = ("name", "url", "description", "user", "secret", "enabled")

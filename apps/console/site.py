@@ -19,6 +19,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         "Network",
         (
             "network.ApplicationEntity",
+            "network.WebArchive",
             "network.AssociationRecord",
             "coercion.CoercionRule",
             "polarity.PolarityFinding",

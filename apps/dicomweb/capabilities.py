@@ -151,7 +151,11 @@ _ON_REMOTES: Final = re.compile(r"SearchFor|Retrieve|Store")
 
 
 def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:
-    rows = [Capability("remotes", "GET", "ListRemotes", (), _JSON)]
+    linked = f"{_REMOTE}{_INSTANCE}/{{element}}"
+    rows = [
+        Capability("remotes", "GET", "ListRemotes", (), _JSON),
+        Capability(linked, "GET", "RemoteRetrieveLinked", (), ("application/octet-stream",)),
+    ]
     for row in own:
         if _ON_REMOTES.match(row.name):
             kept = tuple(each for each in row.parameters if each != "explain")

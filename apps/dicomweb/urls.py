@@ -14,6 +14,7 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.remotes import search as remotes
+from apps.dicomweb.remotes.forward import nothing, served
 from apps.dicomweb.remotes.retrieve import Retrieve, fetched
 from apps.dicomweb.remotes.store import store_instances as store_remotely
 from apps.dicomweb.stow_rs.views import store_instances
@@ -110,14 +111,24 @@ urlpatterns = [
         name="event-channel",
     ),
     path("remotes", resource(GET=remotes.list_remotes), name="remotes"),
-    path(f"{_REMOTE}/studies", resource(GET=remotes.search_studies, POST=store_remotely)),
-    path(f"{_REMOTE}/series", resource(GET=remotes.search_series)),
-    path(f"{_REMOTE}/instances", resource(GET=remotes.search_instances)),
-    path(f"{_REMOTE}/{_STUDY}/series", resource(GET=remotes.search_series)),
-    path(f"{_REMOTE}/{_STUDY}/instances", resource(GET=remotes.search_instances)),
-    path(f"{_REMOTE}/{_SERIES}/instances", resource(GET=remotes.search_instances)),
-    path(f"{_REMOTE}/{_STUDY}", resource(GET=fetched(retrieve_instances), POST=store_remotely)),
-    *(path(f"{_REMOTE}/{below}", resource(GET=fetched(view))) for below, view in _RETRIEVED),
+    path(
+        f"{_REMOTE}/studies",
+        resource(GET=served(remotes.search_studies), POST=served(store_remotely)),
+    ),
+    path(f"{_REMOTE}/series", resource(GET=served(remotes.search_series))),
+    path(f"{_REMOTE}/instances", resource(GET=served(remotes.search_instances))),
+    path(f"{_REMOTE}/{_STUDY}/series", resource(GET=served(remotes.search_series))),
+    path(f"{_REMOTE}/{_STUDY}/instances", resource(GET=served(remotes.search_instances))),
+    path(f"{_REMOTE}/{_SERIES}/instances", resource(GET=served(remotes.search_instances))),
+    path(
+        f"{_REMOTE}/{_STUDY}",
+        resource(GET=served(fetched(retrieve_instances)), POST=served(store_remotely)),
+    ),
+    *(
+        path(f"{_REMOTE}/{below}", resource(GET=served(fetched(view))))
+        for below, view in _RETRIEVED
+    ),
+    path(f"{_REMOTE}/{_INSTANCE}/<path:element>", resource(GET=served(nothing))),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),
     path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),

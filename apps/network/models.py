@@ -19,6 +19,7 @@ from apps.events.log import latest_sequence
 from apps.network import rule_lists
 from apps.network.addresses import validate_host
 from apps.network.polarity_rule import PolarityRule
+from apps.network.web_archive import WebArchive
 
 __all__ = [
     "ApplicationEntity",
@@ -26,6 +27,7 @@ __all__ = [
     "NegotiationRecord",
     "NetworkPolicy",
     "PolarityRule",
+    "WebArchive",
     "Webhook",
 ]
 

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from apps.access.principals import Permission, Principal, permit
 from apps.errors import InvalidRequest, NotFound, Unavailable
 from apps.network.associate_items import Remote
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.network.scu import PeerRefused
 from apps.transfers.remote import remote_for
 
@@ -32,6 +32,13 @@ def gateway_peer(principal: Principal, title: str) -> ApplicationEntity:
     if peer is None:
         raise NotFound("There is no remote archive of that name.")
     return peer
+
+
+def web_archives(principal: Principal) -> QuerySet[WebArchive]:
+    """Those that speak DICOMweb themselves. Raises NotPermitted."""
+    permit(principal, Permission.VIEW_IMAGES)
+    permit(principal, Permission.TRANSFER_STUDIES)
+    return WebArchive.objects.filter(enabled=True)
 
 
 def address_of(peer: ApplicationEntity) -> Remote:

@@ -18,7 +18,7 @@ from apps.dicomweb.qido.views import OFFERS, page_response
 from apps.dicomweb.wado_rs.parts import keep_private
 from apps.errors import InvalidRequest
 from apps.network.models import ApplicationEntity
-from apps.transfers.gateway_peers import gateway_peer, gateway_peers
+from apps.transfers.gateway_peers import gateway_peer, gateway_peers, web_archives
 from apps.transfers.gateway_search import Answers, search_gateway
 
 _MORE: Final = "There are additional results that can be requested"
@@ -34,6 +34,15 @@ def list_remotes(request: HttpRequest, principal: Principal) -> HttpResponseBase
             "url": remote_url(request, peer),
         }
         for peer in gateway_peers(principal)
+    ]
+    rows += [
+        {
+            "name": archive.name,
+            "description": archive.description,
+            "retrieve": True,
+            "url": f"{base_url(request)}/remotes/{archive.name}",
+        }
+        for archive in web_archives(principal)
     ]
     response = HttpResponse(orjson.dumps(rows), content_type="application/json")
     keep_private(response, "")

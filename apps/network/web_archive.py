@@ -1,0 +1,62 @@
+"""WebArchive: another archive that speaks DICOMweb itself."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator, URLValidator
+from django.db import models
+
+
+class WebArchive(models.Model):
+    """Served below `/dicom-web/remotes/` by its name; we call it with credentials of our own."""
+
+    name = models.CharField(
+        max_length=32,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                "Letters, digits, dots, hyphens and underscores, a letter or digit first.",
+            )
+        ],
+        help_text="Its place: /dicom-web/remotes/ and this name, which no AE title should have.",
+    )
+    url = models.URLField(
+        "address of its DICOMweb service",
+        max_length=500,
+        validators=[URLValidator(schemes=["http", "https"])],
+        help_text="What stands before /studies. Use https outside your own network.",
+    )
+    description = models.CharField(max_length=200, blank=True, default="")
+    user = models.CharField(
+        max_length=150,
+        blank=True,
+        default="",
+        help_text="For HTTP Basic; empty where the secret is a bearer token.",
+    )
+    secret = models.CharField(
+        max_length=2000,
+        blank=True,
+        default="",
+        help_text="Password or token by which we call it. Its callers here never see it.",
+    )
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        verbose_name = "DICOMweb archive"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """The address is a plain one, and the credentials fit into a header."""
+        parts = urlsplit(self.url)
+        if parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValidationError({"url": "An address without user, query and fragment is needed."})
+        if ":" in self.user:
+            raise ValidationError({"user": "HTTP Basic has no user with a colon."})
+        if not self.user and not all("!" <= letter <= "~" for letter in self.secret):
+            raise ValidationError({"secret": "A bearer token has visible ASCII letters only."})
