@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,22 +25,39 @@ REMEMBERED_BYTES: Final = 32 << 20
 _Key = tuple[str, int, RenderOptions, str]
 
 
-class _Remembered:
+_AT_ONCE: Final = 64
+
+
+class Pictures:
     """The pictures used last, bounded by their bytes; shared by the threads of one process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # A lock for a share of the keys: who asks for what is being made waits for it.
+        self._making = tuple(threading.Lock() for _ in range(_AT_ONCE))
         self._pictures: OrderedDict[_Key, RenderedImage] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: _Key) -> RenderedImage | None:
+    def get_or_make(self, key: _Key, make: Callable[[], RenderedImage]) -> RenderedImage:
+        """The picture, made once however many ask for it at the same time."""
+        known = self._get(key)
+        if known is not None:
+            return known
+        with self._making[hash(key) % _AT_ONCE]:
+            known = self._get(key)
+            if known is None:
+                known = make()
+                self._put(key, known)
+        return known
+
+    def _get(self, key: _Key) -> RenderedImage | None:
         with self._lock:
             picture = self._pictures.get(key)
             if picture is not None:
                 self._pictures.move_to_end(key)
             return picture
 
-    def put(self, key: _Key, picture: RenderedImage) -> None:
+    def _put(self, key: _Key, picture: RenderedImage) -> None:
         with self._lock:
             if key in self._pictures or len(picture.body) > REMEMBERED_BYTES // 8:
                 return
@@ -51,7 +68,7 @@ class _Remembered:
                 self._bytes -= len(dropped.body)
 
 
-_remembered = _Remembered()
+_pictures = Pictures()
 
 
 def picture_of(location: Location, number: int, options: RenderOptions) -> RenderedImage:
@@ -60,11 +77,12 @@ def picture_of(location: Location, number: int, options: RenderOptions) -> Rende
     Raises NotFound, InvalidRequest, and UnsupportedPixels where the frame cannot be shown.
     """
     key = (location.digest, number, options, display_variant())
-    known = _remembered.get(key)
-    if known is not None:
-        return known
+    return _pictures.get_or_make(key, lambda: _rendered(location, number, options))
+
+
+def _rendered(location: Location, number: int, options: RenderOptions) -> RenderedImage:
     table = frame_table_of(location)
-    picture = render_frame(
+    return render_frame(
         stored_frame(location, table, number),
         shown_json_of(location.key),
         location.transfer_syntax_uid,
@@ -73,8 +91,6 @@ def picture_of(location: Location, number: int, options: RenderOptions) -> Rende
         bit_offset=table.bit_offset(number - 1),
         bulk_data=lambda uri: bulk_bytes(location, uri),
     )
-    _remembered.put(key, picture)
-    return picture
 
 
 def presented_picture(
