@@ -33,6 +33,12 @@ TABLE: Final = (
         REWRITTEN_TO,
         "a transfer sends: a C-MOVE, a person or a forwarding rule asked for it",
     ),
+    Initiated(
+        "Storage",
+        "",
+        (),
+        "a DICOMweb client stores in a peer through us: in the Transfer Syntax it sent, no other",
+    ),
     Initiated("Query", scu.STUDY_ROOT_FIND, scu.PLAIN, "somebody searches a peer"),
     Initiated("Retrieve (C-MOVE)", scu.STUDY_ROOT_MOVE, scu.PLAIN, "a transfer fetches"),
     Initiated(

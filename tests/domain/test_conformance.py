@@ -87,6 +87,7 @@ def test_every_place_that_opens_an_association_is_in_the_table() -> None:
         ("network/storage_commitment.py", "PUSH_MODEL_CLASS"),
         ("network/normalized.py", "abstract_syntax"),
         ("transfers/sending.py", "sop_class"),
+        ("transfers/gateway_store.py", "sop_class"),
     }
     titles = {part.title for part in conformance_statement().all_sections()}
     assert "Association initiation policy" in titles
