@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -15,13 +16,29 @@ from apps.network.tls import TlsNotReady, server_context
 from pacsweb.launch import end_strays
 from pacsweb.processes import run_folder
 from pacsweb.redis_server import NoRedisServer, binary
-from pacsweb.settings.environment import Environment
+from pacsweb.settings.environment import Environment, is_chosen
 
 _HIGHEST_PORT = 65535
+_NEIGHBOURS = 100
 
 
 class NotReady(Exception):
     """The product cannot start here; the message is one sentence for the person who tried."""
+
+
+def with_event_port(environment: Environment) -> Environment:
+    """The event port that nobody chose moves out of the way of every other port.
+
+    A start must not fail over a port that was never spoken of.
+    """
+    if is_chosen("PACSWEB_EVENT_PORT"):
+        return environment
+    first = environment.http_port + 1
+    spoken_of = {environment.dicom_port, environment.dicom_tls_port, environment.hl7_port}
+    for port in range(first, min(first + _NEIGHBOURS, _HIGHEST_PORT + 1)):
+        if port not in spoken_of and _refusal(environment.bind, port) is None:
+            return replace(environment, event_port=port)
+    return environment
 
 
 def check(environment: Environment) -> IO[str]:
@@ -102,13 +119,21 @@ def _check_ports_differ(environment: Environment) -> None:
 def _check_port(address: str, port: int, what: str, variable: str) -> None:
     if not 0 < port <= _HIGHEST_PORT:
         raise NotReady(f"{variable} must be a port between 1 and 65535, not {port}.")
+    problem = _refusal(address, port)
+    if problem is not None:
+        raise NotReady(_port_sentence(problem, address, port, what, variable))
+
+
+def _refusal(address: str, port: int) -> OSError | None:
+    """Why the port cannot be listened on; None when it can."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
         except OSError as problem:
-            raise NotReady(_port_sentence(problem, address, port, what, variable)) from None
+            return problem
+    return None
 
 
 def _port_sentence(problem: OSError, address: str, port: int, what: str, variable: str) -> str:

@@ -47,11 +47,18 @@ class Environment:
     event_port: int = _variable(
         "PACSWEB_EVENT_PORT",
         "{after_http}",
-        "Port of the event channels (WebSocket) of the worklist service.",
+        "Port of the event channels (WebSocket) of the worklist service. Left out, `serve` takes "
+        "the next free one after the web server's.",
         _START,
     )
     dicom_port: int = _variable(
         "PACSWEB_DICOM_PORT", "11112", "Port of the DICOM receiver.", _START
+    )
+    hl7_port: int = _variable(
+        "PACSWEB_HL7_PORT",
+        "2575",
+        "Port kept free for HL7 messages (MLLP), which are not received yet.",
+        _START,
     )
     dicom_host: str = _variable(
         "PACSWEB_DICOM_HOST",
@@ -285,6 +292,11 @@ def _secret_key(data_dir: Path) -> str:
         # A folder that cannot be written is reported by `serve` in a plain sentence; commands
         # that need no key (help, schema, linters) must still run.
         return minted
+
+
+def is_chosen(name: str) -> bool:
+    """Whether somebody set the variable, so that nothing but it may be used."""
+    return bool(os.environ.get(name, "").strip())
 
 
 def read_environment() -> Environment:

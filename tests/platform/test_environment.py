@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pacsweb import preflight
 from pacsweb.settings import database_from_url
 from pacsweb.settings.environment import PROJECT_ROOT, read_environment
 
@@ -89,3 +92,24 @@ def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
     assert len(keys) == 1
     assert len(keys.pop()) > 50
     assert (tmp_path / "fresh" / "secret-key").stat().st_mode & 0o077 == 0
+
+
+def test_the_event_port_nobody_chose_makes_way_for_every_other(monkeypatch: pytest.MonkeyPatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        asked = dataclasses.replace(
+            read_environment(),
+            bind="127.0.0.1",
+            http_port=taken - 1,
+            event_port=taken,
+            dicom_port=taken + 1,
+            hl7_port=taken + 2,
+        )
+        monkeypatch.delenv("PACSWEB_EVENT_PORT", raising=False)
+        moved = preflight.with_event_port(asked)
+        assert moved.event_port > taken + 2
+        assert dataclasses.replace(moved, event_port=taken) == asked
+        monkeypatch.setenv("PACSWEB_EVENT_PORT", str(taken))
+        assert preflight.with_event_port(asked) == asked

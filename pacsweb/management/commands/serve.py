@@ -19,7 +19,7 @@ from django.db import DatabaseError, connections
 from pacsweb import first_start, preflight
 from pacsweb.launch import NAME_VARIABLE, RUN_VARIABLE, end_strays, running
 from pacsweb.processes import run_folder, supervisor_configuration
-from pacsweb.settings.environment import PROJECT_ROOT
+from pacsweb.settings.environment import PROJECT_ROOT, Environment
 
 _NOT_READY = 2
 _INTERRUPTED = 130
@@ -41,8 +41,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Exit code 2 and one sentence when it cannot start, else that of the supervisor."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        environment = preflight.with_event_port(settings.PACSWEB)
         try:
-            lock = preflight.check(settings.PACSWEB)
+            lock = preflight.check(environment)
         except preflight.NotReady as problem:
             self.stderr.write(str(problem))
             sys.exit(_NOT_READY)
@@ -52,7 +53,7 @@ class Command(BaseCommand):
             except KeyboardInterrupt:
                 self.stdout.write("Stopped.")
                 sys.exit(_INTERRUPTED)
-            sys.exit(_Foreground(self, password).run())
+            sys.exit(_Foreground(self, password, environment).run())
 
     def _prepare(self, *, skip_static: bool) -> str:
         try:
@@ -71,10 +72,10 @@ class Command(BaseCommand):
 class _Foreground:
     """One run of the supervisor: starts it, tells when it is ready, stops it on a signal."""
 
-    def __init__(self, command: Command, password: str) -> None:
+    def __init__(self, command: Command, password: str, environment: Environment) -> None:
         self._command = command
         self._password = password
-        self._environment = settings.PACSWEB
+        self._environment = environment
         self._folder = run_folder(self._environment)
         self._stopping = False
 
@@ -109,6 +110,7 @@ class _Foreground:
                 **os.environ,
                 NAME_VARIABLE: "supervisord",
                 RUN_VARIABLE: str(self._folder),
+                "PACSWEB_EVENT_PORT": str(self._environment.event_port),
                 "PYTHONUNBUFFERED": "1",
                 # System checks are for developers; here they cost half a second per worker.
                 "CELERY_SKIP_CHECKS": "1",
