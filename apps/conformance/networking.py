@@ -117,7 +117,7 @@ def _flows() -> tuple[Flow, ...]:
         *(Flow(f"Answer: {name}", f"Ask: {name}", opened_by_us=False) for name in incoming),
         *(
             Flow(f"Ask: {name}", f"Answer: {name}", opened_by_us=True)
-            for name in map(_short, (each.service for each in INITIATED))
+            for name in dict.fromkeys(_short(each.service) for each in INITIATED)
         ),
     )
 
