@@ -37,6 +37,11 @@ class Odd(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[tuple[str, dict[str, str]]]] = []
 
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dicom+json")
+        self.end_headers()
+
     def do_GET(self) -> None:
         self.asked.append((self.path, dict(self.headers)))
         kind = self.path.partition("?")[2]
@@ -155,6 +160,19 @@ def test_an_archive_that_answers_oddly_is_told_in_words(archive: Archive) -> Non
     names = {each["name"] for each in archive.get("/remotes").json()}
     assert "second" in names
     assert "off" not in names
+
+
+@pytest.mark.usefixtures("odd")
+def test_who_does_not_read_the_answer_holds_no_place(archive: Archive) -> None:
+    url = f"{archive.root}/remotes/odd/studies"
+    for number in range(30):
+        method = ("HEAD", "GET")[number % 2]
+        answer = requests.request(method, url, auth=archive.stack.auth, stream=True, timeout=30)
+        assert answer.status_code in {200, 503}
+        answer.close()
+    archive.stack.wait_until(
+        lambda: all(archive.get("/remotes/odd/studies").status_code == 200 for _ in range(10))
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
