@@ -93,11 +93,11 @@ def large(figures: Figures, target: Target, template: Template, megabytes: int) 
     figures[f"{megabytes} MiB object: MiB per s"][target.name].append(megabytes / seconds)
 
 
-def report(figures: Figures) -> None:
-    """Medians, and pacsweb as a multiple of Orthanc."""
-    print(f"{'':58}{'pacsweb':>10}{'orthanc':>10}{'ratio':>8}   lowest..highest ratio")
+def report(figures: Figures, peer: str = "orthanc") -> None:
+    """Medians, and pacsweb as a multiple of the peer."""
+    print(f"{'':58}{'pacsweb':>10}{peer:>10}{'ratio':>8}   lowest..highest ratio")
     for name, by_target in figures.items():
-        ours, theirs = by_target["pacsweb"], by_target["orthanc"]
+        ours, theirs = by_target["pacsweb"], by_target[peer]
         mine, other = statistics.median(ours), statistics.median(theirs)
         pairs = sorted(a / b for a, b in zip(ours, theirs, strict=True) if b)
         spread = f"{pairs[0]:.2f}..{pairs[-1]:.2f}" if pairs else ""

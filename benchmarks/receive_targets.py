@@ -160,6 +160,64 @@ class Orthanc:
         return f"http://127.0.0.1:{self._http_port}{path}"
 
 
+class Dcmqrscp:
+    """DCMTK's archive: an index in a file, nothing synchronised."""
+
+    name = "dcmqrscp"
+    ae_title = "QRSCP"
+
+    def __init__(self, destinations: dict[str, tuple[str, str, int]]) -> None:
+        """`destinations`: name to AE title, host and port of those it may send to."""
+        self._folder = Path(tempfile.mkdtemp(prefix="dcmqrscp-"))
+        self._destinations = destinations
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def start(self) -> None:
+        storage = self._folder / "storage"
+        storage.mkdir()
+        hosts = "\n".join(
+            f"{name.lower()} = ({title}, {host}, {port})"
+            for name, (title, host, port) in self._destinations.items()
+        )
+        configuration = self._folder / "dcmqrscp.cfg"
+        configuration.write_text(
+            f"NetworkTCPPort = {self._port}\nMaxPDUSize = 131072\nMaxAssociations = 16\n"
+            f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            f"AETable BEGIN\n{self.ae_title} {storage} RW (100, 8192mb) ANY\nAETable END\n"
+        )
+        self._process = subprocess.Popen(
+            ["dcmqrscp", "-c", str(configuration)], env=os.environ | {"TCP_NODELAY": "1"}
+        )
+        until = time.monotonic() + 20
+        while subprocess.run(
+            ["echoscu", "-aec", self.ae_title, "127.0.0.1", str(self._port)],
+            check=False,
+            capture_output=True,
+        ).returncode:
+            assert time.monotonic() < until, "dcmqrscp does not answer"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def processes(self) -> list[int]:
+        assert self._process is not None
+        return _with_descendants([self._process.pid])
+
+    def searchable(self, study_instance_uid: str) -> int:
+        """Its images are files; the index is written before each answer."""
+        assert study_instance_uid
+        return sum(1 for each in (self._folder / "storage").iterdir() if each.name != "index.dat")
+
+
 def _with_descendants(pids: list[int]) -> list[int]:
     found = list(dict.fromkeys(pids))
     for pid in found:

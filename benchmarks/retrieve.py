@@ -1,9 +1,10 @@
-"""C-MOVE and C-GET of a CT series against Debian's Orthanc, interleaved in one run.
+"""C-MOVE and C-GET of a CT series against Orthanc and DCMTK's dcmqrscp, interleaved in one run.
 
     python benchmarks/retrieve.py [--rounds N] [--ct N] [--pdu BYTES]
 
 The destination is DCMTK's storescp, the C-GET client its getscu; both throw away what they get.
-Orthanc and they run with TCP_NODELAY set, without which Orthanc sends a tenth as fast.
+All of them run with TCP_NODELAY set, without which Orthanc sends a tenth as fast. dcmqrscp forks
+for each association, so the processor time of what it sends is not seen and not told.
 Read the ratios: absolute figures move with the machine's other load.
 """
 
@@ -22,7 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pacsweb.settings")
 
 from benchmarks.receive import CORPUS, Figures, report
 from benchmarks.receive_sender import Template, send
-from benchmarks.receive_targets import Orthanc, Pacsweb, Target, processor_seconds
+from benchmarks.receive_targets import Dcmqrscp, Orthanc, Pacsweb, Target, processor_seconds
 from tests.servers import free_port
 
 SINK = "SINK"
@@ -71,7 +72,8 @@ def main() -> None:
     chosen = parser.parse_args()
     sink = free_port()
     pacsweb, orthanc = Pacsweb(), Orthanc(modalities={SINK: (SINK, "127.0.0.1", sink)})
-    targets: Targets = [pacsweb, orthanc]
+    dcmqrscp = Dcmqrscp({SINK: (SINK, "127.0.0.1", sink)})
+    targets: Targets = [pacsweb, orthanc, dcmqrscp]
     receiver = subprocess.Popen(
         ["storescp", "--ignore", "-aet", SINK, "-pdu", str(chosen.pdu), str(sink)],
         env=os.environ | {"TCP_NODELAY": "1"},
@@ -100,6 +102,8 @@ def main() -> None:
         for target in targets:
             target.stop()
     report(figures)
+    print()
+    report({name: found for name, found in figures.items() if "CPU" not in name}, "dcmqrscp")
 
 
 if __name__ == "__main__":
