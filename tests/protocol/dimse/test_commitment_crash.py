@@ -47,6 +47,9 @@ def request(server: DimseServer) -> tuple[Any, ...]:
     return rows(server, REQUEST)[0]
 
 
+RECEIPTS = "SELECT count(*) FROM archive_receipt WHERE committed_at IS NOT NULL"
+
+
 @contextlib.contextmanager
 def working(server: DimseServer) -> Iterator[Worker]:
     """A worker that does not outlive the block."""
@@ -91,6 +94,7 @@ def test_SC_06_the_worker_dies_while_it_reads_and_again_while_it_reports(
         with working(own_server):
             second = peer.report(PATIENCE)
             own_server.wait_for(lambda: request(own_server)[0] == "reported", PATIENCE)
+            own_server.wait_for(lambda: rows(own_server, RECEIPTS) == [(STORED,)], PATIENCE)
             assert peer.heard.empty()
     assert first.raw == second.raw
     assert second.event_type == 2
@@ -100,8 +104,6 @@ def test_SC_06_the_worker_dies_while_it_reads_and_again_while_it_reports(
     assert request(own_server)[:3] == ("reported", UNKNOWN + STORED, UNKNOWN)
     told = rows(own_server, "SELECT payload FROM events_event WHERE kind = 'CommitmentReported'")
     assert len(told) == 1
-    receipts = "SELECT count(*) FROM archive_receipt WHERE committed_at IS NOT NULL"
-    assert rows(own_server, receipts) == [(STORED,)]
 
 
 def store_large(association: Any) -> list[str]:
