@@ -13,7 +13,7 @@ import tempfile
 import time
 from typing import IO
 
-_APART = ("tests/crash", "tests/platform", "tests/browser")
+_APART = ("tests/crash", "tests/platform", "tests/browser", "tests/strangers", "tests/standards")
 # Each stream is a list of pytest runs, one after the other.
 _STREAMS = (
     (_APART,),
