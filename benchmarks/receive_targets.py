@@ -188,7 +188,7 @@ class Dcmqrscp:
         configuration.write_text(
             f"NetworkTCPPort = {self._port}\nMaxPDUSize = 131072\nMaxAssociations = 16\n"
             f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
-            f"AETable BEGIN\n{self.ae_title} {storage} RW (100, 8192mb) ANY\nAETable END\n"
+            f"AETable BEGIN\n{self.ae_title} {storage} RW (100, 1024mb) ANY\nAETable END\n"
         )
         self._process = subprocess.Popen(
             ["dcmqrscp", "-c", str(configuration)], env=os.environ | {"TCP_NODELAY": "1"}

@@ -85,7 +85,7 @@ def main() -> None:
         for target in targets:
             target.start()
             series = template.series(chosen.ct)
-            send(target.port, target.ae_title, series, 2)
+            send(target.port, target.ae_title, series, 1)
             while target.searchable(series.study_instance_uid) < chosen.ct:
                 time.sleep(0.05)
             studies[target.name] = series.study_instance_uid
