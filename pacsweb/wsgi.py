@@ -23,7 +23,7 @@ _django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-    """Django's answer; a whole one as a list, which granian sends without a walk per chunk."""
+    """Django's answer; a whole one as a list, which granian sends in one piece."""
     answer = _django(environ, start_response)
     if not isinstance(answer, HttpResponse):
         return answer
