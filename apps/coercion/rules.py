@@ -91,6 +91,7 @@ def rules_for(direction: CoercionRule.Direction) -> tuple[Rule, ...]:
         try:
             found.append(read_rule(row))
         except InvalidRequest as error:
+            # Its words are all there is to know.
             logger.error("The coercion rule %s cannot be read: %s", row.name, error.message)  # noqa: TRY400
     return tuple(found)
 

@@ -28,6 +28,20 @@ _NEAR: Final = 16
 """Rings of pixels, about a tenth of the picture, in which a border's penumbra lies."""
 _RISE_RINGS: Final = 10
 _OPPOSITE: Final = 0.85
+# The shares below were measured on radiographs and phantoms: docs/decisions/photometric-guard.md.
+_ALL_AROUND: Final = 0.9
+_FACES_AIR: Final = 0.35
+_SHUTTER_TOUCHES: Final = 0.15
+_FLAT_AS_AIR: Final = 0.75
+"""Dense body at the edge is never that flat."""
+_CLEARLY_MORE: Final = 0.45
+_FACES_BONE: Final = 0.05
+_DARKEST, _BRIGHTEST = 0.08, 0.92
+"""Between them a value is away from both ends."""
+_LEAST_ALIVE: Final = 0.05
+_OUTLINE_TOUCHES: Final = 0.1
+"""Of a shorter border no outline can be told."""
+_LEAST_AREA, _LEAST_RISE, _LEAST_BODY = 0.02, 0.15, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +77,13 @@ class _Edge:
     @property
     def shutter(self) -> bool:
         """Whether it can be a shutter or collimator."""
-        around = self.touched > 0.9 or self.opposite > 0.35  # noqa: PLR2004 -- measured shares
-        return self.touched > 0.15 and (around or self.simple)  # noqa: PLR2004 -- likewise
+        around = self.touched > _ALL_AROUND or self.opposite > _FACES_AIR
+        return self.touched > _SHUTTER_TOUCHES and (around or self.simple)
 
     @property
     def weight(self) -> float:
         """How much it looks like air, 0 to 1."""
-        if self.flat < 0.75:  # noqa: PLR2004 -- dense body at the edge is never that flat
+        if self.flat < _FLAT_AS_AIR:
             return 0.0
         return min(self.touched, 0.3) / 0.3 * min(self.rise, 0.3) / 0.3
 
@@ -94,12 +108,12 @@ def find_air(values: NDArray[Any], *, straight_outlines: bool = False) -> Air:
 def _against_body(ends: dict[int, _Edge], straight_outlines: bool) -> Air:
     """The border that looks like air and the other end does not."""
     difference = ends[1].weight - ends[-1].weight
-    if abs(difference) < 0.45:  # noqa: PLR2004 -- measured: docs/decisions
+    if abs(difference) < _CLEARLY_MORE:
         return _no_answer("No border of air stands out from the body.")
     end = 1 if difference > 0 else -1
     share = ends[end].touched
     confidence = 0.5 + 0.5 * min(abs(difference), 1.0)
-    if not straight_outlines and ends[end].opposite > 0.05:  # noqa: PLR2004
+    if not straight_outlines and ends[end].opposite > _FACES_BONE:
         confidence = min(confidence, 0.85)
     return Air(
         end,
@@ -145,10 +159,10 @@ def _alive(values: NDArray[Any]) -> bool:
     part = values[:: max(1, values.shape[0] // 512)].astype(np.float64)
     low, high = np.percentile(part, (0.3, 99.7))
     level = (part - low) / max(high - low, 1e-9)
-    alive = (level > 0.08) & (level < 0.92)  # noqa: PLR2004 -- away from both ends
+    alive = (level > _DARKEST) & (level < _BRIGHTEST)
     alive[:, 1:] &= np.diff(part, axis=1) != 0
     runs = alive[:, 4:] & alive[:, 3:-1] & alive[:, 2:-2] & alive[:, 1:-3]
-    return bool(runs.mean() >= 0.05)  # noqa: PLR2004 -- measured: docs/decisions
+    return bool(runs.mean() >= _LEAST_ALIVE)
 
 
 def _edge(distance: Picture, straight_outlines: bool, seed: Mask | None = None) -> _Edge:
@@ -162,7 +176,7 @@ def _edge(distance: Picture, straight_outlines: bool, seed: Mask | None = None) 
     level = min(0.45, max(_AT_AN_END, 0.5 * max(middles, default=0.0)))
     touched = float((mask & edge).sum() / edge.sum())
     outline = connected(mask, distance < level)
-    looked_at = touched > 0.1 and seed is None  # noqa: PLR2004 -- of less no outline can be told
+    looked_at = touched > _OUTLINE_TOUCHES and seed is None
     return _Edge(
         mask,
         area=float(mask.mean()),
@@ -183,8 +197,9 @@ def _beside_shutter(picture: Picture, shutters: list[int], ends: dict[int, _Edge
     found = _edge(_from(picture, -end), straight_outlines=False, seed=near & ~shutter.mask)
     outline = grown(found.mask, 1) & ~found.mask
     against_body = float((outline & ~near).sum() / max(outline.sum(), 1))
-    enough = found.area > 0.02 and found.rise > 0.15 and against_body > 0.25  # noqa: PLR2004
-    if not enough or shutter.opposite <= 0.35:  # noqa: PLR2004 -- else it may be bone by skin
+    enough = found.area > _LEAST_AREA and found.rise > _LEAST_RISE and against_body > _LEAST_BODY
+    # What does not face the shutter may be bone by skin.
+    if not enough or shutter.opposite <= _FACES_AIR:
         return _no_answer("A shutter or collimator covers the edge, and no air shows inside it.")
     confidence = 0.5 + 0.45 * min(found.area / 0.1, 1.0) * min(found.rise, 0.3) / 0.3
     return Air(

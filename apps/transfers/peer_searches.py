@@ -181,6 +181,7 @@ def _run(search: _Search, remote: Remote, queries: RemoteQueries, most: int) -> 
     except PacsError as error:
         _end(search, State.FAILED, error.message)
     except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+        # A traceback could carry what was asked for into the log.
         logger.error("A search in another archive failed (%s)", type(error).__name__)  # noqa: TRY400
         _end(
             search, State.FAILED, "The search failed here: an administrator finds more in the log."

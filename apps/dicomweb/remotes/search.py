@@ -63,7 +63,7 @@ def search_series(
     request: HttpRequest, principal: Principal, remote: str, study: str | None = None
 ) -> HttpResponseBase:
     """`/series` and `/studies/{study}/series`."""
-    return _search(request, principal, remote, Level.SERIES, study)
+    return _search(request, principal, remote, Level.SERIES, study=study)
 
 
 def search_instances(
@@ -74,14 +74,15 @@ def search_instances(
     series: str | None = None,
 ) -> HttpResponseBase:
     """`/instances`, those of a study, and those of a series."""
-    return _search(request, principal, remote, Level.INSTANCE, study, series)
+    return _search(request, principal, remote, Level.INSTANCE, study=study, series=series)
 
 
-def _search(  # noqa: PLR0917  the URL's own order
+def _search(
     request: HttpRequest,
     principal: Principal,
     remote: str,
     level: Level,
+    *,
     study: str | None = None,
     series: str | None = None,
 ) -> HttpResponseBase:

@@ -20,6 +20,8 @@ Verdict = PolarityObservation.Verdict
 State = PolarityFinding.State
 
 _LOOKED_BACK: Final = 40
+_IN_A_ROW: Final = 3
+"""So many from a source that was right with the same statement just before."""
 _CERTAIN: Final = 0.9
 ACTOR: Final = actor_of(system_principal("photometric guard"))
 
@@ -38,7 +40,7 @@ class _Run:
     def enough(self) -> bool:
         """Whether it is no accident: one image may be odd, a source that was right even two."""
         if self.before:
-            return len(self.rows) > 2  # noqa: PLR2004 -- three in a row
+            return len(self.rows) >= _IN_A_ROW
         certain = any(each.confidence >= _CERTAIN for each in self.rows)
         return len(self.rows) > 1 or certain
 
