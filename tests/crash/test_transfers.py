@@ -12,11 +12,11 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 
 from tests.builders import ct_slice, new_uid
+from tests.programs import need
 from tests.protocol.dicomweb_archive import Archive
 from tests.protocol.test_move import MOVE, Sink, counts
 from tests.servers import free_port
 from tests.stack import Stack
-from tests.strangers.test_query_retrieve import need
 
 pytestmark = pytest.mark.crash
 SLICES = 30

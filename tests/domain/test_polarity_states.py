@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from apps.polarity.states import SYNTAXES, State, corrections_of, state_of
 from apps.retrieve.locations import Location, locations_by_key
 from apps.retrieve.polarity import polarity_rules
 from tests.domain.test_photometric_guard import MARCH_1, arrive, path, root
+from tests.programs import need
 
 pytestmark = pytest.mark.django_db
 __all__ = ["root"]
@@ -119,8 +119,7 @@ def test_dcmtk_accepts_the_state_and_draws_the_image_right(
     root: Client, rule: PolarityRule, tmp_path: Path
 ) -> None:
     for program in ("dcmpschk", "dcmp2pgm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"DCMTK's {program} is not installed")
+        need(program)
     instance = arrive(PhotometricInterpretation="MONOCHROME1", PixelSpacing=[0.2, 0.2])
     location = located(instance)
     (tmp_path / "state.dcm").write_bytes(part10_of(state_of(location), SYNTAXES[0]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from apps.rendering.options import JPEG, PNG, RenderOptions, Viewport
 from apps.rendering.render import RenderedImage, render_frame
 from tests.corpus_images import CorpusImage, read_image, references
 from tests.domain.pictures import shown
+from tests.programs import need
 
 
 def images(corpus: Path) -> Iterator[tuple[str, CorpusImage]]:
@@ -167,8 +167,7 @@ def test_WAD_19_dcmtk_draws_the_same_grey_levels(
     corpus: Path, tmp_path: Path, path: str, *, window: bool
 ) -> None:
     """dcm2pnm with the first window, or over all values, differs by at most one level."""
-    if not shutil.which("dcm2pnm"):
-        pytest.skip("DCMTK is not installed")
+    need("dcm2pnm")
     file = corpus / "dicom" / path
     file = sorted(file.iterdir())[20] if file.is_dir() else file
     out = tmp_path / "out.pgm"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from tests.builders import ct_slice, new_uid, part10
+from tests.programs import need
 from tests.protocol.dicomweb_archive import Archive, multipart
 from tests.protocol.test_fetching_the_rest import IMAGES, Source
 from tests.servers import free_port
@@ -139,8 +139,7 @@ def study(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[Dataset]]:
     """What DCMTK's archive has, in two series; it knows us as a destination."""
-    if shutil.which("dcmqrscp") is None:
-        pytest.skip("dcmqrscp is not installed")
+    need("dcmqrscp")
     folder = tmp_path_factory.mktemp("dcmqrscp")
     port = free_port()
     (folder / "storage").mkdir()

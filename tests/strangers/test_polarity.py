@@ -17,11 +17,12 @@ from pynetdicom import AE
 from pynetdicom.sop_class import ComputedRadiographyImageStorage
 
 from tests.builders import ct_slice, part10
+from tests.programs import need
 from tests.protocol.test_move import Sink
 from tests.radiographs import radiograph
 from tests.servers import free_port
 from tests.stack import Stack
-from tests.strangers.test_query_retrieve import need, run
+from tests.strangers.test_query_retrieve import run
 
 STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 RULE = """

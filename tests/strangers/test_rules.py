@@ -17,10 +17,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from tests.builders import ct_slice, part10
+from tests.programs import need
 from tests.protocol.dicomweb_archive import Archive
 from tests.servers import free_port
 from tests.stack import Stack
-from tests.strangers.test_query_retrieve import need
 
 pytestmark = pytest.mark.stranger
 SENDER = "RULESCT"
