@@ -1,4 +1,4 @@
-"""Programs nobody here wrote: on this machine, else a failure in CI and a printed skip elsewhere."""
+"""Programs nobody here wrote: a missing one fails in CI and is a printed skip elsewhere."""
 
 from __future__ import annotations
 
