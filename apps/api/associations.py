@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission
-from apps.api.parameters import moment
+from apps.api.parameters import asked_number, moment
 from apps.api.principal import PrincipalView
 from apps.errors import InvalidRequest, NotFound
 from apps.network.association_report import as_json, csv_lines
@@ -43,8 +43,8 @@ class AssociationsView(PrincipalView):
     )
     def get(self, request: Request) -> Response:
         """Associations, newest first: who, when, what was done, how it ended."""
-        limit = min(_number(request, "limit", 100), _MOST)
-        offset = _number(request, "offset", 0)
+        limit = min(asked_number(request, "limit", 100), _MOST)
+        offset = asked_number(request, "offset", 0)
         rows = associations(self.principal, **_filters(request))[offset : offset + limit + 1]
         found = [as_json(row) for row in rows]
         return Response({"associations": found[:limit], "more": len(found) > limit})
@@ -104,12 +104,3 @@ def _filters(request: Request) -> dict[str, Any]:
     }
     limits = ("since", "until")
     return given | {name: moment(request.query_params.get(name, ""), name) for name in limits}
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 -- fits every column
-        raise InvalidRequest(f"`{name}` must be a number.", offending=(name,))
-    return int(text)

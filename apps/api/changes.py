@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from apps.access.principals import Permission
 from apps.api.principal import PrincipalView
-from apps.errors import InvalidRequest
+from apps.dicom.whole_numbers import whole_number
 from apps.events.log import feed, latest_sequence
 
 # Readings are events too, and would wake every open list for nothing.
@@ -54,16 +54,14 @@ class ChangesView(PrincipalView):
 
         Without `after` the answer holds only the newest sequence number.
         """
-        given = request.query_params.get("after")
-        if given is None:
+        if "after" not in request.query_params:
             return Response({"sequence": latest_sequence(), "more": False, "studies": []})
-        if not given.isdigit() or len(given) > 18:  # noqa: PLR2004 -- fits 63 bits
-            raise InvalidRequest("`after` must be a sequence number.", offending=("after",))
-        events = feed(int(given), kinds=_KINDS, limit=_MOST)
+        after = whole_number(request.query_params["after"], "after")
+        events = feed(after, kinds=_KINDS, limit=_MOST)
         seen = dict.fromkeys(each.study_instance_uid for each in events if each.study_instance_uid)
         return Response(
             {
-                "sequence": events[-1].sequence if events else int(given),
+                "sequence": events[-1].sequence if events else after,
                 "more": len(events) == _MOST,
                 "studies": list(seen),
             }

@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 from rest_framework.request import Request
 
+from apps.dicom.whole_numbers import LARGEST, whole_number
 from apps.errors import InvalidRequest
 
 
@@ -18,6 +19,12 @@ def one_of(request: Request, name: str, allowed: Collection[str]) -> str:
     if value and value not in allowed:
         raise InvalidRequest(f"{name} is one of {', '.join(allowed)}.", offending=(name,))
     return value
+
+
+def asked_number(request: Request, name: str, otherwise: int, *, most: int = LARGEST) -> int:
+    """A whole number from 0 to `most`, `otherwise` where it is not given; raises InvalidRequest."""
+    text = request.query_params.get(name, "")
+    return whole_number(text, name, most=most) if text else otherwise
 
 
 def moment(text: str, name: str) -> datetime | None:

@@ -11,9 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission, Principal
+from apps.api.parameters import asked_number
 from apps.api.principal import PrincipalView
-from apps.api.transfers import valid, whole
+from apps.api.transfers import valid
 from apps.archive.study_list import StudyListFilter, stored_counts
+from apps.dicom.whole_numbers import read_whole_number
 from apps.network.models import ApplicationEntity
 from apps.transfers.peer_searches import (
     MOST_ANSWERS,
@@ -26,6 +28,7 @@ from apps.transfers.remote import peer_named, query_peer, verify
 
 _SETTINGS: Final = frozenset({"level", "limit"})
 _MOST_PLAIN: Final = 1000
+_MOST_COUNTED: Final = 10**9 - 1  # beyond any study
 _SHOWN: Final = (
     "StudyInstanceUID",
     "PatientName",
@@ -83,7 +86,7 @@ class PeerSearchView(PrincipalView):
         """All answers at once, for programs; whoever waits at a screen begins a search."""
         asked = request.query_params
         keys = {name: asked[name] for name in asked if name not in _SETTINGS}
-        limit = min(whole(asked.get("limit", "200"), "limit"), _MOST_PLAIN)
+        limit = min(asked_number(request, "limit", 200), _MOST_PLAIN)
         answers = query_peer(
             self.principal, peer_named(title), asked.get("level", "STUDY"), keys, limit
         )
@@ -167,7 +170,7 @@ class PeerSearchPageView(PrincipalView):
 
     @extend_schema(parameters=[OpenApiParameter("after", int)], responses=FoundSerializer)
     def get(self, request: Request, search: str) -> Response:
-        after = whole(request.query_params.get("after", "0"), "after")
+        after = asked_number(request, "after", 0)
         return Response(_found(self.principal, search_page(self.principal, search, after)))
 
     @extend_schema(responses={204: OpenApiResponse(description="The peer is told to stop.")})
@@ -211,5 +214,4 @@ def _modalities(answer: Mapping[str, str]) -> str:
 
 def _count(text: str) -> int | None:
     """An IS value of theirs; None where it is none."""
-    digits = text.strip().removeprefix("+")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None  # noqa: PLR2004 - beyond any study
+    return read_whole_number(text.strip().removeprefix("+"), most=_MOST_COUNTED)

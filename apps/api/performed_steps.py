@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission
+from apps.api.parameters import asked_number
 from apps.api.principal import PrincipalView
-from apps.api.worklist import whole_number
 from apps.archive.selectors import study_of
 from apps.worklist.actions.assign_study import assign_study
 from apps.worklist.models import PerformedProcedureStep, RequestedProcedure, UnlinkedStudy
@@ -145,8 +145,8 @@ class PerformedStepsView(PrincipalView):
     def get(self, request: Request) -> Response:
         """Performed steps, the newest first, with what is missing of their images."""
         filters = {name: request.query_params.get(name, "") for name in _FILTERS}
-        limit = whole_number(request, "limit", 100, _MOST)
-        offset = whole_number(request, "offset", 0, 10**9 - 1)
+        limit = asked_number(request, "limit", 100, most=_MOST)
+        offset = asked_number(request, "offset", 0, most=10**9 - 1)
         page = list(performed_steps(self.principal, **filters)[offset : offset + limit + 1])
         view_event(self.principal, "WorklistRead", "")
         return Response(
@@ -212,7 +212,7 @@ class UnlinkedStudiesView(PrincipalView):
     )
     def get(self, request: Request) -> Response:
         """Studies that wait for a person to say which order they belong to."""
-        rows = unlinked_studies(self.principal)[: whole_number(request, "limit", 50, 100)]
+        rows = unlinked_studies(self.principal)[: asked_number(request, "limit", 50, most=100)]
         view_event(self.principal, "WorklistRead", "")
         return Response([_unlinked(row) for row in rows])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError
 from rest_framework.exceptions import NotAuthenticated as RestNotAuthenticated
 from rest_framework.request import Request
@@ -12,6 +13,7 @@ from rest_framework.views import APIView, exception_handler, set_rollback
 
 from apps import errors
 from apps.access.principals import Permission, Principal, permit
+from apps.api.bodies import PackedBody, body_refused, check_body
 from apps.network.peer_errors import AssociationRejected, PeerUnreachable
 from apps.network.scu import PeerRefused
 
@@ -50,6 +52,7 @@ class PrincipalView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Checks the permission once, for every method; no path and no parameter holds a NUL."""
         super().initial(request, *args, **kwargs)
+        check_body(request)
         if self.permission is not None:
             permit(self.principal, self.permission)
         # SQLite finds nothing by it, PostgreSQL will not even look.
@@ -69,4 +72,9 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         # The last net: a serializer let something through that no column can hold.
         set_rollback()
         return Response({"detail": "A value cannot be kept or looked for."}, status=400)
-    return exception_handler(error, context)
+    if isinstance(error, TooManyFieldsSent | TooManyFilesSent | RequestDataTooBig):
+        return body_refused(error)
+    response = exception_handler(error, context)
+    if isinstance(error, PackedBody) and response is not None:
+        response["Accept-Encoding"] = "identity"
+    return response

@@ -12,9 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission
-from apps.api.parameters import one_of
+from apps.api.parameters import asked_number, one_of
 from apps.api.principal import PrincipalView
-from apps.errors import InvalidRequest, NotFound
+from apps.errors import NotFound
 from apps.ingest.actions.hand_out_quarantined import hand_out_quarantined
 from apps.ingest.decisions import DECISIONS
 from apps.ingest.models import QuarantinedInstance
@@ -78,15 +78,6 @@ def _case(row: QuarantinedInstance) -> dict[str, Any]:
     }
 
 
-def _number(request: Request, name: str, default: int) -> int:
-    given = request.query_params.get(name, "")
-    if not given:
-        return default
-    if not given.isascii() or not given.isdigit() or len(given) > 18:  # noqa: PLR2004 -- 63 bits
-        raise InvalidRequest(f"`{name}` must be a whole number.", offending=(name,))
-    return int(given)
-
-
 class QuarantineView(PrincipalView):
     """`GET /api/quarantine/`."""
 
@@ -113,10 +104,10 @@ class QuarantineView(PrincipalView):
         for name, column in _FILTERS.items():
             if value := request.query_params.get(name, ""):
                 rows = rows.filter(**{column: value})
-        before = _number(request, "before", 0)
+        before = asked_number(request, "before", 0)
         if before:
             rows = rows.filter(pk__lt=before)
-        limit = max(1, min(_number(request, "limit", 100), _MOST))
+        limit = max(1, min(asked_number(request, "limit", 100), _MOST))
         found = list(rows[: limit + 1])
         more = len(found) > limit
         return Response(

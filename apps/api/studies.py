@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from apps.access.principals import Permission, Principal
 from apps.access.searches import note_search
+from apps.api.parameters import asked_number
 from apps.api.principal import PrincipalView
 from apps.archive.models import Study, StudyAlert
 from apps.archive.study_list import SORTS, StudyListFilter, study_list
@@ -34,6 +35,7 @@ _TEXT_FILTERS = (
 )
 _LIST_FILTERS = ("modality", "uid")
 _MOST_VALUES = 200
+_LONGEST_PAGE = 10**6 - 1  # no sensible page is longer
 
 
 class AlertSerializer(serializers.Serializer[object]):
@@ -159,13 +161,6 @@ def _note(principal: Principal, asked: StudyListFilter, request: Request) -> Non
     note_search(principal, "studies", query)
 
 
-def _limit(request: Request) -> int:
-    given = request.query_params.get("limit", "100")
-    if not given.isdigit() or len(given) > 6:  # noqa: PLR2004 -- no sensible page is longer
-        raise InvalidRequest("`limit` must be a whole number.", offending=("limit",))
-    return int(given)
-
-
 class StudiesView(PrincipalView):
     """`GET /api/studies/`."""
 
@@ -190,7 +185,7 @@ class StudiesView(PrincipalView):
             self.principal,
             sort=request.query_params.get("sort", "-received_at"),
             cursor=request.query_params.get("cursor", ""),
-            limit=_limit(request),
+            limit=asked_number(request, "limit", 100, most=_LONGEST_PAGE),
         )
         return Response(
             {

@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.access.principals import Permission
-from apps.api.parameters import one_of
+from apps.api.parameters import asked_number, one_of
 from apps.api.principal import PrincipalView
-from apps.errors import InvalidRequest
+from apps.dicom.whole_numbers import whole_number
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.request_transfer import fetch_instances, send_instances
 from apps.transfers.actions.retry_transfer import retry_transfer
@@ -119,9 +119,9 @@ class TransfersView(PrincipalView):
         state = one_of(request, "state", Transfer.State.values)
         if state:
             rows = rows.filter(state=state)
-        before = request.query_params.get("before", "")
+        before = asked_number(request, "before", 0)
         if before:
-            rows = rows.filter(pk__lt=whole(before, "before"))
+            rows = rows.filter(pk__lt=before)
         return Response(TransferSerializer(rows.order_by("-pk")[:_PAGE], many=True).data)
 
     @extend_schema(request=SendSerializer, responses={201: TransferSerializer})
@@ -141,7 +141,7 @@ def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]
     peer = request.query_params.get("peer", "")
     if peer:
         rows = rows.filter(peer_title=peer)
-    wanted = [whole(each, "id") for each in request.query_params.getlist("id")[:_PAGE]]
+    wanted = [whole_number(each, "id") for each in request.query_params.getlist("id")[:_PAGE]]
     if wanted:
         rows = rows.filter(pk__in=wanted)
     if request.query_params.get("active", "") in {"1", "true"}:
@@ -211,9 +211,7 @@ class TransferInstancesView(PrincipalView):
         state = one_of(request, "state", TransferInstance.State.values)
         if state:
             rows = rows.filter(state=state)
-        after = request.query_params.get("after", "")
-        if after:
-            rows = rows.filter(position__gt=whole(after, "after"))
+        rows = rows.filter(position__gt=asked_number(request, "after", -1))
         return Response(TransferInstanceSerializer(rows[:_PAGE], many=True).data)
 
 
@@ -222,10 +220,3 @@ def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     checked: dict[str, Any] = serializer.validated_data
     return checked
-
-
-def whole(text: str, name: str) -> int:
-    """A whole number of the query string. Raises InvalidRequest."""
-    if not text.isdecimal() or len(text) > 12:  # noqa: PLR2004 - beyond any count we have
-        raise InvalidRequest(f"{name} is no whole number.", offending=(name,))
-    return int(text)

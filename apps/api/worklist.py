@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission
-from apps.api.parameters import one_of
+from apps.api.parameters import asked_number, one_of
 from apps.api.principal import PrincipalView
 from apps.dicom.attributes import Entity
 from apps.dicom.query import Key
@@ -94,14 +94,6 @@ def entry_row(step: ScheduledProcedureStep) -> dict[str, Any]:
     }
 
 
-def whole_number(request: Request, name: str, default: int, most: int) -> int:
-    """A query parameter from 0 to `most`; raises InvalidRequest."""
-    given = request.query_params.get(name, str(default))
-    if not given.isdecimal() or len(given) > 9 or int(given) > most:  # noqa: PLR2004 - digits
-        raise InvalidRequest(f"`{name}` must be a whole number, at most {most}.", offending=(name,))
-    return int(given)
-
-
 def _content(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
     given = EntryContentSerializer(data=request.data)
     given.is_valid(raise_exception=True)
@@ -141,8 +133,8 @@ class EntriesView(PrincipalView):
     def get(self, request: Request) -> Response:
         """Entries that match: wild cards, ranges and lists as in a worklist query."""
         every_state = one_of(request, "state", ("open", "all")) == "all"
-        limit = whole_number(request, "limit", 100, _MOST)
-        offset = whole_number(request, "offset", 0, 10**9 - 1)
+        limit = asked_number(request, "limit", 100, most=_MOST)
+        offset = asked_number(request, "offset", 0, most=10**9 - 1)
         rows = list_entries(self.principal, _keys(request), every_state=every_state)
         page = list(rows[offset : offset + limit + 1])
         view_event(self.principal, "WorklistRead", "")

@@ -22,6 +22,7 @@ from apps.conformance.capabilities import (
 )
 from apps.conformance.readiness import as_json, assess, device_of
 from apps.conformance.views import for_administrators
+from apps.dicom.whole_numbers import read_whole_number
 from apps.errors import InvalidRequest, NotFound, PacsError
 from apps.network.addresses import bound_to_loopback
 from apps.network.associate_items import Remote
@@ -107,9 +108,7 @@ def _contexts(principal: Principal, title: str, direction: str) -> list[dict[str
 
 
 def _recorded(principal: Principal, number: str) -> tuple[str, Description]:
-    row = None
-    if number.isdecimal() and len(number) <= 18:  # noqa: PLR2004 -- fits 63 bits
-        row = associations(principal).filter(pk=int(number)).first()
+    row = associations(principal).filter(pk=read_whole_number(number) or 0).first()
     if row is None:
         raise NotFound("There is no such association record.")
     they_called = row.direction == AssociationRecord.Direction.IN

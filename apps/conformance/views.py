@@ -23,6 +23,7 @@ from apps.conformance.edition import edition, results
 from apps.conformance.models import ClaimResult, StatementVersion
 from apps.conformance.printed import printed
 from apps.conformance.statement import conformance_statement
+from apps.dicom.whole_numbers import read_whole_number
 from apps.errors import NotAuthenticated, NotPermitted
 
 _FEW: Final = 12  # changes that are shown without a click
@@ -97,9 +98,7 @@ def _since(request: HttpRequest, versions: list[StatementVersion]) -> StatementV
     wanted = request.GET.get("since", "")
     if not wanted:
         return versions[1] if len(versions) > 1 else None
-    if not wanted.isdecimal() or len(wanted) > 9:  # noqa: PLR2004 -- fits the key
-        raise Http404
-    found = StatementVersion.objects.filter(pk=int(wanted)).first()
+    found = StatementVersion.objects.filter(pk=read_whole_number(wanted) or 0).first()
     if found is None:
         raise Http404
     return found

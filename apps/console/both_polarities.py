@@ -19,6 +19,7 @@ from apps.access.authentication import principal_of
 from apps.access.principals import Permission, Principal
 from apps.console.receipts import day
 from apps.console.wording import person_name
+from apps.dicom.whole_numbers import read_whole_number
 from apps.errors import InvalidRequest, NotFound, NotPermitted, PacsError
 from apps.polarity.actions.decide_finding import (
     correct_images,
@@ -107,8 +108,7 @@ def _finding(request: HttpRequest, pk: int, problem: str = "", status: int = 200
 
 
 def _start(request: HttpRequest) -> int:
-    text = request.GET.get("from", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004
+    return read_whole_number(request.GET.get("from", ""), most=10**8) or 0
 
 
 def _note_views(principal: Principal, images: Iterable[Shown]) -> None:

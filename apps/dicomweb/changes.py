@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.principals import Permission, Principal, permit
+from apps.dicom.whole_numbers import whole_number
 from apps.dicomweb.wado_rs.parts import keep_private
-from apps.errors import InvalidRequest
 from apps.events.log import feed, latest_sequence
 from apps.network.webhooks import CHANGES, change_of
 
 MOST: Final = 1000
 _USUAL: Final = 100
-_NUMBER: Final = re.compile(r"^\d{1,18}$")
 
 
 def list_changes(request: HttpRequest, principal: Principal) -> HttpResponseBase:
@@ -44,11 +42,7 @@ def list_changes(request: HttpRequest, principal: Principal) -> HttpResponseBase
 
 def _number(request: HttpRequest, name: str, otherwise: int) -> int:
     text = request.GET.get(name, "")
-    if not text:
-        return otherwise
-    if not _NUMBER.match(text):
-        raise InvalidRequest(f"{name} must be a whole number, 0 or more.", offending=(name,))
-    return int(text)
+    return whole_number(text, name) if text else otherwise
 
 
 def _next(after: int, newest: int, sequences: list[int], *, full: bool) -> int:

@@ -21,7 +21,7 @@ from apps.access.authentication import challenge_for, principal_of
 from apps.access.principals import Principal
 from apps.dicomweb.capabilities import describe
 from apps.dicomweb.cors import allow_origin, is_preflight, preflight_response
-from apps.dicomweb.status import MethodNotAllowed, failure_response, status_of
+from apps.dicomweb.status import MethodNotAllowed, PackedBody, failure_response, status_of
 from apps.errors import InvalidRequest, NotAuthenticated, NotFound, PacsError, Unavailable
 from apps.retrieve.locations import forget_locations
 from apps.storage.blobs import BlobMissing
@@ -99,6 +99,7 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
             if method not in views:
                 raise MethodNotAllowed(methods)
             principal = _principal_of(request)
+            _check_body(request)
             if any("\0" in str(value) for value in path.values()):
                 raise NotFound("There is nothing by that name.")
             try:
@@ -116,6 +117,12 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
 
     answer.methods = methods  # type: ignore[attr-defined]  # the conformance statement reads it
     return csrf_exempt(answer)  # type: ignore[return-value]  # P is kept by wraps
+
+
+def _check_body(request: HttpRequest) -> None:
+    """None of our resources takes a compressed body (RFC 9110 15.5.16)."""
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
+        raise PackedBody
 
 
 def _in_words(failure: DatabaseError) -> PacsError:

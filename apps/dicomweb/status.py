@@ -18,6 +18,13 @@ class UnsupportedMediaType(errors.PacsError):
     """The request's body is of a type that this resource does not take."""
 
 
+class PackedBody(UnsupportedMediaType):
+    """The body is compressed, which none of our resources takes."""
+
+    def __init__(self) -> None:
+        super().__init__("Send the body as it is, without Content-Encoding.")
+
+
 class TooBroad(errors.PacsError):
     """The search would have to read too much; narrower keys are needed (PS3.18 table 8.3.4-4)."""
 
@@ -98,6 +105,8 @@ def failure_response(request: HttpRequest, failure: Exception) -> HttpResponse:
         response["Retry-After"] = "5"
     if isinstance(failure, RangeNotSatisfiable):
         response["Content-Range"] = f"bytes */{failure.length}"
+    if isinstance(failure, PackedBody):
+        response["Accept-Encoding"] = "identity"
     if isinstance(failure, MethodNotAllowed):
         response["Allow"] = ", ".join(failure.allowed)
     return response

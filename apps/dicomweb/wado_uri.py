@@ -13,6 +13,7 @@ from apps.access.audit import view_event
 from apps.access.principals import Principal
 from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from apps.dicom.whole_numbers import whole_number
 from apps.dicomweb.negotiation import DICOM, MediaRange, parse_accept
 from apps.dicomweb.pictures import picture_of, presented_picture
 from apps.dicomweb.rendering_parameters import warn_of_ignored
@@ -43,7 +44,6 @@ _PICTURE_ONLY: Final = (
 _PRESENTATION: Final = ("presentationSeriesUID", "presentationUID")
 _NOT_WITH_PRESENTATION: Final = ("region", "windowCenter", "windowWidth", "annotation")
 _UID: Final = re.compile(r"^[0-9A-Za-z.]{1,64}$")
-_NUMBER: Final = re.compile(r"^[0-9]{1,9}$")
 
 
 def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseBase:
@@ -129,24 +129,22 @@ def _as_picture(
     asked: dict[str, str],
     media_type: str,
 ) -> HttpResponseBase:
-    number = asked.get("frameNumber", "1")
-    if not _NUMBER.match(number):
-        raise InvalidRequest("frameNumber must be a whole number.", offending=("frameNumber",))
-    check_frame_number(frame_table_of(location), int(number))
+    number = whole_number(asked.get("frameNumber", "1"), "frameNumber")
+    check_frame_number(frame_table_of(location), number)
     annotation, _ = parse_annotation(asked.get("annotation", ""))
     options = uri_options(asked, media_type=media_type or JPEG)
     options = replace(options, annotation=annotation)
     state = _presentation_state(principal, asked)
-    seed = (location.digest, repr(options), number, state.digest if state else "")
+    seed = (location.digest, repr(options), str(number), state.digest if state else "")
     etag = f'"{boundary_of(*seed, display_variant())[8:]}"'
     response: HttpResponseBase
     if if_none_match(request, etag):
         response = not_modified(etag)
     else:
         if state is None:
-            picture = picture_of(location, int(number), options)
+            picture = picture_of(location, number, options)
         else:
-            picture = presented_picture(state, location, int(number), options)
+            picture = presented_picture(state, location, number, options)
         response = whole_response(request, (picture.body,), picture.media_type, etag)
     warn_of_ignored(request, response)
     return response

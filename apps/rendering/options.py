@@ -7,6 +7,7 @@ from enum import Enum
 from math import isfinite
 from typing import Final
 
+from apps.dicom.whole_numbers import read_whole_number
 from apps.errors import InvalidRequest, NotAcceptable
 
 PNG, JPEG, GIF = "image/png", "image/jpeg", "image/gif"
@@ -113,11 +114,12 @@ class RenderOptions:
 
 def parse_quality(text: str) -> int:
     """`quality=`, an integer of 1 to 100 (PS3.18 8.3.5.1.2); else InvalidRequest."""
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:4]) <= 100:  # noqa: PLR2004
+    quality = read_whole_number(text, most=100)
+    if not quality:
         raise InvalidRequest(
             "The quality must be an integer from 1 to 100.", offending=("quality",)
         )
-    return int(text)
+    return quality
 
 
 def parse_polarity(text: str) -> bool:
@@ -219,9 +221,10 @@ def _number(text: str, parameter: str) -> float:
 
 
 def _side(text: str, parameter: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= LARGEST_SIDE:
+    side = read_whole_number(text, most=LARGEST_SIDE)
+    if not side:
         raise InvalidRequest(
             f"The {parameter}'s sides must be integers from 1 to {LARGEST_SIDE}.",
             offending=(parameter,),
         )
-    return int(text)
+    return side

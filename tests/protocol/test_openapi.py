@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +15,22 @@ import yaml
 from tests.stack import Stack
 
 PLACES = ("9" * 300, "a\0b", "ö\\'\"<")
-VALUES = ("1590-09-24T03:12:13-16:07", "a\0b", "9" * 40, "ö,;\\'\"<")
+VALUES = (
+    "1590-09-24T03:12:13-16:07",
+    "a\0b",
+    "9" * 40,
+    "1²",
+    "ö,;\\'\"<",
+)
 BODIES = (
     ("application/json", b"{"),
     ("application/json", b'"text"'),
+    ("application/json", b"[" * 100_000),
     ("application/json", b'{"name": "\\u0000", "destination": "a\\u0000", "peer": "\\u0000"}'),
     ("multipart/related; boundary=", b"--\r\n"),
     ("text/\xe9".encode().decode("latin-1"), b"\xff\xfe"),
 )
+PACKED = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
 # What is no fault of ours: no room for what was asked, another system that cannot be reached.
 EXCUSED = {502, 507}
 
@@ -52,6 +61,7 @@ def malformed(
     if body:
         for content_type, content in BODIES:
             yield plain, {"data": content, "headers": {"Content-Type": content_type}}
+        yield plain, {"data": gzip.compress(b" " * 10_000_000), "headers": PACKED}
 
 
 def sentence(response: requests.Response) -> str:
@@ -87,3 +97,31 @@ def test_malformed_requests_are_refused_in_words(
                     wrong.append((method, target[:80], options, response.status_code))
     assert wrong == []
     assert asked > 150, "the document describes the service"
+
+
+@pytest.mark.parametrize("resource", ["/api/saved-filters/", "/dicom-web/studies"])
+def test_a_packed_body_is_refused_with_what_is_taken(stack: Stack, resource: str) -> None:
+    """RFC 9110 15.5.16; nothing is unpacked, however much it would have become."""
+    bomb = gzip.compress(b" " * 10_000_000)
+    answer = requests.post(stack.url(resource), bomb, headers=PACKED, auth=stack.auth, timeout=30)
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")
+    assert "Content-Encoding" in answer.text
+
+
+def test_bodies_of_the_api_have_bounds_and_say_so(stack: Stack) -> None:
+    """Too long, too deep, too many fields, of a length nobody told."""
+    headers = {"Content-Type": "application/json"}
+    many = "&".join(["a=b"] * 2000)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    asked = (
+        (b" " * (17 << 20), headers, 413),
+        (b"[" * 100_000, headers, 400),
+        (many.encode(), form, 400),
+        (iter([b"{}"]), headers, 411),
+    )
+    for body, said, expected in asked:
+        answer = requests.post(
+            stack.url("/api/saved-filters/"), body, headers=said, auth=stack.auth, timeout=30
+        )
+        assert answer.status_code == expected
+        assert answer.json()["detail"].endswith(".")

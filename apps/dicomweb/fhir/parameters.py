@@ -10,13 +10,13 @@ from typing import Final
 
 from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.query import Key, Level, Query
+from apps.dicom.whole_numbers import whole_number
 from apps.dicomweb.fhir.imaging_study import ASKED
 from apps.errors import InvalidRequest
 
 MOST: Final = 500
 _USUAL: Final = 50
 _DATE: Final = re.compile(r"^(eq|ge|le|gt|lt|sa|eb)?(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*)?$")
-_NUMBER: Final = re.compile(r"^\d{1,9}$")
 _SETTINGS: Final = frozenset({"_count", "_format", "_offset", "_total", "_summary"})
 
 
@@ -27,9 +27,9 @@ def query_from(pairs: Iterable[tuple[str, str]]) -> Query:
     dates: list[str] = []
     for name, value in pairs:
         if name == "_count":
-            count = min(_number(name, value), MOST)
+            count = min(whole_number(value, name), MOST)
         elif name == "_offset":
-            offset = _number(name, value)
+            offset = whole_number(value, name)
         elif name == "started":
             dates.append(_date_range(value))
         elif name in _KEYS:
@@ -48,12 +48,6 @@ def query_from(pairs: Iterable[tuple[str, str]]) -> Query:
         limit=count + 1,
         offset=offset,
     )
-
-
-def _number(name: str, value: str) -> int:
-    if not _NUMBER.match(value):
-        raise InvalidRequest(f"{name} must be a whole number, 0 or more.", offending=(name,))
-    return int(value)
 
 
 def _uid(value: str) -> str:

@@ -12,13 +12,13 @@ from pydicom.datadict import keyword_dict
 
 from apps.dicom.attributes import BY_TAG, Entity, any_attribute
 from apps.dicom.query import FUZZY_NAMES, Key, Level, Query
+from apps.dicom.whole_numbers import whole_number
 from apps.errors import InvalidRequest
 
 LARGEST_PAGE: Final = 10_000
 """More results than this are had page by page; the answer's Warning tells how many remain."""
 
 _HEX = re.compile(r"^[0-9A-Fa-f]{8}$")
-_NUMBER = re.compile(r"^\d{1,12}$")
 _UID = re.compile(r"^[0-9A-Za-z.]{1,64}$")
 _TIMEZONE_OFFSET: Final = 0x00080201
 _FIRST_BLOCK, _LAST = 0x10, 0xFF
@@ -170,9 +170,9 @@ class _Settings:
 
     def _take(self, name: str, value: str) -> None:
         if name == "limit":
-            self.limit = _number(name, value)
+            self.limit = whole_number(value.strip(), name)
         elif name == "offset":
-            self.offset = _number(name, value)
+            self.offset = whole_number(value.strip(), name)
         elif name == "includefield":
             for field in filter(None, (each.strip() for each in value.split(","))):
                 self._include(field)
@@ -208,12 +208,6 @@ def _literal_names(keys: Iterable[Key]) -> tuple[str, ...]:
         return ()
     sentence = f"The fuzzymatching parameter is not supported for {', '.join(literal)}."
     return (f"{sentence} Only literal matching has been performed.",)
-
-
-def _number(name: str, value: str) -> int:
-    if not _NUMBER.match(value.strip()):
-        raise InvalidRequest(f"{name} must be a whole number, 0 or more.", offending=(name,))
-    return int(value)
 
 
 def path_of(attribute_id: str) -> tuple[int, ...]:

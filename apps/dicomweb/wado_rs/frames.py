@@ -21,6 +21,7 @@ from apps.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax,
 )
+from apps.dicom.whole_numbers import read_whole_number
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import OCTET_STREAM, MediaRange, acceptable
 from apps.dicomweb.wado_rs.parts import (
@@ -47,7 +48,6 @@ LONGEST_LIST: Final = 20_000
 # Larger answers are streamed; smaller ones get a tag and byte ranges.
 WHOLE_BYTES: Final = 64 << 20
 _TAGGED: Final = 64
-_LONGEST_NUMBER: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,13 @@ def frame_numbers(text: str) -> list[int]:
     pieces = text.split(",")
     if len(pieces) > LONGEST_LIST:
         raise InvalidRequest("Too many frames in one request.", offending=("frames",))
-    if not all(
-        piece.isascii() and piece.isdigit() and len(piece) <= _LONGEST_NUMBER for piece in pieces
-    ):
+    numbers = [read_whole_number(piece) for piece in pieces]
+    found = [number for number in numbers if number is not None]
+    if len(found) != len(pieces):
         raise InvalidRequest(
             "The frame list must be whole numbers with commas between them.", offending=("frames",)
         )
-    return [int(piece) for piece in pieces]
+    return found
 
 
 def plan_for(request: HttpRequest, location: Location, *, single: bool) -> Plan:
