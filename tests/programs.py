@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
 
-def need(program: str, *, in_ci: bool = True) -> str:
-    """The program's path. `in_ci` is False for what `.ci/run` does not install."""
-    found = shutil.which(program)
-    if found is not None:
-        return found
-    if in_ci and os.environ.get("CI") == "true":
-        pytest.fail(f"{program} is not installed.")
-    pytest.skip(f"{program} is not installed")
+def need(program: str) -> str:
+    """The program's path."""
+    return shutil.which(program) or missing(program)
+
+
+def missing(what: str) -> NoReturn:
+    """A program the tests need is not here."""
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(f"{what} is missing, and CI must not skip.", pytrace=False)
+    pytest.skip(f"{what} is missing")

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,9 @@ import pytest
 
 from pacsweb import redis_server
 from pacsweb.launch import die_with_parent
+from tests.programs import missing, need
 
 _START_SECONDS = 30.0
-
-
-def missing(what: str) -> Any:
-    """A program the tests need is not here: a failure in CI, a printed skip elsewhere."""
-    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-        pytest.fail(f"{what} is missing, and CI must not skip.", pytrace=False)
-    pytest.skip(f"{what} is missing")
 
 
 def free_port() -> int:
@@ -135,7 +130,7 @@ class TcpRedis(Server):
         return [str(redis_server.binary(self.folder)), *options]
 
     def answers(self) -> bool:
-        return _listens(self.port)
+        return listens(self.port)
 
 
 class PostgreSQL(Server):
@@ -231,7 +226,7 @@ class S3Server(Server):
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
     def answers(self) -> bool:
-        return _listens(self.port)
+        return listens(self.port)
 
     def start(self) -> None:
         import boto3
@@ -246,10 +241,26 @@ class S3Server(Server):
         ).create_bucket(Bucket=self.bucket)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether a program on this machine takes connections there."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def listening(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A stranger's server (a DCMTK program) from when it listens until it is ended."""
+    with subprocess.Popen([need(command[0]), *command[1:]]) as process:
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not listens(port):
+                assert process.poll() is None, f"{command[0]} ended"
+                assert time.monotonic() < deadline, f"{command[0]} does not listen"
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.terminate()
 
 
 def _unprivileged_user() -> str:
@@ -277,4 +288,4 @@ def _postgresql_binaries() -> Path:
         packaged = Path(pgserver.__file__).parent / "pginstall" / "bin"
         if (packaged / "postgres").is_file():
             return packaged
-    return Path(missing("PostgreSQL"))
+    return missing("PostgreSQL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
 from typing import Any
 
 import pydicom
@@ -12,10 +12,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 
 from tests.builders import ct_slice, new_uid
-from tests.programs import need
 from tests.protocol.dicomweb_archive import Archive
 from tests.protocol.test_move import MOVE, Sink, counts
-from tests.servers import free_port
+from tests.servers import free_port, listening
 from tests.stack import Stack
 
 pytestmark = pytest.mark.crash
@@ -30,7 +29,6 @@ def test_MOV_04_a_c_move_and_a_sending_survive_their_worker(own_stack: Stack) ->
     sink = Sink("SLOW", free_port(), delay=0.1)
     port, folder = free_port(), own_stack.folder / "storescp"
     folder.mkdir()
-    stranger = subprocess.Popen([need("storescp"), "-od", str(folder), str(port)])
     own_stack.manage("ae", "add", sink.title, "127.0.0.1", str(sink.port))
     own_stack.manage(
         "shell", "-c",
@@ -42,8 +40,9 @@ def test_MOV_04_a_c_move_and_a_sending_survive_their_worker(own_stack: Stack) ->
     assert Archive(own_stack).store(*made).status_code == 200
     sink.fail = frozenset({made[3].SOPInstanceUID, made[-2].SOPInstanceUID})
     sink.warn = frozenset({made[4].SOPInstanceUID, made[-1].SOPInstanceUID})
-    server = sink.start()
-    try:
+    with contextlib.ExitStack() as ends:
+        ends.callback(sink.start().shutdown)
+        ends.enter_context(listening(port, "storescp", "-od", str(folder), str(port)))
         sent = requests.post(
             own_stack.url("/api/transfers/"),
             json={"peer": "DCMTK", "studies": [study]},
@@ -65,10 +64,6 @@ def test_MOV_04_a_c_move_and_a_sending_survive_their_worker(own_stack: Stack) ->
         told = list(responses)
         association.release()
         own_stack.wait_until(lambda: transfer(own_stack, sent["id"])["state"] == "succeeded", 60)
-    finally:
-        server.shutdown()
-        stranger.kill()
-        stranger.wait(10)
     for response, _ in told[:-1]:
         assert response.Status == 0xFF00
         assert sum(counts(response)) + response.NumberOfRemainingSuboperations == SLICES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import subprocess
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tests.builders import ct_slice, part10
 from tests.programs import need
 from tests.protocol.test_move import Sink
 from tests.radiographs import radiograph
-from tests.servers import free_port
+from tests.servers import free_port, listening
 from tests.stack import Stack
 from tests.strangers.test_query_retrieve import run
 
@@ -118,10 +117,7 @@ def test_movescu_sends_the_same_state_each_time(
     stack: Stack, image: Dataset, tmp_path: Path
 ) -> None:
     port = PORTS["READER"]
-    command = ["storescp", "-aet", "READER", "-od", str(tmp_path), str(port)]
-    scp = subprocess.Popen(command)
-    try:
-        stack.wait_until(lambda: _listens(port))
+    with listening(port, "storescp", "-aet", "READER", "-od", str(tmp_path), str(port)):
         uids = []
         for _ in range(2):
             output = run(
@@ -133,18 +129,10 @@ def test_movescu_sends_the_same_state_each_time(
             files = came(tmp_path)
             assert len(files[ComputedRadiographyImageStorage]) == 1
             uids += [pydicom.dcmread(file).SOPInstanceUID for file in files[STATE]]
-    finally:
-        scp.terminate()
-        scp.wait()
     assert len(uids) == 2
     assert len(set(uids)) == 1
     right = corrected(stack, image).astype(int)
     assert np.abs(drawn(tmp_path, came(tmp_path)).astype(int) - right).max() <= 2
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize(("title", "warnings"), [("SIMPLE", 1), ("WANTSNONE", 0)])

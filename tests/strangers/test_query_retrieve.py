@@ -1,10 +1,8 @@
-"""DCMTK and GDCM query and retrieve from us, and DCMTK's archive answers us."""
+"""DCMTK queries and retrieves from us, and DCMTK's archive answers us."""
 
 from __future__ import annotations
 
-import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from pydicom.dataset import Dataset
 from tests.builders import ct_slice, new_uid, part10
 from tests.programs import need
 from tests.protocol.dicomweb_archive import Archive
-from tests.servers import free_port
+from tests.servers import free_port, listening
 from tests.stack import Stack
 
 pytestmark = pytest.mark.stranger
@@ -23,7 +21,7 @@ SLICES = 4
 
 
 def run(*command: str) -> str:
-    need(command[0], in_ci=not command[0].startswith("gdcm"))
+    need(command[0])
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
@@ -74,54 +72,21 @@ def test_getscu(stack: Stack, study: list[Dataset], tmp_path: Path) -> None:
 
 
 def test_movescu_to_storescp(stack: Stack, study: list[Dataset], tmp_path: Path) -> None:
-    need("storescp")
     port = free_port()
     stack.manage("ae", "add", "STRANGER", "127.0.0.1", str(port))
-    scp = subprocess.Popen(["storescp", "-aet", "STRANGER", "-od", str(tmp_path), str(port)])
-    try:
-        time.sleep(0.5)
+    with listening(port, "storescp", "-aet", "STRANGER", "-od", str(tmp_path), str(port)):
         output = run(
             "movescu", "-v", "-S", "-aec", stack.ae_title, "-aem", "STRANGER",
             "-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study[0].StudyInstanceUID}",
             "127.0.0.1", str(stack.dicom_port),
         )  # fmt: skip
-    finally:
-        scp.terminate()
-        scp.wait()
     assert "Received Final Move Response (Success)" in output
     assert received(tmp_path) == {each.SOPInstanceUID for each in study}
-
-
-@pytest.fixture(scope="module")
-def gdcm() -> None:
-    """Skips where GDCM's client cannot even reach DCMTK: in some sandboxes it cannot connect."""
-    need("gdcmscu", in_ci=False)
-    need("storescp")
-    port = free_port()
-    scp = subprocess.Popen(["storescp", str(port)])
-    try:
-        time.sleep(0.5)
-        command = ["gdcmscu", "--echo", "-H", "127.0.0.1", "-p", str(port)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    finally:
-        scp.terminate()
-        scp.wait()
-    if done.returncode:
-        pytest.skip("gdcmscu cannot connect to DCMTK's storescp on this machine")
-
-
-def test_gdcmscu_finds(stack: Stack, study: list[Dataset], gdcm: None) -> None:
-    output = run(
-        "gdcmscu", "-H", "127.0.0.1", "-p", str(stack.dicom_port), "--call", stack.ae_title,
-        "--find", "--patientroot", "--patient", "--key", "10,20=STR-1", "--key", "10,10=",
-    )  # fmt: skip
-    assert re.search(r"STR-1", output)
 
 
 @pytest.fixture
 def dcmqrscp(stack: Stack, study: list[Dataset], tmp_path: Path) -> Iterator[int]:
     """DCMTK's archive with the study in it; it knows us as a destination."""
-    need("dcmqrscp")
     port = free_port()
     storage = tmp_path / "storage"
     storage.mkdir()
@@ -132,18 +97,13 @@ def dcmqrscp(stack: Stack, study: list[Dataset], tmp_path: Path) -> Iterator[int
         f"HostTable END\nVendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\nQRSCP {storage} RW (100, 1024mb) ANY\nAETable END\n"
     )
-    process = subprocess.Popen(["dcmqrscp", "-c", str(configuration)])
-    try:
-        time.sleep(0.5)
+    with listening(port, "dcmqrscp", "-c", str(configuration)):
         files = []
         for number, each in enumerate(study):
             files.append(tmp_path / f"{number}.dcm")
             files[-1].write_bytes(part10(each))
         run("storescu", "-aec", "QRSCP", "127.0.0.1", str(port), *map(str, files))
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def test_dcmqrscp_is_asked_fetched_from_and_sent_to(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
-import subprocess
 from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
@@ -27,6 +25,7 @@ from apps.dimse.service import Service
 from apps.network.associate_items import Remote
 from apps.network.peers import Admission, Right
 from tests.protocol.dimse.conftest import DimseServer, free_port
+from tests.servers import listening
 
 pytestmark = pytest.mark.django_db
 PRINTING = "1.2.840.10008.5.1.1.9"
@@ -76,13 +75,8 @@ def test_a_statement_that_claims_less_than_the_receiver_offers_fails(
 def test_readiness_of_DCMTK_s_storescp_by_asking_it(tmp_path: Path) -> None:
     """A device that takes images, in Implicit VR Little Endian alone, and knows nothing else."""
     port = free_port()
-    with subprocess.Popen(["storescp", "+xi", "-od", str(tmp_path), str(port)]) as stranger:
-        try:
-            DimseServer.wait_for(lambda: _listens(port))
-            remote = Remote("STORESCP", "127.0.0.1", port, "PACSWEB")
-            description = from_probe(remote)
-        finally:
-            stranger.terminate()
+    with listening(port, "storescp", "+xi", "-od", str(tmp_path), str(port)):
+        description = from_probe(Remote("STORESCP", "127.0.0.1", port, "PACSWEB"))
     found = {each.key: each for each in assess(description, _known("STORESCP"))}
     assert found["be-sent-to"].grade is Grade.WORKS
     assert len(found["be-sent-to"].findings) > 50
@@ -104,12 +98,8 @@ def test_readiness_of_DCMTK_s_dcmqrscp_by_asking_it(tmp_path: Path) -> None:
         "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\nDCMQR {kept} RW (9,1024mb) ANY\nAETable END\n"
     )
-    with subprocess.Popen(["dcmqrscp", "-c", str(settings)]) as stranger:
-        try:
-            DimseServer.wait_for(lambda: _listens(port))
-            description = from_probe(Remote("DCMQR", "127.0.0.1", port, "PACSWEB"))
-        finally:
-            stranger.terminate()
+    with listening(port, "dcmqrscp", "-c", str(settings)):
+        description = from_probe(Remote("DCMQR", "127.0.0.1", port, "PACSWEB"))
     found = {each.key: each for each in assess(description, _known("DCMQR"))}
     works = {key for key, each in found.items() if each.grade is Grade.WORKS}
     assert works == {"be-sent-to", "be-queried", "be-fetched-from"}
@@ -139,8 +129,3 @@ def test_readiness_of_a_poor_device_by_asking_it() -> None:
 
 def _known(title: str) -> Device:
     return Device(title, Admission(frozenset(Right), known=True), has_host=True)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -389,11 +389,14 @@ def test_FND_20_all_matches_are_answered_in_flat_memory(archive: DimseServer) ->
 
 def test_a_caller_without_the_right_is_not_offered_the_service(archive: DimseServer) -> None:
     assert archive.manage("ae", "add", "SENDONLY", "h", "104", "--no-may-query").returncode == 0
-    time.sleep(2.5)
-    with archive.wire() as peer:
-        accepted = peer.associate([context(1, STUDY_ROOT_FIND, EXPLICIT)], calling=b"SENDONLY")
-        peer.release()
-    assert accepted.contexts[1][0] == 1
+
+    def not_offered() -> bool:
+        with archive.wire() as peer:
+            accepted = peer.associate([context(1, STUDY_ROOT_FIND, EXPLICIT)], calling=b"SENDONLY")
+            peer.release()
+        return accepted.contexts[1][0] == 1
+
+    archive.wait_for(not_offered)
 
 
 def test_what_is_no_identifier_is_refused_and_the_association_lives(archive: DimseServer) -> None:

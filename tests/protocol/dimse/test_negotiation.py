@@ -109,9 +109,14 @@ def test_NEG_03_unknown_calling_title_is_refused_when_the_policy_says_so(
         peer.release()
     # Run-time facts are read again every two seconds, without a restart.
     assert own_server.manage("ae", "remove", "KNOWN").returncode == 0
-    time.sleep(2.5)
-    with own_server.wire() as peer:
-        assert peer.rejection(ECHO, calling=b"KNOWN") == (1, 1, 3)
+
+    def refused() -> bool:
+        with own_server.wire() as peer:
+            peer.send(wire.associate_rq(ECHO, calling=b"KNOWN"))
+            kind, body = peer.pdu()
+        return kind == 3 and tuple(body[1:4]) == (1, 1, 3)
+
+    own_server.wait_for(refused)
 
 
 def test_NEG_03_unknown_callers_only_on_loopback_by_default(own_server: DimseServer) -> None:

@@ -364,7 +364,13 @@ def test_STO_12_below_the_second_every_instance_is_refused_before_a_byte_is_writ
         first = peer.store(1, store_command(CT, "1.2.12.1"), data_set(CT, "1.2.12.1"))
         assert wire.status(first) == 0
         watermarks(own_server, 100, 100)
-        time.sleep(1.3)
+
+        def answer(uid: str, pixels: int) -> int:
+            data = data_set(CT, uid, pixels=pixels)
+            return wire.status(peer.store(1, store_command(CT, uid), data))
+
+        own_server.wait_for(lambda: answer("1.2.12.1", 10) == 0xA700)
+        stored = len(own_server.ready())
         big = data_set(CT, "1.2.12.2", pixels=5_000_000)
         peer.send(p_data(pdv(1, 3, store_command(CT, "1.2.12.2"))))
         peer.send(p_data(pdv(1, 0, big[:2_000_000])))
@@ -375,11 +381,9 @@ def test_STO_12_below_the_second_every_instance_is_refused_before_a_byte_is_writ
         assert wire.status(response) == 0xA700
         assert b"free" in response[0x0902]
         watermarks(own_server, 0, 0)
-        time.sleep(1.3)
-        again = peer.store(1, store_command(CT, "1.2.12.2"), big)
-        assert wire.status(again) == 0
+        own_server.wait_for(lambda: answer("1.2.12.2", 5_000_000) == 0)
         peer.release()
-    assert len(own_server.ready()) == 2
+    assert len(own_server.ready()) == stored + 1
 
 
 def half_sent(server: DimseServer, uid: str) -> Wire:
