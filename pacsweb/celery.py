@@ -39,6 +39,7 @@ application.conf.beat_schedule = {
     "ask-peers": {"task": "apps.commitment.tasks.ask_peers", "schedule": 5.0},
     "scrub-blobs": {"task": "apps.commitment.tasks.scrub_blobs", "schedule": 10.0},
     "observe-images": {"task": "apps.polarity.tasks.observe_images", "schedule": 5.0},
+    "make-thumbnails": {"task": "apps.rendering.tasks.make_thumbnails", "schedule": 5.0},
     "forget-commitments": {"task": "apps.commitment.tasks.forget_commitments", "schedule": 3600.0},
     "follow-events": {"task": "apps.worklist.tasks.follow_events", "schedule": 5.0},
     "announce-images": {"task": "apps.worklist.tasks.announce_images", "schedule": 5.0},

@@ -29,6 +29,7 @@ from apps.errors import NotAuthenticated, PacsError
 from apps.events.log import latest_sequence
 from apps.ingest.inbox import depth
 from apps.ingest.models import QuarantinedInstance
+from apps.rendering.stored import thumbnails_held
 from apps.storage.capacity import capacity
 from pacsweb import __version__
 from pacsweb.readiness import parts
@@ -85,6 +86,12 @@ def _receipts() -> Iterator[Metric]:
         yield _gauge("scrub_started", "When it began, Unix time.", last.started_at.timestamp())
 
 
+def _thumbnails() -> Iterator[Metric]:
+    held = thumbnails_held()
+    yield _gauge("thumbnails", "Series whose thumbnail was made ahead.", held.count)
+    yield _gauge("thumbnail_bytes", "Bytes of these thumbnails in the database.", held.bytes)
+
+
 def _inbox_and_space() -> Iterator[Metric]:
     waiting = depth()
     room = capacity()
@@ -114,7 +121,14 @@ def _parts() -> Iterator[Metric]:
 class _ProductCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Everything, freshly counted."""
-        for source in (_archive, _quarantine, _receipts, _inbox_and_space, _parts):
+        for source in (
+            _archive,
+            _quarantine,
+            _receipts,
+            _thumbnails,
+            _inbox_and_space,
+            _parts,
+        ):
             yield from source()
 
 

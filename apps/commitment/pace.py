@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Final
 
-from apps.ingest import spool
+from apps.ingest.spool import receiving
 
 _SLOWER: Final = 4
 _LOOK_SECONDS: Final = 0.25
 _BURST_SECONDS: Final = 0.25
 _MEGABYTE: Final = 1_000_000
-
-
-def receiving() -> bool:
-    """True while instances are arriving or waiting to be indexed. Two looks into folders."""
-    for name in ("writing", "ready"):
-        with os.scandir(spool.folder(name)) as entries:
-            if next(entries, None) is not None:
-                return True
-    return False
 
 
 class Pace:

@@ -77,6 +77,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "storage.StoragePolicy",
             "ingest.IngestPolicy",
             "commitment.CommitmentPolicy",
+            "rendering.ThumbnailPolicy",
             "events.Event",
         ),
     ),

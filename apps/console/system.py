@@ -13,6 +13,8 @@ from apps.console.one_row import OneRowAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.events.models import Event
 from apps.ingest.models import IngestPolicy
+from apps.rendering.models import ThumbnailPolicy
+from apps.rendering.stored import thumbnails_held
 from apps.storage.capacity import capacity
 from apps.storage.models import StoragePolicy
 
@@ -31,6 +33,17 @@ class StoragePolicyAdmin(OneRowAdmin):
 @admin.register(IngestPolicy)
 class IngestPolicyAdmin(OneRowAdmin):
     pass
+
+
+@admin.register(ThumbnailPolicy)
+class ThumbnailPolicyAdmin(OneRowAdmin):
+    readonly_fields = ("now",)
+
+    @admin.display(description="now")
+    def now(self, _row: ThumbnailPolicy) -> str:
+        """How many are ready, and their size."""
+        held = thumbnails_held()
+        return f"{held.count} series have theirs ready, {held.bytes / 1_000_000:.1f} MB."
 
 
 @admin.register(Event)

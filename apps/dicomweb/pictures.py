@@ -12,7 +12,8 @@ from apps.rendering.animation import animated, milliseconds_between
 from apps.rendering.options import PNG, RenderOptions
 from apps.rendering.presentation import PresentationState
 from apps.rendering.presented import render_presented
-from apps.rendering.render import RenderedImage, render_frame
+from apps.rendering.render import RenderedImage
+from apps.rendering.stored import ready_thumbnail, rendered_frame
 from apps.retrieve.bulkdata import bulk_bytes
 from apps.retrieve.frames import frame_table_of, stored_frame
 from apps.retrieve.locations import Location
@@ -50,6 +51,12 @@ class Pictures:
                 self._put(key, known)
         return known
 
+    def forget(self) -> None:
+        """Forgets all of them."""
+        with self._lock:
+            self._pictures.clear()
+            self._bytes = 0
+
     def _get(self, key: _Key) -> RenderedImage | None:
         with self._lock:
             picture = self._pictures.get(key)
@@ -71,26 +78,23 @@ class Pictures:
 _pictures = Pictures()
 
 
+def forget_pictures() -> None:
+    """Forgets what this process remembers, in tests."""
+    _pictures.forget()
+
+
 def picture_of(location: Location, number: int, options: RenderOptions) -> RenderedImage:
     """Frame `number` (from 1) of an instance the caller may see, rendered.
 
     Raises NotFound, InvalidRequest, and UnsupportedPixels where the frame cannot be shown.
     """
     key = (location.digest, number, options, display_variant())
-    return _pictures.get_or_make(key, lambda: _rendered(location, number, options))
+    return _pictures.get_or_make(key, lambda: _made(location, number, options))
 
 
-def _rendered(location: Location, number: int, options: RenderOptions) -> RenderedImage:
-    table = frame_table_of(location)
-    return render_frame(
-        stored_frame(location, table, number),
-        shown_json_of(location.key),
-        location.transfer_syntax_uid,
-        options,
-        number,
-        bit_offset=table.bit_offset(number - 1),
-        bulk_data=lambda uri: bulk_bytes(location, uri),
-    )
+def _made(location: Location, number: int, options: RenderOptions) -> RenderedImage:
+    ready = ready_thumbnail(location, number, options)
+    return ready or rendered_frame(location, number, options)
 
 
 def presented_picture(

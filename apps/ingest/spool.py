@@ -183,6 +183,15 @@ def is_anything_waiting() -> bool:
     return bool(os.listdir(folder("ready")))  # noqa: PTH208 - names, not paths
 
 
+def receiving() -> bool:
+    """True while instances are arriving or waiting to be indexed. Two looks into folders."""
+    for name in ("writing", "ready"):
+        with os.scandir(folder(name)) as entries:
+            if next(entries, None) is not None:
+                return True
+    return False
+
+
 def is_waiting(name: str) -> bool:
     """Whether the file still waits to be indexed."""
     return os.access(f"{folder('ready')}/{name}", os.F_OK)

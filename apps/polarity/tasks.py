@@ -7,7 +7,7 @@ from typing import Final
 
 from celery import shared_task
 
-from apps.commitment.pace import receiving
+from apps.ingest.spool import receiving
 from apps.polarity.actions.observe_images import observe_images as observe_action
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ and in the metadata browsers draw by. Stored bytes and the header inspector stay
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
@@ -98,6 +99,12 @@ def display_variant() -> str:
     """Differs whenever pictures may look different; for tags of cached answers."""
     rules = polarity_rules()
     return repr(rules) if rules else ""
+
+
+def variant_of(source: str, received_at: datetime) -> str:
+    """The same for one instance, at most 64 letters: other sources' rules do not change it."""
+    rules = [each for each in polarity_rules() if each.fits(source, received_at)]
+    return hashlib.sha256(repr(rules).encode()).hexdigest() if rules else ""
 
 
 def is_grey(dataset: Mapping[str, Any]) -> bool:

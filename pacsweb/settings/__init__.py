@@ -238,6 +238,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "apps.ingest.tasks.index_inbox": {"queue": "index"},
     "apps.transfers.tasks.run_transfers": {"queue": "transfer"},
+    "apps.rendering.tasks.make_thumbnails": {"queue": "render"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"

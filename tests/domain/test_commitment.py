@@ -476,9 +476,9 @@ def test_reading_back_slows_down_while_instances_arrive(monkeypatch):
         spent.spend(100_000_000)
     assert slept[0] == pytest.approx(0.75, abs=0.05)
     assert slept[1] == pytest.approx(3.75, abs=0.05)
-    assert not pace.receiving()
+    assert not spool.receiving()
     send(ct_slice())
-    assert pace.receiving()
+    assert spool.receiving()
     assert len(spool.waiting()) == 1
 
 

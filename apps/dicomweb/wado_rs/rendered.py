@@ -36,6 +36,7 @@ from apps.dicomweb.wado_rs.rendered_objects import rendered_object
 from apps.errors import NotFound, UnsupportedPixels
 from apps.rendering.options import GIF, MEDIA_TYPES, RenderOptions, Viewport
 from apps.rendering.pictograms import pictogram_of
+from apps.rendering.stored import middle_frame
 from apps.retrieve.frames import check_frame_number, frame_table_of
 from apps.retrieve.locations import Location, location_of, locations_of, representative_of
 from apps.retrieve.polarity import display_variant
@@ -94,7 +95,7 @@ def retrieve_thumbnail(  # noqa: PLR0917  the URL's own order
     view_event(principal, "StudyViewed", study)
     if location.packed_frames is None or transfer_syntax(location.transfer_syntax_uid).video:
         return _pictogram(request, location)
-    numbers = target.frames or ((frame_table_of(location).count + 1) // 2,)
+    numbers = target.frames or (middle_frame(location),)
     return _answer(request, location, numbers[:1], options, offer)
 
 

@@ -2,6 +2,7 @@
 
 import type { DataSet } from "./dicom-json";
 import { RequestQueue } from "./request-queue";
+import { thumbnailUrl } from "./series";
 import { sessionEnded } from "./session-end";
 
 export const DICOMWEB_ROOT = "/dicom-web";
@@ -170,14 +171,19 @@ export function firstPart(bytes: Uint8Array): Uint8Array {
 	return bytes.subarray(start, end < 0 ? bytes.length : end);
 }
 
-/** A small picture of an instance as an object URL; whoever asked revokes it. */
+/**
+ * A small picture as an object URL; whoever asked revokes it. Without an instance it is the one
+ * that stands for the series.
+ */
 export function thumbnail(
 	study: string,
 	series: string,
-	instance: string,
+	instance: string | undefined,
 	asked: Asked = {},
 ): Promise<string> {
-	const where = `${instancePath(study, series, instance)}/thumbnail?viewport=152,112`;
+	const where = instance
+		? `${instancePath(study, series, instance)}/thumbnail?viewport=152,112`
+		: thumbnailUrl(study, series);
 	return pictureQueue.run(async () => {
 		const response = await request(where, {
 			headers: { Accept: "image/jpeg" },

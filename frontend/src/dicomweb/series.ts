@@ -41,6 +41,7 @@ export async function fetchSeriesOf(study: string, signal?: AbortSignal): Promis
 		.sort((a, b) => Number(a.SeriesNumber || 1e9) - Number(b.SeriesNumber || 1e9));
 }
 
+/** The server makes exactly this picture ahead. */
 export function thumbnailUrl(study: string, series: string): string {
-	return `/dicom-web/studies/${study}/series/${series}/thumbnail?viewport=128,128`;
+	return `/dicom-web/studies/${study}/series/${series}/thumbnail?viewport=152,112`;
 }

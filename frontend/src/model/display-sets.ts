@@ -20,6 +20,8 @@ export interface DisplaySet {
 	readonly frames: readonly Frame[];
 	readonly instances: readonly DataSet[];
 	readonly multiFrame: boolean;
+	/** Whether all images of the series are in here. */
+	readonly wholeSeries: boolean;
 }
 
 /** Servers may leave Pixel Data out of metadata, so the image's own description decides. */
@@ -34,7 +36,7 @@ function displaySet(
 	kind: Kind,
 	className: string,
 	multiFrame: boolean,
-): DisplaySet {
+): Omit<DisplaySet, "wholeSeries"> {
 	const first = instances[0] ?? {};
 	return {
 		id: `${text(first, Tag.SeriesInstanceUID)}/${text(first, Tag.SOPInstanceUID)}`,
@@ -62,7 +64,7 @@ function displaySet(
  */
 export function displaySetsOf(instances: readonly DataSet[]): DisplaySet[] {
 	const stack: DataSet[] = [];
-	const alone: DisplaySet[] = [];
+	const alone: Omit<DisplaySet, "wholeSeries">[] = [];
 	for (const instance of sortInstances(instances)) {
 		const pixels = hasPixels(instance);
 		const { kind, name } = sopClass(text(instance, Tag.SOPClassUID), pixels);
@@ -70,7 +72,9 @@ export function displaySetsOf(instances: readonly DataSet[]): DisplaySet[] {
 		else if (kind === "image" && pixels) alone.push(displaySet([instance], kind, name, true));
 		else alone.push(displaySet([instance], kind === "image" ? "other" : kind, name, false));
 	}
-	return stack.length > 0 ? [displaySet(stack, "image", "Image", false), ...alone] : alone;
+	const sets = stack.length > 0 ? [displaySet(stack, "image", "Image", false), ...alone] : alone;
+	const wholeSeries = sets.filter((set) => set.kind === "image").length === 1;
+	return sets.map((set) => ({ ...set, wholeSeries: wholeSeries && set.kind === "image" }));
 }
 
 /** The frame shown first: the middle of a volume, the first of anything else. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { number, text } from "../dicomweb/dicom-json";
+import { type DataSet, number, text } from "../dicomweb/dicom-json";
 import { dataSet } from "./dataset-builder";
 import { displaySetsOf, firstFrameIndex, frameRate } from "./display-sets";
 import { slice } from "./dataset-builder";
@@ -65,6 +65,14 @@ describe("displaySetsOf", () => {
 		const sets = displaySetsOf([slice(2, 2), slice(1, 1), slice(3, 3, { NumberOfFrames: 4 })]);
 		expect(sets.map((set) => set.frames.length)).toEqual([2, 4]);
 		expect(sets.map((set) => set.multiFrame)).toEqual([false, true]);
+	});
+
+	it("says whether one stack holds all images of the series", () => {
+		const report = slice(5, 5, { SOPClassUID: "1.2.840.10008.5.1.4.1.1.88.33", Rows: [] });
+		const whole = (...instances: DataSet[]) =>
+			displaySetsOf(instances).map((set) => set.wholeSeries);
+		expect(whole(slice(1, 1), slice(2, 2), report)).toEqual([true, false]);
+		expect(whole(slice(1, 1), slice(2, 2, { NumberOfFrames: 4 }))).toEqual([false, false]);
 	});
 
 	it("keeps reports apart from images and objects without pixels off the stack", () => {

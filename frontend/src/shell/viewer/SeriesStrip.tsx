@@ -29,6 +29,7 @@ function Thumbnail({ displaySet }: { displaySet: DisplaySet }) {
 	const session = useSession();
 	const settled = useView(session.activeView)?.status !== "loading";
 	const frame = displaySet.frames[Math.floor(displaySet.frames.length / 2)];
+	const { wholeSeries } = displaySet;
 	const wanted = settled || url !== undefined;
 	useEffect(() => {
 		if (!frame || !wanted || !place.current) return;
@@ -36,7 +37,8 @@ function Thumbnail({ displaySet }: { displaySet: DisplaySet }) {
 		const observer = new IntersectionObserver((entries) => {
 			if (!entries.some((entry) => entry.isIntersecting)) return;
 			observer.disconnect();
-			thumbnail(frame.studyInstanceUID, frame.seriesInstanceUID, frame.sopInstanceUID, {
+			const instance = wholeSeries ? undefined : frame.sopInstanceUID;
+			thumbnail(frame.studyInstanceUID, frame.seriesInstanceUID, instance, {
 				signal: stopping.signal,
 			}).then(
 				(picture) => {
@@ -52,7 +54,7 @@ function Thumbnail({ displaySet }: { displaySet: DisplaySet }) {
 			observer.disconnect();
 			stopping.abort();
 		};
-	}, [frame, wanted, url]);
+	}, [frame, wholeSeries, wanted, url]);
 	useEffect(() => () => void (url && URL.revokeObjectURL(url)), [url]);
 	const Icon = displaySet.kind === "image" ? ImageIcon : FileText;
 	return (
