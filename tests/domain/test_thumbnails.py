@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pydicom.dataset import Dataset
 
 from apps.access.models import User
 from apps.access.principals import system_principal
@@ -57,15 +58,15 @@ def arrive(sender: str = "CT1", **made: Any) -> str:
     """A series of three slices in a study of its own; its UID."""
     study, series = made.pop("study", "") or new_uid(), new_uid()
     for number in (1, 2, 3):
-        raw = part10(ct_slice(study=study, series=series, number=number, size=64, **made))
-        provenance = Provenance("dimse", sender, "PACSWEB", "10.0.0.1")
-        inbox.receive_part10(provenance, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+        receive(ct_slice(study=study, series=series, number=number, size=64, **made), sender)
     drain_inbox(60)
     return series
 
 
-def complete() -> None:
-    complete_studies()
+def receive(dataset: Dataset, sender: str = "CT1") -> None:
+    raw = part10(dataset)
+    provenance = Provenance("dimse", sender, "PACSWEB", "10.0.0.1")
+    inbox.receive_part10(provenance, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
 
 
 def url(series: str, *, middle: bool = False) -> str:
@@ -94,7 +95,7 @@ def test_the_first_to_open_finds_what_would_have_been_rendered(root: Client):
     series = arrive()
     rendered = asked(root, url(series))
     assert make_thumbnails() == 0, "it is still receiving"
-    complete()
+    complete_studies()
     assert make_thumbnails() == 1
     assert make_thumbnails() == 0
     without_bytes(series)
@@ -116,14 +117,13 @@ def test_the_front_end_asks_for_just_that_picture():
 def test_a_series_that_grows_gets_another_and_loses_the_old(root: Client):
     study = new_uid()
     series = arrive(study=study)
-    complete()
+    complete_studies()
     make_thumbnails()
     before = Thumbnail.objects.get()
     for number in (4, 5, 6):
-        raw = part10(ct_slice(study=study, series=series, number=number, size=64))
-        inbox.receive_part10(Provenance("dimse", "CT1", "", ""), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+        receive(ct_slice(study=study, series=series, number=number, size=64))
     drain_inbox(60)
-    complete()
+    complete_studies()
     assert make_thumbnails() == 1
     after = Thumbnail.objects.get()
     assert after.instance_id != before.instance_id
@@ -132,7 +132,7 @@ def test_a_series_that_grows_gets_another_and_loses_the_old(root: Client):
 
 def test_what_is_rejected_leaves_no_thumbnail(root: Client):
     series = arrive()
-    complete()
+    complete_studies()
     make_thumbnails()
     address = url(series)
     study = Series.objects.get(series_instance_uid=series).study.study_instance_uid
@@ -143,7 +143,7 @@ def test_what_is_rejected_leaves_no_thumbnail(root: Client):
 
 def test_a_display_rule_shows_at_once_and_only_for_its_source(root: Client):
     turned, other = arrive("CR1"), arrive("CT1")
-    complete()
+    complete_studies()
     assert make_thumbnails() == 2
     before = asked(root, url(turned))
     today = timezone.localdate()
@@ -159,7 +159,7 @@ def test_what_cannot_be_rendered_is_passed_over_for_good(root: Client):
     broken = arrive()
     without_bytes(broken)
     good = arrive()
-    complete()
+    complete_studies()
     assert make_thumbnails() == 1
     assert Thumbnail.objects.get().series.series_instance_uid == good
     progress = ThumbnailProgress.objects.get()
@@ -169,9 +169,8 @@ def test_what_cannot_be_rendered_is_passed_over_for_good(root: Client):
 def test_little_is_done_while_instances_arrive_and_the_rest_after(root: Client):
     for _ in range(3):
         arrive()
-    complete()
-    raw = part10(ct_slice())
-    inbox.receive_part10(Provenance("dimse", "CT1", "", ""), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+    complete_studies()
+    receive(ct_slice())
     assert spool.receiving()
     assert make_thumbnails(60, while_receiving=0) == 0
     drain_inbox(60)
@@ -181,7 +180,7 @@ def test_little_is_done_while_instances_arrive_and_the_rest_after(root: Client):
 def test_what_killed_a_worker_is_not_tried_again(root: Client):
     study = new_uid()
     first, second = arrive(study=study), arrive(study=study)
-    complete()
+    complete_studies()
     # What is left when the worker dies of the first series' image.
     key = Series.objects.get(series_instance_uid=first).pk
     ThumbnailProgress.objects.create(pk=1, sequence=0, series_key=key)
@@ -192,7 +191,7 @@ def test_what_killed_a_worker_is_not_tried_again(root: Client):
 def test_switched_off_nothing_is_made_and_nothing_is_lost(root: Client):
     policy = ThumbnailPolicy.objects.create(pk=1, enabled=False)
     arrive()
-    complete()
+    complete_studies()
     assert make_thumbnails() == 0
     policy.enabled = True
     policy.save()
@@ -202,11 +201,11 @@ def test_switched_off_nothing_is_made_and_nothing_is_lost(root: Client):
 def test_the_oldest_go_when_there_are_too_many(root: Client):
     ThumbnailPolicy.objects.create(pk=1, most_megabytes=1)
     old = arrive()
-    complete()
+    complete_studies()
     make_thumbnails()
     Thumbnail.objects.update(size=999_000)
     new = arrive()
-    complete()
+    complete_studies()
     make_thumbnails()
     assert Thumbnail.objects.get().series.series_instance_uid == new
     assert len(asked(root, url(old))) > 500
@@ -214,7 +213,7 @@ def test_the_oldest_go_when_there_are_too_many(root: Client):
 
 def test_the_administration_says_how_many_there_are(root: Client):
     arrive()
-    complete()
+    complete_studies()
     make_thumbnails()
     page = root.get("/admin/rendering/thumbnailpolicy/", follow=True).content.decode()
     assert "1 series have theirs ready" in page
