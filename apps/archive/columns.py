@@ -80,6 +80,13 @@ def values_for(model: type[models.Model], attributes: dict[str, str]) -> dict[st
     return values
 
 
+def say_again(row: models.Model, attributes: dict[str, str], *, but: frozenset[str]) -> None:
+    """What a row says of instances that are gone gives way to what this one says."""
+    for name, value in values_for(type(row), attributes).items():
+        if name not in but:
+            setattr(row, name, value)
+
+
 def _fold_into(values: dict[str, Any], name: str) -> bool:
     text = values[name]
     for group, folded in zip(_GROUPS, fold_name(text) if text else ("", "", ""), strict=True):

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from apps.coercion.models import CoercionRule
 from apps.dicom.amendments import Circumstances, Layer, amended, layer_of
@@ -84,10 +85,15 @@ def read_rule(row: CoercionRule) -> Rule:
     )
 
 
+def enabled_rules(direction: CoercionRule.Direction) -> QuerySet[CoercionRule]:
+    """The rows of the rules that are in force, in their order."""
+    return CoercionRule.objects.filter(enabled=True, direction=direction)
+
+
 def rules_for(direction: CoercionRule.Direction) -> tuple[Rule, ...]:
     """The enabled rules in their order: one query."""
     found = []
-    for row in CoercionRule.objects.filter(enabled=True, direction=direction):
+    for row in enabled_rules(direction):
         try:
             found.append(read_rule(row))
         except InvalidRequest as error:

@@ -48,7 +48,8 @@ def record(events: Sequence[NewEvent]) -> None:
     if not events:
         return
     now = timezone.now()
-    with transaction.atomic():
+    # No savepoint: who records within a transaction keeps all of it or nothing.
+    with transaction.atomic(savepoint=False):
         commit_in_order()
         Event.objects.bulk_create(
             [

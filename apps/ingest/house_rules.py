@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import QuerySet
 
 from apps.coercion.models import CoercionRule
-from apps.coercion.rules import Rule, concerning, rules_for
+from apps.coercion.rules import Rule, concerning, enabled_rules, rules_for
 from apps.dicom.part10 import Provenance
 from apps.network.models import ApplicationEntity
-from apps.network.selectors import SourceRules, source_rules
+from apps.network.selectors import SourceRules, senders_with_rules, source_rules
 
 Duplicates = ApplicationEntity.Duplicates
 
@@ -48,5 +53,38 @@ class HouseRules:
 
 
 def house_rules() -> HouseRules:
-    """Two queries."""
-    return HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
+    """Two small queries; what they gave is read again only where it has changed."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    rows = []
+    with connection.cursor() as cursor:
+        for sql, parameters in _statements(connection.vendor):
+            cursor.execute(sql, parameters)
+            rows.append(tuple(cursor.fetchall()))
+    if _read.rows != rows:
+        # Asked before the rules are read: a change in between is seen the next time.
+        _read.rules = HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
+        _read.rows = rows
+    return _read.rules
+
+
+@cache
+def _statements(vendor: str) -> tuple[tuple[str, Sequence[Any]], ...]:
+    """Text and parameters of both queries: making them takes far longer than running them."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    assert connection.vendor == vendor
+    wanted: tuple[QuerySet[Any, Any], ...] = (
+        senders_with_rules(),
+        enabled_rules(CoercionRule.Direction.RECEIVE),
+    )
+    return tuple(each.query.get_compiler(connection=connection).as_sql() for each in wanted)
+
+
+@dataclass(slots=True)
+class _Read:
+    """What this process read last, and the rows it read it from."""
+
+    rows: list[tuple[Any, ...]] | None = None
+    rules: HouseRules = field(default_factory=HouseRules)
+
+
+_read = _Read()

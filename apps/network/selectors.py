@@ -50,13 +50,17 @@ class SourceRules:
     duplicates: str
 
 
+def senders_with_rules() -> QuerySet[ApplicationEntity, tuple[str, str, str]]:
+    """Title, character set and what becomes of duplicates, of those whose rules are not usual."""
+    usual = {"default_character_set": "", "duplicates": ApplicationEntity.Duplicates.QUARANTINE}
+    return ApplicationEntity.objects.exclude(**usual).values_list("title", *usual)
+
+
 def source_rules() -> dict[str, SourceRules]:
     """By AE title, for the senders for which something is laid down. One query."""
-    usual = {"default_character_set": "", "duplicates": ApplicationEntity.Duplicates.QUARANTINE}
-    rows = ApplicationEntity.objects.exclude(**usual).values_list("title", *usual)
     return {
         title.strip(): SourceRules(tuple(terms.split("\\")) if terms else (), duplicates)
-        for title, terms, duplicates in rows
+        for title, terms, duplicates in senders_with_rules()
     }
 
 

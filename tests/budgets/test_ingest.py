@@ -68,7 +68,20 @@ def test_queries_per_batch_do_not_grow_with_the_batch():
     mixed = queries_for(a_batch(200, series=5, studies=4))
     assert many == one
     assert mixed == one
-    assert one <= 34
+    assert one <= 33
+
+
+def test_one_more_instance_of_a_known_series_costs_few_queries():
+    """What a request waits for that stores one instance after the other."""
+    study, series = new_uid(), new_uid()
+    counts = []
+    for number in range(3):
+        raw = part10(ct_slice(study=study, series=series, number=number, size=2))
+        receive_part10(FROM, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+        counts.append(
+            queries_for([file for name in spool.waiting() if (file := spool.claim(name))])
+        )
+    assert counts[1] == counts[2] <= 21
 
 
 def test_each_file_is_scanned_once_and_read_little(monkeypatch):

@@ -527,6 +527,26 @@ def test_replace_puts_the_second_in_use_and_keeps_the_first():
     assert Instance.objects.get().study.station_names == ""
 
 
+def test_replacing_a_studys_only_instance_leaves_nothing_of_what_it_said():
+    study, series, uid = new_uid(), new_uid(), new_uid()
+    places = {"study": study, "series": series, "SOPInstanceUID": uid}
+    said = {"PatientName": "Wrong^Anna", "StudyDescription": "Knee", "SeriesDescription": "Left"}
+    send(ct_slice(**places, seed=1, **said, StudyID="77", TimezoneOffsetFromUTC="+0100"))
+    right = {"PatientName": "Right^Berta", "StudyDescription": "", "SeriesDescription": "Head"}
+    send(ct_slice(**places, seed=2, **right))
+    index()
+    replace_stored(ADMIN, the_case().pk)
+    row = Study.objects.get()
+    assert (row.patient_name, row.study_description) == ("Right^Berta", "")
+    assert (row.patient_name_alphabetic, row.timezone_offset_from_utc) == ("right^berta", "")
+    assert row.patient_entity.patient_name == "Right^Berta"
+    assert Series.objects.get().series_description == "Head"
+    tokens = set(StudySearchToken.objects.values_list("token", flat=True))
+    assert {"berta", "right"} <= tokens
+    assert not tokens & {"anna", "wrong", "knee", "77"}
+    counts_are_exact()
+
+
 def test_replace_may_move_an_instance_to_another_series_and_study():
     uid = new_uid()
     send(ct_slice(SOPInstanceUID=uid))

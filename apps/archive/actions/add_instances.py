@@ -7,18 +7,18 @@ the locks they are read, added to, and written back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from django.db import models
 from django.utils import timezone
 
 from apps.archive.actions.gather_attributes import gather
 from apps.archive.actions.index_names import index_names
-from apps.archive.bulk import insert_rows
-from apps.archive.columns import column_number, column_text, fill_empty, values_for
+from apps.archive.actions.index_tokens import index_tokens
+from apps.archive.bulk import HeldRows, insert_rows, select_rows
+from apps.archive.columns import column_number, column_text, fill_empty, say_again, values_for
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import (
     Amendment,
@@ -28,11 +28,9 @@ from apps.archive.models import (
     Patient,
     Series,
     Study,
-    StudySearchToken,
 )
 from apps.dicom.attributes import Entity
 from apps.dicom.level_attributes import Document
-from apps.dicom.values import search_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,6 @@ class StaleSnapshot(Exception):
     """Somebody else stored something that changes what these instances are; decide again."""
 
 
-_Row = TypeVar("_Row", bound=models.Model)
 _IDENTIFYING: Final = frozenset({"patient_id", "issuer_of_patient_id"})
 
 
@@ -111,40 +108,29 @@ def add_instances(new: Sequence[NewInstance]) -> Added:
     """
     patients, patient_of = _patients(new)
     studies = _studies(new, patients, patient_of)
-    series = _series(new, studies)
-    ids = _instances(new, studies, series)
-    _derived(new, series, ids)
-    new_studies = {uid for uid, row in studies.items() if not row.number_of_study_related_instances}
-    renamed = _complete(new, studies, series, patient_of)
-    gather((each.level_attributes, studies[each.study_instance_uid],
-            series[each.series_instance_uid]) for each in new)  # fmt: skip
-    _count(new, studies, series, patient_of)
-    _save(Patient, "identity_key", patients.values())
-    _save(Study, "study_instance_uid", studies.values())
-    _save(Series, "series_instance_uid", series.values())
-    for patient in patients.values():
+    series = _series(new, studies.rows)
+    ids = _instances(new, studies.rows, series.rows)
+    _derived(new, series.rows, ids)
+    empty = {uid for uid, row in studies.rows.items() if not row.number_of_study_related_instances}
+    _renew(new, studies.rows, series.rows, patient_of)
+    renamed = _complete(new, studies.rows, series.rows, patient_of)
+    gather((each.level_attributes, studies.rows[each.study_instance_uid],
+            series.rows[each.series_instance_uid]) for each in new)  # fmt: skip
+    _count(new, studies.rows, series.rows, patient_of)
+    patients.write()
+    studies.write()
+    series.write()
+    for patient in patients.rows.values():
         if not patient.number_of_patient_related_studies:
             patient.delete()
-    described = [studies[uid] for uid in sorted(new_studies | renamed)]
-    _search_tokens(described)
-    index_names(described)
-    return Added(studies, series, frozenset(new_studies))
+    if described := [studies.rows[uid] for uid in sorted(empty | renamed)]:
+        index_tokens(described)
+        index_names(described)
+    return Added(studies.rows, series.rows, frozenset(empty))
 
 
-def _locked(model: type[_Row], unique: str, wanted: dict[str, dict[str, Any]]) -> dict[str, _Row]:
-    """The rows by their unique key, made where missing, and locked in the order of the keys."""
-    rows = model._default_manager.filter(**{f"{unique}__in": sorted(wanted)})
-    present = set(rows.values_list(unique, flat=True))
-    missing = sorted(key for key, values in wanted.items() if values and key not in present)
-    if missing:
-        model._default_manager.bulk_create(
-            [model(**wanted[key]) for key in missing], ignore_conflicts=True
-        )
-    return {getattr(row, unique): row for row in rows.select_for_update().order_by(unique)}
-
-
-def _patients(new: Sequence[NewInstance]) -> tuple[dict[str, Patient], dict[str, Patient]]:
-    """The patients concerned by identity key, and each study's patient by Study Instance UID."""
+def _patients(new: Sequence[NewInstance]) -> tuple[HeldRows[Patient], dict[str, Patient]]:
+    """The patients concerned, and each study's patient by Study Instance UID."""
     by_study: dict[str, NewInstance] = {}
     for each in new:
         known = by_study.get(each.study_instance_uid)
@@ -152,9 +138,14 @@ def _patients(new: Sequence[NewInstance]) -> tuple[dict[str, Patient], dict[str,
             by_study[each.study_instance_uid] = each
     current = {
         study_uid: (key, patient_id)
-        for study_uid, key, patient_id in Study.objects.filter(
-            study_instance_uid__in=list(by_study)
-        ).values_list("study_instance_uid", "patient_entity__identity_key", "patient_id")
+        for study_uid, key, patient_id in select_rows(
+            Study,
+            "study_instance_uid",
+            by_study,
+            "study_instance_uid",
+            "patient_entity__identity_key",
+            "patient_id",
+        )
     }
     keys: dict[str, str] = {}
     wanted: dict[str, dict[str, Any]] = {}
@@ -168,35 +159,37 @@ def _patients(new: Sequence[NewInstance]) -> tuple[dict[str, Patient], dict[str,
                 values_for(Patient, each.attributes), identity_key=key, **each.provenance
             )
         keys[study_uid] = key
-    patients = _locked(Patient, "identity_key", wanted)
-    if len(patients) < len(wanted):
+    patients = HeldRows(Patient, "identity_key")
+    patients.hold(wanted)
+    if len(patients.rows) < len(wanted):
         raise StaleSnapshot
-    return patients, {study_uid: patients[key] for study_uid, key in keys.items()}
+    return patients, {study_uid: patients.rows[key] for study_uid, key in keys.items()}
 
 
 def _studies(
-    new: Sequence[NewInstance], patients: dict[str, Patient], patient_of: dict[str, Patient]
-) -> dict[str, Study]:
+    new: Sequence[NewInstance], patients: HeldRows[Patient], patient_of: dict[str, Patient]
+) -> HeldRows[Study]:
     wanted: dict[str, dict[str, Any]] = {}
     for each in new:
         uid = each.study_instance_uid
         if uid not in wanted:
             wanted[uid] = {
                 **values_for(Study, each.attributes),
-                "patient_entity": patient_of[uid],
+                "patient_entity_id": patient_of[uid].pk,
                 "timezone_offset_from_utc": each.attributes.get("TimezoneOffsetFromUTC", ""),
                 "last_received_at": each.received_at,
                 **each.provenance,
             }
-    studies = _locked(Study, "study_instance_uid", wanted)
-    by_id = {patient.pk: patient for patient in patients.values()}
-    for uid, study in studies.items():
+    studies = HeldRows(Study, "study_instance_uid")
+    studies.hold(wanted)
+    by_id = {patient.pk: patient for patient in patients.rows.values()}
+    for uid, study in studies.rows.items():
         if study.patient_entity_id not in by_id:
             raise StaleSnapshot
         if study.patient_entity_id != patient_of[uid].pk:
             _move(study, by_id[study.patient_entity_id], patient_of[uid])
     for each in new:
-        if each.identity.contradicts(identity_of(studies[each.study_instance_uid])):
+        if each.identity.contradicts(identity_of(studies.rows[each.study_instance_uid])):
             raise StaleSnapshot
     return studies
 
@@ -219,20 +212,21 @@ def _move(study: Study, source: Patient, target: Patient) -> None:
     study.patient_entity = target
 
 
-def _series(new: Sequence[NewInstance], studies: dict[str, Study]) -> dict[str, Series]:
+def _series(new: Sequence[NewInstance], studies: dict[str, Study]) -> HeldRows[Series]:
     wanted: dict[str, dict[str, Any]] = {}
     for each in new:
         uid = each.series_instance_uid
         if uid not in wanted:
             wanted[uid] = {
                 **values_for(Series, each.attributes),
-                "study": studies[each.study_instance_uid],
+                "study_id": studies[each.study_instance_uid].pk,
                 "last_received_at": each.received_at,
                 **each.provenance,
             }
-    series = _locked(Series, "series_instance_uid", wanted)
+    series = HeldRows(Series, "series_instance_uid")
+    series.hold(wanted)
     for each in new:
-        if series[each.series_instance_uid].study_id != studies[each.study_instance_uid].pk:
+        if series.rows[each.series_instance_uid].study_id != studies[each.study_instance_uid].pk:
             raise StaleSnapshot
     return series
 
@@ -258,8 +252,8 @@ def _instances(
         for each in sorted(new, key=lambda each: each.sop_instance_uid)
     ]
     insert_rows(Instance, rows, ignore_conflicts=True)
-    placed = Instance.objects.filter(blob_key__in=[row["blob_key"] for row in rows])
-    ids = dict(placed.values_list("sop_instance_uid", "id"))
+    keys = [row["blob_key"] for row in rows]
+    ids = dict(select_rows(Instance, "blob_key", keys, "sop_instance_uid", "id"))
     if len(ids) != len(rows):
         raise StaleSnapshot
     return ids
@@ -300,6 +294,30 @@ def _derived(new: Sequence[NewInstance], series: dict[str, Series], ids: dict[st
             if each.amendment is not None
         ],
     )
+
+
+def _renew(
+    new: Sequence[NewInstance],
+    studies: dict[str, Study],
+    series: dict[str, Series],
+    patient_of: dict[str, Patient],
+) -> None:
+    """Rows without an instance, made just now or left by one that is being replaced, say anew."""
+    renewed: set[int] = set()
+    for each in new:
+        uid = each.study_instance_uid
+        patient, study, one_series = patient_of[uid], studies[uid], series[each.series_instance_uid]
+        for row, held in (
+            (patient, patient.number_of_patient_related_instances),
+            (study, study.number_of_study_related_instances),
+            (one_series, one_series.number_of_series_related_instances),
+        ):
+            if not held and id(row) not in renewed:
+                renewed.add(id(row))
+                say_again(row, each.attributes, but=_IDENTIFYING if row is patient else frozenset())
+                if row is study:
+                    offset = each.attributes.get("TimezoneOffsetFromUTC", "")
+                    study.timezone_offset_from_utc = offset
 
 
 def _complete(
@@ -365,34 +383,3 @@ def _add_to_list(study: Study, column: str, value: str) -> None:
     values = listed.split("\\") if listed else []
     if value not in values:
         setattr(study, column, "\\".join(sorted([*values, column_text(value)])))
-
-
-def _save(model: type[_Row], unique: str, rows: Iterable[_Row]) -> None:
-    """Writes rows we hold the lock of, in one statement, whatever changed in them."""
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    copies = [
-        model(**{field.attname: getattr(row, field.attname) for field in fields}) for row in rows
-    ]
-    model._default_manager.bulk_create(
-        copies,
-        update_conflicts=True,
-        unique_fields=[unique],
-        update_fields=[field.name for field in fields if field.name != unique],
-    )
-
-
-def _search_tokens(studies: Iterable[Study]) -> None:
-    StudySearchToken.objects.bulk_create(
-        [
-            StudySearchToken(study=study, token=token)
-            for study in studies
-            for token in sorted(
-                search_tokens(
-                    names=[study.patient_name],
-                    identifiers=[study.patient_id, study.accession_number, study.study_id],
-                    descriptions=[study.study_description],
-                )
-            )
-        ],
-        ignore_conflicts=True,
-    )
