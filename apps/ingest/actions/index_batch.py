@@ -210,26 +210,17 @@ def _known(arrivals: Sequence[Arrival]) -> Known:
         "dataset_sha256",
     ):
         known.instances[uid] = StoredInstance(bytes(sha256), syntax, "", "")
-    known.study_of_series.update(
-        select_rows(
-            Series,
-            "series_instance_uid",
-            uids("SeriesInstanceUID"),
-            "series_instance_uid",
-            "study__study_instance_uid",
-        )
-    )
-    for uid, *identity in select_rows(
-        Study,
-        "study_instance_uid",
-        uids("StudyInstanceUID"),
-        "study_instance_uid",
-        "patient_id",
-        "issuer_of_patient_id",
-        "patient_name_alphabetic",
-    ):
-        known.identity_of_study[uid] = PatientIdentity(*identity)
+    _note_parents(known, uids("SeriesInstanceUID"), uids("StudyInstanceUID"))
     return known
+
+
+def _note_parents(known: Known, series: set[str], studies: set[str]) -> None:
+    by = "series_instance_uid"
+    known.study_of_series.update(select_rows(Series, by, series, by, "study__study_instance_uid"))
+    by = "study_instance_uid"
+    said = ("patient_id", "issuer_of_patient_id", "patient_name_alphabetic")
+    for uid, *identity in select_rows(Study, by, studies, by, *said):
+        known.identity_of_study[uid] = PatientIdentity(*identity)
 
 
 def _note_damaged(known: Known) -> None:
