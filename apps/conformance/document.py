@@ -78,6 +78,10 @@ class Statement:
         rows = (row for part in self.all_sections() for table in part.tables for row in table.rows)
         return {row.claim.id: row.claim for row in rows if row.claim is not None}
 
+    def claims_of(self, kind: str) -> list[Claim]:
+        """Those that one test proves, in reading order."""
+        return [each for each in self.claims().values() if each.kind == kind]
+
     def said(self) -> dict[str, str]:
         """Every sentence and row by what it is about: the claims, and what no test can prove.
 

@@ -30,7 +30,7 @@ def hl7(number: str) -> Section:
             "HL7",
             (
                 (
-                    "No HL7 v2 service is offered: no port listens for MLLP, and no HL7 message is "
+                    "Not offered yet: no port listens for MLLP, and no HL7 message is "
                     "sent. Orders come to the worklist from the administration pages and over REST."
                 ),
             ),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Final
 
 from pydicom.uid import UID_dictionary
 
+from apps.conformance import security_test, web_test
 from apps.conformance.claims import QUERY_ENTITIES
 from apps.conformance.document import Claim, Statement
+from apps.conformance.outcome import Outcome
 from apps.conformance.provocations import BY_KEY, answer_to
 from apps.dicom.attributes import BY_KEYWORD, UNIQUE_KEYS, Entity
 from apps.dicom.identifiers import vr_of
@@ -21,35 +22,35 @@ from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import OutgoingAssociation
 from apps.network.probe import Answered, ask, first_match
 
+PARTS: Final = ("network", "security", "dicomweb")
+"""The parts of the statement that can be tested on their own."""
 _NOT_SUPPORTED: Final = 3
 _MOST_NAMED: Final = 3
 _EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a test found of one claim; the detail says what was different, or what was tried."""
+def run(statement: Statement, target: Remote, parts: Container[str] = PARTS) -> Iterator[Outcome]:
+    """Every claim about network and security a test exists for; `web_test` has DICOMweb's.
 
-    claim: Claim
-    passed: bool
-    detail: str
+    Raises Unavailable when we do not answer at all.
+    """
+    tests = _NETWORK if "network" in parts else {}
+    for kind, test in (tests | (_SECURITY if "security" in parts else {})).items():
+        if claims := statement.claims_of(kind):
+            yield from test(claims, target)
 
 
-def run(statement: Statement, target: Remote) -> Iterator[Outcome]:
-    """Every claim a test exists for. Raises Unavailable when we do not answer at all."""
-    claims = list(statement.claims().values())
-    yield from _contexts([each for each in claims if each.kind == "contexts"], target)
-    yield from _no_others([each for each in claims if each.kind == "no-others"], target)
-    yield from _extended([each for each in claims if each.kind == "extended"], target)
-    yield from _statuses([each for each in claims if each.kind == "status"], target)
-    yield from _keys([each for each in claims if each.kind == "key"], target)
-    yield from _worklist([each for each in claims if each.kind == "worklist-key"], target)
+def count_claims(statement: Statement, parts: Container[str] = PARTS) -> int:
+    """How many of them these parts have."""
+    kinds = {"network": _NETWORK.keys(), "security": _SECURITY.keys(), "dicomweb": web_test.KINDS}
+    known = {kind for part, some in kinds.items() if part in parts for kind in some}
+    return sum(each.kind in known for each in statement.claims().values())
 
 
 def untested(statement: Statement) -> list[Claim]:
     """Claims that no test exists for; there should be none."""
-    known = {"contexts", "no-others", "extended", "status", "key", "worklist-key"}
+    known = _NETWORK.keys() | _SECURITY.keys() | web_test.KINDS
     return [each for each in statement.claims().values() if each.kind not in known]
 
 
@@ -218,3 +219,19 @@ def _unique_keys(entity: Entity, path: dict[Entity, str]) -> dict[int, str]:
 
 def _tag(entity: Entity) -> int:
     return BY_KEYWORD[UNIQUE_KEYS[entity]].tag
+
+
+# TABLE: the test of each kind of claim.
+_NETWORK: Final[dict[str, Callable[[list[Claim], Remote], Iterator[Outcome]]]] = {
+    "contexts": _contexts,
+    "no-others": _no_others,
+    "extended": _extended,
+    "status": _statuses,
+    "key": _keys,
+    "worklist-key": _worklist,
+}
+_SECURITY: Final[dict[str, Callable[[list[Claim], Remote], Iterator[Outcome]]]] = {
+    "caller": security_test.callers,
+    "identity": security_test.identities,
+    "tls": security_test.handshakes,
+}

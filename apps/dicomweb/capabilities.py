@@ -20,11 +20,7 @@ from apps.dicomweb.links import base_url
 WADL: Final = "application/vnd.sun.wadl+xml"
 _JSON_TYPES: Final = ("application/json", "application/vnd.oai.openapi+json")
 
-_DICOM: Final = (
-    'multipart/related; type="application/dicom"',
-    "application/dicom",
-    "application/zip",
-)
+_DICOM: Final = ('multipart/related; type="application/dicom"', "application/zip")
 _METADATA: Final = (
     "application/dicom+json",
     'multipart/related; type="application/dicom+xml"',
@@ -43,6 +39,7 @@ _PICTURES: Final = ("image/jpeg", "image/png", "image/gif")
 _RENDERED: Final = (
     *_PICTURES, "text/html", "text/plain", "text/xml", "application/pdf", "video/mp4", "video/mpeg"
 )  # fmt: skip
+_STORED: Final = ("application/dicom+json", "application/dicom+xml")
 _STORE: Final = (
     'multipart/related; type="application/dicom"',
     'multipart/related; type="application/dicom+json"',
@@ -77,6 +74,11 @@ class Capability:
     takes: tuple[str, ...] = ()
 
 
+def _instances(path: str) -> tuple[str, ...]:
+    """Several come as one body of many parts or files; one comes alone as well."""
+    return (*_DICOM, "application/dicom") if path == _INSTANCE else _DICOM
+
+
 _STUDY: Final = "studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
@@ -94,8 +96,8 @@ def _table() -> tuple[Capability, ...]:
         Capability("series", "GET", "SearchForSeries", _SEARCH, _METADATA),
         Capability(f"{_SERIES}/instances", "GET", "SearchForSeriesInstances", _SEARCH, _METADATA),
         Capability("instances", "GET", "SearchForInstances", _SEARCH, _METADATA),
-        Capability("studies", "POST", "StoreInstances", (), _METADATA[:2], _STORE),
-        Capability(_STUDY, "POST", "StoreStudyInstances", (), _METADATA[:2], _STORE),
+        Capability("studies", "POST", "StoreInstances", (), _STORED, _STORE),
+        Capability(_STUDY, "POST", "StoreStudyInstances", (), _STORED, _STORE),
         Capability(_FRAME, "GET", "RetrieveFrames", ("accept",), _FRAMES),
         Capability(f"{_FRAME}/rendered", "GET", "RetrieveRenderedFrames", _RENDERING, _PICTURES),
         Capability(f"{_FRAME}/thumbnail", "GET", "RetrieveFrameThumbnail", _RENDERING, _PICTURES),
@@ -114,7 +116,7 @@ def _table() -> tuple[Capability, ...]:
     ]
     for path, level in _LEVELS:
         rows += [
-            Capability(path, "GET", f"Retrieve{level}", ("accept",), _DICOM),
+            Capability(path, "GET", f"Retrieve{level}", ("accept",), _instances(path)),
             Capability(path, "DELETE", f"Reject{level}", ("reason",), _JSON),
             Capability(f"{path}/metadata", "GET", f"Retrieve{level}Metadata", (), _METADATA),
             Capability(
@@ -167,8 +169,9 @@ def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:
     return tuple(rows)
 
 
-_OWN: Final = _table()
-TABLE: Final = (*_OWN, *_remotes(_OWN), *_work_items())
+OWN: Final = _table()
+WORK_ITEMS: Final = _work_items()
+TABLE: Final = (*OWN, *_remotes(OWN), *WORK_ITEMS)
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
 _SWITCHES: Final = frozenset({"deletionlock", "fuzzymatching"})

@@ -52,8 +52,30 @@ class ProposedContext:
     as_scp: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """Who somebody is (PS3.7 D.3.3.7): 1 a user name, 2 with passcode, 3 Kerberos, 4 SAML, 5 JWT.
+
+    An answer is asked for.
+    """
+
+    kind: int
+    primary: bytes
+    secondary: bytes = b""
+
+    @property
+    def sub_item(self) -> bytes:
+        """The value of the sub-item (PS3.7 table D.3-14)."""
+        fields = (self.primary, self.secondary)
+        lengths = b"".join(struct.pack(">H", len(each)) + each for each in fields)
+        return bytes((self.kind, 1)) + lengths
+
+
 def associate_request(
-    remote: Remote, proposed: Sequence[ProposedContext], extended: Mapping[str, bytes]
+    remote: Remote,
+    proposed: Sequence[ProposedContext],
+    extended: Mapping[str, bytes],
+    identity: UserIdentity | None = None,
 ) -> bytes:
     """A-ASSOCIATE-RQ (PS3.8 9.3.2); context ids are 1, 3, 5, ... in order."""
     contexts = b"".join(
@@ -72,13 +94,15 @@ def associate_request(
         + bytes(32)
         + _item(0x10, _APPLICATION_CONTEXT)
         + contexts
-        + _item(0x50, b"".join(_sub_items(proposed, extended)))
+        + _item(0x50, b"".join(_sub_items(proposed, extended, identity)))
     )
     return PDU_HEADER.pack(1, len(body)) + body
 
 
 def _sub_items(
-    proposed: Sequence[ProposedContext], extended: Mapping[str, bytes]
+    proposed: Sequence[ProposedContext],
+    extended: Mapping[str, bytes],
+    identity: UserIdentity | None,
 ) -> Iterable[bytes]:
     yield _item(0x51, struct.pack(">I", MAXIMUM_PDU_BYTES))
     yield _item(0x52, uids.IMPLEMENTATION_CLASS_UID.encode("ascii"))
@@ -87,6 +111,8 @@ def _sub_items(
         yield _item(0x54, _counted(uid) + b"\0\1")
     for uid, application_information in extended.items():
         yield _item(0x56, _counted(uid) + application_information)
+    if identity is not None:
+        yield _item(0x58, identity.sub_item)
 
 
 def _counted(uid: str) -> bytes:

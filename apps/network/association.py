@@ -19,6 +19,7 @@ from apps.errors import InvalidRequest, PacsError
 from apps.network.associate_items import (
     ProposedContext,
     Remote,
+    UserIdentity,
     associate_request,
     items_of,
     rejection_words,
@@ -102,6 +103,7 @@ class OutgoingAssociation:
         self.contexts: tuple[OpenContext, ...] = ()
         self.rejected: tuple[tuple[ProposedContext, int], ...] = ()
         self.extended: dict[str, bytes] = {}
+        self.identity_answer: bytes | None = None  # None where there was none (PS3.7 D.3.3.7.2)
         self.peer_maximum = 0
         self._connection = connection
         self._timeouts = timeouts
@@ -118,6 +120,7 @@ class OutgoingAssociation:
         *,
         extended: Mapping[str, bytes] | None = None,
         timeouts: Timeouts | None = None,
+        identity: UserIdentity | None = None,
     ) -> Self:
         """Connects and negotiates. Raises PeerUnreachable, AssociationRejected."""
         limits = timeouts or Timeouts()
@@ -126,7 +129,9 @@ class OutgoingAssociation:
         note = OutgoingNote(remote)
         association = cls(remote, connected(remote, limits.connect, note), limits, note)
         try:
-            association._negotiate(proposed, extended or {})
+            association._negotiate(
+                proposed, associate_request(remote, proposed, extended or {}, identity)
+            )
         except BaseException:
             association.abort()
             raise
@@ -243,10 +248,8 @@ class OutgoingAssociation:
 
     # -- negotiation
 
-    def _negotiate(
-        self, proposed: Sequence[ProposedContext], extended: Mapping[str, bytes]
-    ) -> None:
-        self.send(associate_request(self.remote, proposed, extended))
+    def _negotiate(self, proposed: Sequence[ProposedContext], request: bytes) -> None:
+        self.send(request)
         try:
             kind, length = PDU_HEADER.unpack(self._buffer.take(PDU_HEADER.size))
             body = self._buffer.take(min(length, _LONGEST_ANSWER))
@@ -267,6 +270,7 @@ class OutgoingAssociation:
         return AssociationRejected(
             f"{self.remote.words} rejected the association: {words}.",
             transient=result == _TRANSIENT,
+            answer=(result, source, reason),
         )
 
     def _accept(self, body: bytes, proposed: Sequence[ProposedContext]) -> None:
@@ -307,6 +311,8 @@ class OutgoingAssociation:
             elif kind == 0x56 and len(raw) > 2:  # noqa: PLR2004 - PS3.7 D.3.3.5
                 size = int.from_bytes(raw[:2], "big")
                 self.extended[text_of(raw[2 : 2 + size])] = raw[2 + size :]
+            elif kind == 0x59 and len(raw) > 1:  # noqa: PLR2004 - PS3.7 D.3.3.7.2
+                self.identity_answer = raw[2:]
             elif kind == 0x54 and len(raw) > 4:  # noqa: PLR2004 - PS3.7 D.3.3.4
                 self.roles[text_of(raw[2:-2])] = (raw[-2] == 1, raw[-1] == 1)
 

@@ -10,8 +10,12 @@ class PeerUnreachable(Unavailable):
 
 
 class AssociationRejected(PacsError):
-    """The peer answered A-ASSOCIATE-RJ; `transient` says that it may accept later."""
+    """The peer answered A-ASSOCIATE-RJ; `transient` says that it may accept later.
 
-    def __init__(self, message: str, *, transient: bool) -> None:
+    `answer` has Result, Source and Reason (PS3.8 table 9-21).
+    """
+
+    def __init__(self, message: str, *, transient: bool, answer: tuple[int, int, int]) -> None:
         super().__init__(message)
         self.transient = transient
+        self.answer = answer

@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
 from apps.conformance.models import ClaimResult
-from apps.conformance.self_test import Outcome
+from apps.conformance.outcome import Outcome
 from apps.events.log import NewEvent, record
 
 

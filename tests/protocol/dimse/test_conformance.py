@@ -20,7 +20,7 @@ from apps.conformance.readiness import Device, Grade, assess
 from apps.conformance.self_test import run, untested
 from apps.conformance.statement import conformance_statement
 from apps.dicom import sop_classes, transfer_syntaxes
-from apps.dimse import offered
+from apps.dimse import admission, offered
 from apps.dimse.service import Service
 from apps.network.associate_items import Remote
 from apps.network.peers import Admission, Right
@@ -51,7 +51,9 @@ def test_every_claimed_context_is_negotiated_and_nothing_else(
     assert {each.detail for each in storage} == {
         f"{len(transfer_syntaxes.TABLE)} contexts negotiated"
     }
-    assert ClaimResult.objects.filter(claim="contexts:no-others", passed=True).exists()
+    for proved in ("contexts:no-others", "caller:unknown", "caller:called", "identity:passcode"):
+        assert ClaimResult.objects.filter(claim=proved, passed=True).exists(), proved
+    assert not ClaimResult.objects.filter(claim__startswith="web:").exists(), "no web server here"
 
 
 def test_a_statement_that_claims_more_than_the_receiver_keeps_fails(
@@ -61,6 +63,16 @@ def test_a_statement_that_claims_more_than_the_receiver_keeps_fails(
     monkeypatch.setattr(offered, "TABLE", (*offered.TABLE, more))
     claimed = [claim for _, claim in claims.services()]
     assert failures(server, claimed) == [f"service:{PRINTING}"]
+
+
+def test_a_claim_about_callers_and_users_that_is_not_so_fails(
+    server: DimseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "UNKNOWN_CALLED", admission.UNKNOWN_CALLING)
+    monkeypatch.setattr(admission, "BAD_IDENTITY", admission.TLS_REQUIRED)
+    claimed = [*conformance_statement().claims_of("caller")]
+    claimed += conformance_statement().claims_of("identity")
+    assert failures(server, claimed) == ["caller:called", "identity:passcode"]
 
 
 def test_a_statement_that_claims_less_than_the_receiver_offers_fails(

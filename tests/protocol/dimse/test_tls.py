@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from apps.conformance import security_test
+from apps.conformance.statement import conformance_statement
 from apps.network.associate_items import Remote
 from apps.network.normalized import normalized_association
 from apps.network.peer_errors import PeerUnreachable
@@ -385,3 +387,25 @@ def test_normalized_services_go_out_by_the_same_way(secure: Secure, settings: An
     assert good.tls.startswith("TLSv1.3 ")
     assert good.operations == {"N-CREATE": {"0120": 1}}
     assert (good.ending, bad.ending) == ("released", "tls")
+
+
+@pytest.mark.django_db
+def test_what_the_statement_claims_of_TLS_is_proved(secure: Secure, settings: Any) -> None:
+    """And a claim that is not so fails."""
+    path = secure.certificates.path
+    settings.PACSWEB = dataclasses.replace(
+        settings.PACSWEB,
+        dicom_tls_port=secure.port,
+        dicom_tls_certificate=path("ct-b.pem"),
+        dicom_tls_key=path("ct-b.key"),
+        dicom_tls_clients="required",
+    )
+    target = Remote("PACSWEB", "localhost", secure.server.port, "CT_B")
+    claimed = conformance_statement().claims_of("tls")
+    outcomes = {each.claim.id: each for each in security_test.handshakes(claimed, target)}
+    assert set(outcomes) == {"tls:1.3", "tls:1.2", "tls:older", "tls:clients", "tls:plain"}
+    assert not [f"{key}: {each.detail}" for key, each in outcomes.items() if not each.passed]
+    assert "ECDHE-ECDSA-AES256-GCM-SHA384" in outcomes["tls:1.2"].detail
+    settings.PACSWEB = dataclasses.replace(settings.PACSWEB, dicom_tls_clients="optional")
+    claimed = [each for each in conformance_statement().claims_of("tls") if "clients" in each.id]
+    assert [each.passed for each in security_test.handshakes(claimed, target)] == [False]

@@ -7,16 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.access.principals import system_principal
+from apps.access.principals import Principal, system_principal
+from apps.conformance import web_test
 from apps.conformance.actions.record_self_test import record_self_test
 from apps.conformance.actions.record_statement import record_statement
+from apps.conformance.document import Statement
 from apps.conformance.edition import edition
+from apps.conformance.outcome import Outcome
 from apps.conformance.printed import printed
-from apps.conformance.self_test import run, untested
+from apps.conformance.self_test import PARTS, count_claims, run, untested
 from apps.conformance.statement import conformance_statement
-from apps.errors import PacsError
+from apps.conformance.web_caller import Caller
+from apps.conformance.web_token import self_test_token
+from apps.errors import PacsError, Unavailable
 from apps.network.probe import ourselves
 
 
@@ -32,6 +38,15 @@ class Command(BaseCommand):
             "--calling",
             default="CONFORMANCE",
             help="AE title to call by; it must be one that may do everything (default %(default)s)",
+        )
+        test.add_argument(
+            "--part", choices=PARTS, action="append", help="only this part; may be repeated"
+        )
+        test.add_argument(
+            "--web",
+            metavar="URL",
+            default=f"http://127.0.0.1:{settings.PACSWEB.http_port}",
+            help="where our web server is (default %(default)s)",
         )
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
@@ -52,19 +67,31 @@ class Command(BaseCommand):
             raise CommandError(f"The file cannot be written: {error.strerror}.") from error
         self.stdout.write(f"Version {version.pk} is in {options['pdf']}.")
 
+    def _web(self, principal: Principal, statement: Statement, base: str) -> list[Outcome]:
+        """A receiver may run where no web server does: then these are left, and that is said."""
+        try:
+            with self_test_token(principal) as token:
+                return list(web_test.run(statement, Caller(base, token)))
+        except Unavailable as error:
+            self.stderr.write(f"{error.message} What is claimed of DICOMweb was not tested.")
+            return []
+
     def _test(self, options: dict[str, Any]) -> None:
         principal = system_principal("manage.py conformance")
         statement = conformance_statement()
         version = record_statement(principal, statement)
         target = ourselves(options["calling"])
-        outcomes = list(run(statement, target))
+        parts = options["part"] or PARTS
+        outcomes = list(run(statement, target, parts))
+        if "dicomweb" in parts:
+            outcomes += self._web(principal, statement, options["web"])
         failed = record_self_test(principal, outcomes)
         for each in outcomes:
             if not each.passed:
                 self.stdout.write(f"failed: {each.claim.text} {each.detail}")
-        left = len(statement.claims()) - len(outcomes)
+        left = count_claims(statement, parts) - len(outcomes)
         empty = left and not untested(statement)
-        why = " (nothing is stored, or on the worklist, yet)" if empty else ""
+        why = " (nothing is stored here, or on the worklist, that could show it)" if empty else ""
         self.stdout.write(
             f"Version {version.pk}: {len(outcomes)} claims tested, {failed} failed, {left} not "
             f"tested{why}."
