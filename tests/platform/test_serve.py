@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,68 +34,83 @@ def _ancestors(pid: int) -> set[int]:
     return found
 
 
+@pytest.fixture(scope="module")
+def house(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """One installation that all of these start and end; each leaves it running."""
+    mine = Stack(production=request.config.getoption("--stack") == "production")
+    yield mine
+    mine.stop()
+
+
+def _up(house: Stack) -> Stack:
+    return house if house.processes() else house.start()
+
+
 @pytest.mark.crash
-def test_life_cycle(own_stack: Stack) -> None:
+def test_life_cycle(house: Stack) -> None:
     began = time.monotonic()
-    own_stack.start()
+    house.start()
     first = time.monotonic() - began
-    assert set(own_stack.processes().values()) >= {*CHILDREN, "supervisord"}
-    own_stack.wait_until(lambda: "pacsweb is ready at" in own_stack.log(), 5, "the announcement")
-    assert own_stack.interrupt() == 0
-    assert own_stack.processes() == {}
-    assert not list(own_stack.run_folder.glob("*.pid"))
+    assert set(house.processes().values()) >= {*CHILDREN, "supervisord"}
+    house.wait_until(lambda: "pacsweb is ready at" in house.log(), 30, "the announcement")
+    assert house.interrupt() == 0
+    assert house.processes() == {}
+    assert not list(house.run_folder.glob("*.pid"))
 
     began = time.monotonic()
-    own_stack.start()
+    house.start()
     # A ratio, because the machine may be busy: nothing is installed, built or migrated again.
     assert time.monotonic() - began < 1.5 * first + 5
-    own_stack.interrupt()
-    assert own_stack.processes() == {}
 
 
 @pytest.mark.crash
-def test_any_killed_process_is_restarted(own_stack: Stack) -> None:
-    own_stack.start()
+def test_a_second_start_on_the_same_folder(house: Stack) -> None:
+    _assert_refused(
+        _serve(_up(house).data_dir), f"pacsweb is already running on the folder {house.data_dir}"
+    )
+
+
+@pytest.mark.crash
+def test_any_killed_process_is_restarted(house: Stack) -> None:
+    _up(house)
     for name in CHILDREN:
-        killed = own_stack.kill(name)
+        killed = house.kill(name)
 
         def back(name: str = name, killed: int = killed) -> bool:
             try:
-                return own_stack.pid(name) != killed and _lives(own_stack.pid(name))
+                return house.pid(name) != killed and _lives(house.pid(name))
             except (FileNotFoundError, ValueError):
                 return False
 
-        own_stack.wait_until(back, 30, f"{name} to be restarted")
-    own_stack.wait_ready()
+        house.wait_until(back, 30, f"{name} to be restarted")
+    house.wait_ready()
     # Nobody whose parent was killed goes on beside the new ones.
-    supervisor = own_stack.pid("supervisord")
-    for pid in own_stack.processes():
+    supervisor = house.pid("supervisord")
+    for pid in house.processes():
         assert supervisor in {pid, *_ancestors(pid)}
-    own_stack.interrupt()
-    assert own_stack.processes() == {}
 
 
 @pytest.mark.crash
 @pytest.mark.parametrize("victim", ["supervisord", "serve"])
 def test_without_its_head_nothing_lingers_and_the_next_start_works(
-    own_stack: Stack, victim: str
+    house: Stack, victim: str
 ) -> None:
-    own_stack.start()
-    pid = own_stack.serve_pid if victim == "serve" else own_stack.pid("supervisord")
+    _up(house)
+    pid = house.serve_pid if victim == "serve" else house.pid("supervisord")
     os.kill(pid, signal.SIGKILL)
-    own_stack.wait_until(lambda: not own_stack.processes(), 20, "all processes to end")
-    own_stack._end(signal.SIGTERM)
-    own_stack.start()
-    own_stack.interrupt()
+    house.wait_until(lambda: not house.processes(), 60, "all processes to end")
+    house._end(signal.SIGTERM)
+    house.start()
 
 
 @pytest.mark.crash
-def test_after_a_power_cut_the_next_start_recovers(own_stack: Stack) -> None:
-    own_stack.start()
-    own_stack.kill_everything()
-    own_stack.start()
-    assert own_stack.get("/readyz").json()["ready"] is True
-    own_stack.interrupt()
+def test_after_a_power_cut_the_next_start_recovers(house: Stack) -> None:
+    _up(house).kill_everything()
+    house.start()
+    assert house.get("/readyz").json()["ready"] is True
+    # After all of this Ctrl-C still ends everything.
+    assert house.interrupt() == 0
+    assert house.processes() == {}
 
 
 # -- refusals: one plain sentence and exit code 2, before anything is started
@@ -175,11 +191,3 @@ def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
     assert outcome.returncode == 2
     assert "The database cannot be used:" in outcome.stderr
     assert "Traceback" not in outcome.stderr
-
-
-def test_a_second_start_on_the_same_folder(own_stack: Stack) -> None:
-    own_stack.start(wait=False)
-    own_stack.wait_until((own_stack.run_folder / "supervisord.conf").exists, 30, "the lock")
-    _assert_refused(
-        _serve(own_stack.data_dir), f"pacsweb is already running on the folder {own_stack.data_dir}"
-    )
