@@ -15,7 +15,7 @@ from apps.dicomweb.qido.views import search_instances, search_series, search_stu
 from apps.dicomweb.rejection import purge, reject, restore
 from apps.dicomweb.remotes import search as remotes
 from apps.dicomweb.remotes.forward import nothing, served
-from apps.dicomweb.remotes.retrieve import Retrieve, fetched
+from apps.dicomweb.remotes.retrieve import Retrieve, fetched, retrieve_arriving
 from apps.dicomweb.remotes.store import store_instances as store_remotely
 from apps.dicomweb.stow_rs.views import store_instances
 from apps.dicomweb.ups_rs import subscriptions
@@ -55,7 +55,7 @@ def _non_patient(npi: str) -> list[URLPattern]:
 
 # What is had of our own archive is had of another one by the same views.
 _RETRIEVED: Final[tuple[tuple[str, Retrieve], ...]] = (
-    *((level, retrieve_instances) for level in (_SERIES, _INSTANCE)),
+    (_INSTANCE, retrieve_instances),
     *((f"{level}/metadata", retrieve_metadata) for level in (_STUDY, _SERIES, _INSTANCE)),
     *((f"{level}/rendered", retrieve_rendered) for level in (_STUDY, _SERIES, _INSTANCE, _FRAMES)),
     *(
@@ -122,8 +122,9 @@ urlpatterns = [
     path(f"{_REMOTE}/{_SERIES}/instances", resource(GET=served(remotes.search_instances))),
     path(
         f"{_REMOTE}/{_STUDY}",
-        resource(GET=served(fetched(retrieve_instances)), POST=served(store_remotely)),
+        resource(GET=served(retrieve_arriving), POST=served(store_remotely)),
     ),
+    path(f"{_REMOTE}/{_SERIES}", resource(GET=served(retrieve_arriving))),
     *(
         path(f"{_REMOTE}/{below}", resource(GET=served(fetched(view))))
         for below, view in _RETRIEVED

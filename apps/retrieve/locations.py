@@ -124,6 +124,20 @@ def locations_of(
         yield _location(row)
 
 
+def locations_named(
+    principal: Principal,
+    study_instance_uid: str,
+    series_instance_uid: str | None,
+    sop_instance_uids: Iterable[str],
+) -> Iterator[Location]:
+    """Those of the instances that are named, in series and instance order within each hundreds."""
+    named = iter(sop_instance_uids)
+    rows = instances_of(principal, study_instance_uid, series_instance_uid)
+    while chunk := list(islice(named, _CHUNK)):
+        for row in rows.filter(sop_instance_uid__in=chunk).values_list(*_FIELDS):
+            yield _location(row)
+
+
 def keys_matching(query: Query, principal: Principal, most: int) -> list[int]:
     """Primary keys of the matching instances, in order. Raises OutOfResources above `most`."""
     rows = instances_matching(query, principal).values_list("pk", flat=True)

@@ -34,7 +34,10 @@ from apps.transfers.tasks import request_work
 WAIT_SECONDS: Final = 20.0
 """So long a request waits; what comes later is had by asking again."""
 _AT_ONCE: Final = 4  # of the threads of each web process
+# Of an answer that has begun: longer than what was set aside takes to be known as such.
+_PATIENCE_SECONDS: Final = 40.0
 _LOOK_SECONDS: Final = 0.1
+_LOOK_SECONDS_EACH: Final = 1e-4
 _COMPLETE_SECONDS: Final = 60.0
 _MOST_REMEMBERED: Final = 2048
 # What has arrived is indexed by then, or was set aside.
@@ -87,19 +90,107 @@ def bring_here(principal: Principal, peer: ApplicationEntity, wanted: Wanted) ->
     or refused. Raises NotPermitted, NotFound, NotFetched, StillComing, Unavailable,
     PeerUnreachable, AssociationRejected, PeerRefused.
     """
-    if peer.gateway != ApplicationEntity.Gateway.KEEP:
-        raise NotPermitted(f"{peer.title} is open for searches only: nothing is fetched from it.")
+    _check_open(peer)
     if _is_here(wanted) or _complete.holds(peer, wanted):
         return 0
-    if not _places.acquire(blocking=False):
-        raise StillComing("Too many wait for other archives: ask again in a moment.")
+    until = time.monotonic() + WAIT_SECONDS
+    _take_place()
     try:
-        lacking = _fetched(principal, peer, wanted)
+        transfer, lacking = _begun(principal, peer, wanted, until)
+        for came in _arrivals(transfer, lacking, until):
+            lacking -= came
     finally:
         _places.release()
     if not lacking:
         _complete.add(peer, wanted)
-    return lacking
+    return len(lacking)
+
+
+class Coming:
+    """Instances of a study or series on their way, as they get here.
+
+    Holds one of the few places of those who wait until `close()`, or until nothing is waited for.
+    """
+
+    def __init__(self, principal: Principal, peer: ApplicationEntity, wanted: Wanted) -> None:
+        """Returns once one of them is here at least. Raises what `bring_here` raises."""
+        _check_open(peer)
+        self._peer, self._wanted = peer, wanted
+        self._lacking: set[str] = set()
+        self._transfer: Transfer | None = None
+        self._holds_place = False
+        if _complete.holds(peer, wanted):
+            return
+        until = time.monotonic() + WAIT_SECONDS
+        _take_place()
+        self._holds_place = True
+        try:
+            self._transfer, self._lacking = _begun(principal, peer, wanted, until)
+            self.short = self._await_first(until)
+        except BaseException:
+            self.close()
+            raise
+
+    short = 0
+    """How many will not come, as far as that is known before the first is sent."""
+
+    def _await_first(self, until: float) -> int:
+        """How many will not come, where nothing is to be waited for any more."""
+        if self._transfer is not None and self._transfer.state not in ENDED and self._any_here():
+            return 0
+        for came in _arrivals(self._transfer, self._lacking, until):
+            self._lacking -= came
+            if came and self._lacking:
+                return 0
+        short, self._lacking = len(self._lacking), set()
+        self._finish(complete=not short)
+        return short
+
+    def _any_here(self) -> bool:
+        rows = Instance.objects.filter(study__study_instance_uid=self._wanted.study)
+        if self._wanted.series is not None:
+            rows = rows.filter(series__series_instance_uid=self._wanted.series)
+        return rows.exists()
+
+    def __iter__(self) -> Iterator[set[str]]:
+        """SOP Instance UIDs that have come since; an empty set while nothing has.
+
+        Raises NotFetched when some of them will not come, StillComing when nothing has come for a
+        long while.
+        """
+        lacking = self._lacking
+        if not lacking:
+            return
+        try:
+            for came in _arrivals(self._transfer, lacking, None):
+                lacking -= came
+                yield came
+            if lacking:
+                raise NotFetched(f"{len(lacking)} instances did not come.")
+            self._finish(complete=True)
+        finally:
+            self.close()
+
+    def _finish(self, *, complete: bool) -> None:
+        if complete:
+            _complete.add(self._peer, self._wanted)
+        self.close()
+
+    def close(self) -> None:
+        """Gives the place back, once; whoever iterates is through or gone."""
+        if self._holds_place:
+            self._holds_place = False
+            _places.release()
+
+
+def _check_open(peer: ApplicationEntity) -> None:
+    if peer.gateway != ApplicationEntity.Gateway.KEEP:
+        raise NotPermitted(f"{peer.title} is open for searches only: nothing is fetched from it.")
+
+
+def _take_place() -> None:
+    if not _places.acquire(blocking=False):
+        raise StillComing("Too many wait for other archives: ask again in a moment.")
 
 
 class _Complete:
@@ -133,20 +224,22 @@ def _is_here(wanted: Wanted) -> bool:
     )
 
 
-def _fetched(principal: Principal, peer: ApplicationEntity, wanted: Wanted) -> int:
-    until = time.monotonic() + WAIT_SECONDS
+def _begun(
+    principal: Principal, peer: ApplicationEntity, wanted: Wanted, until: float
+) -> tuple[Transfer | None, set[str]]:
+    """The transfer that brings what is not here, and that; no transfer where all is here."""
     with as_refusal():
         there = set(_there(address_of(peer), wanted, until))
     if not there:
         raise NotFound(f"{peer.title} has no such study, series or instance.")
     lacking = _not_here(there)
     if not lacking:
-        return 0
+        return None, lacking
     transfer = _recent(peer, wanted)
     if transfer is None:
         transfer = fetch_once(principal, peer=peer, level=wanted.level.value, keys=wanted.keys)
         request_work()
-    return _awaited(transfer, lacking, until)
+    return transfer, lacking
 
 
 def _there(remote: Remote, wanted: Wanted, until: float) -> Iterator[str]:
@@ -199,23 +292,41 @@ def _recent(peer: ApplicationEntity, wanted: Wanted) -> Transfer | None:
     return latest
 
 
-def _awaited(transfer: Transfer, lacking: set[str], until: float) -> int:
-    """How many will not come."""
-    while lacking := _not_here(lacking):
-        transfer.refresh_from_db()
-        if transfer.state in {Transfer.State.FAILED, Transfer.State.CANCELLED}:
-            raise NotFetched(transfer.message or "The transfer was cancelled.")
-        if transfer.state in ENDED and _age(transfer) > _INDEXED_WITHIN:
-            return len(lacking)
-        if transfer.state == Transfer.State.WAITING and transfer.message:
-            raise NotFetched(f"{transfer.message} It is tried again later.")
-        if time.monotonic() > until:
+def _arrivals(
+    transfer: Transfer | None, lacking: Collection[str], until: float | None
+) -> Iterator[set[str]]:
+    """What has come since the last look, empty sets included; ends when no more will come.
+
+    Without `until` the patience begins anew with whatever comes. Raises NotFetched, StillComing.
+    """
+    left = set(lacking)
+    deadline = until or time.monotonic() + _PATIENCE_SECONDS
+    while left and transfer is not None:
+        came = left - _not_here(left)
+        left -= came
+        yield came
+        if came:
+            deadline = until or time.monotonic() + _PATIENCE_SECONDS
+            continue
+        if _has_ended(transfer):
+            return
+        if time.monotonic() > deadline:
             raise StillComing(
-                f"{len(lacking)} instances are still on their way from {transfer.peer_title}: "
+                f"{len(left)} instances are still on their way from {transfer.peer_title}: "
                 "ask again in a moment."
             )
-        time.sleep(_LOOK_SECONDS)
-    return 0
+        # Each look asks for all of them.
+        time.sleep(_LOOK_SECONDS + len(left) * _LOOK_SECONDS_EACH)
+
+
+def _has_ended(transfer: Transfer) -> bool:
+    """With all it brought indexed. Raises NotFetched for one that failed."""
+    transfer.refresh_from_db()
+    if transfer.state in {Transfer.State.FAILED, Transfer.State.CANCELLED}:
+        raise NotFetched(transfer.message or "The transfer was cancelled.")
+    if transfer.state == Transfer.State.WAITING and transfer.message:
+        raise NotFetched(f"{transfer.message} It is tried again later.")
+    return transfer.state in ENDED and _age(transfer) > _INDEXED_WITHIN
 
 
 def _age(transfer: Transfer) -> timedelta:

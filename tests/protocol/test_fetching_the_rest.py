@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,9 +26,13 @@ IMAGES = 5
 
 
 class Source:
-    """An archive with one study. The first `fails` retrievals end after two instances."""
+    """An archive with one study. The first `fails` retrievals end after two instances.
+
+    While `go` is not set nothing follows those two.
+    """
 
     def __init__(self, destination: int) -> None:
+        self.title = "SOURCE"
         self.port = free_port()
         self.study, self.series = new_uid(), new_uid()
         self.made = [
@@ -35,6 +40,8 @@ class Source:
             for number in range(IMAGES)
         ]
         self.fails = 0
+        self.go = threading.Event()
+        self.go.set()
         self.moved: list[Dataset] = []
         self._destination = destination
 
@@ -64,6 +71,8 @@ class Source:
         yield "127.0.0.1", self._destination
         yield len(wanted)
         for place, each in enumerate(e for e in self.made if e.SOPInstanceUID in wanted):
+            if place == 2:
+                assert self.go.wait(120)
             if self.fails and place == 2:
                 self.fails -= 1
                 failed = Dataset()

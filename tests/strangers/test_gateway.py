@@ -402,7 +402,83 @@ def test_what_an_archive_fails_to_send_is_said(archive: Archive, falters: Source
             assert requests.delete(url, auth=archive.stack.auth, timeout=30).status_code == 200
 
 
-@pytest.mark.usefixtures("study")
+@pytest.fixture
+def slow(stack: Stack) -> Iterator[Source]:
+    """An archive that sends two instances and then waits until it is told to go on."""
+    made = Source(stack.dicom_port)
+    made.go.clear()
+    server = made.start()
+    title = f"SLOW{made.port}"
+    body = {"title": title, "host": "127.0.0.1", "port": made.port, "gateway": "keep"}
+    answer = requests.post(
+        stack.url("/api/application-entities/"), json=body, auth=stack.auth, timeout=30
+    )
+    assert answer.status_code == 201
+    made.title = title
+    yield made
+    made.go.set()
+    server.shutdown()
+
+
+def path_of(source: Source) -> str:
+    return f"/remotes/{source.title}/studies/{source.study}"
+
+
+def stream(archive: Archive, source: Source) -> requests.Response:
+    headers = {"Accept": 'multipart/related; type="application/dicom"'}
+    url = archive.root + path_of(source)
+    return requests.get(url, headers=headers, auth=archive.stack.auth, stream=True, timeout=60)
+
+
+def parts_in(body: bytes) -> int:
+    return body.count(b"Content-Type: application/dicom;")
+
+
+def test_what_has_come_is_sent_while_the_rest_is_on_its_way(archive: Archive, slow: Source) -> None:
+    with stream(archive, slow) as answer:
+        assert answer.status_code == 200
+        body = b""
+        chunks = answer.iter_content(None)
+        while parts_in(body) < 2:
+            body += next(chunks)
+        assert not slow.go.is_set(), "the other archive holds the rest back"
+        slow.go.set()
+        body += b"".join(chunks)
+    assert parts_in(body) == IMAGES
+    assert body.endswith(b"--\r\n")
+    again = archive.get(path_of(slow), 'multipart/related; type="application/dicom"')
+    assert (again.status_code, parts_in(again.content)) == (200, IMAGES)
+    assert len(slow.moved) == 1
+
+
+def test_who_leaves_before_all_has_come_frees_the_place(archive: Archive, slow: Source) -> None:
+    """More than may wait at a time, of whom nobody stays; the other archive sends nothing more."""
+    for _ in range(12):
+        with stream(archive, slow) as answer:
+            assert answer.status_code in {200, 503}
+
+    def has_a_place() -> bool:
+        with stream(archive, slow) as answer:
+            return answer.status_code == 200
+
+    archive.stack.wait_until(lambda: all(has_a_place() for _ in range(5)))
+
+
+def test_an_answer_that_cannot_be_completed_lacks_its_end(archive: Archive, slow: Source) -> None:
+    """And the next one is told why."""
+    slow.fails = 100
+    with stream(archive, slow) as answer:
+        assert answer.status_code == 200
+        body = b""
+        for chunk in answer.iter_content(None):
+            body += chunk
+            slow.go.set()
+    assert parts_in(body) == 2
+    assert not body.endswith(b"--\r\n")
+    told = archive.get(f"{path_of(slow)}/metadata")
+    assert (told.status_code, "could not send" in told.json()["message"]) == (502, True)
+
+
 def test_a_search_elsewhere_is_an_event(stack: Stack) -> None:
     """That of the first test here: searches are recorded some seconds later."""
     old = client(stack, "OLDPACS")

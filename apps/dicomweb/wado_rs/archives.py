@@ -37,12 +37,19 @@ class _Outlet(io.RawIOBase):
         return piece
 
 
-def zipped(outgoing: Iterable[tuple[Location, OutgoingInstance]]) -> Iterator[bytes]:
-    """The archive: a folder per series, a file per instance. Images do not deflate: stored."""
+def zipped(outgoing: Iterable[tuple[Location, OutgoingInstance] | None]) -> Iterator[bytes]:
+    """The archive: a folder per series, a file per instance. Images do not deflate: stored.
+
+    None while the next instance is waited for.
+    """
     outlet = _Outlet()
     names: set[str] = set()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for location, instance in outgoing:
+        for each in outgoing:
+            if each is None:
+                yield b""
+                continue
+            location, instance = each
             entry = zipfile.ZipInfo(_name(location, names), _MOMENT)
             entry.external_attr = 0o644 << 16
             with archive.open(entry, "w", force_zip64=True) as file:

@@ -44,21 +44,43 @@ def retrieve_instances(
 ) -> HttpResponseBase:
     """Every visible instance below the resource: multipart, ZIP archive or one Part 10 stream."""
     permit(principal, Permission.VIEW_IMAGES)
-    offers = (_SEVERAL, _ALONE, _ZIP) if instance else (_SEVERAL, _ZIP)
-    ranges = acceptable(request)
-    choose(ranges, offers)
-    gone = missing_blobs(principal, study, series, instance)
+    check_acceptable(request, instance)
     located = locations_of(principal, study, series, instance)
-    found = (each for each in located if each.blob_key not in gone)
-    first = next(found, None)
+    return instances_response(request, principal, located, (study, series, instance))
+
+
+def check_acceptable(request: HttpRequest, instance: str | None) -> None:
+    """Raises NotAcceptable before anything is looked for."""
+    choose(acceptable(request), _offers(instance))
+
+
+def _offers(instance: str | None) -> tuple[Offer, ...]:
+    return (_SEVERAL, _ALONE, _ZIP) if instance else (_SEVERAL, _ZIP)
+
+
+def instances_response(
+    request: HttpRequest,
+    principal: Principal,
+    located: Iterable[Location | None],
+    resource: tuple[str, str | None, str | None],
+) -> HttpResponseBase:
+    """The instances as they are located, None while the next one is waited for.
+
+    Raises NotFound where there are none, BlobMissing where none has its bytes.
+    """
+    study, series, instance = resource
+    gone = missing_blobs(principal, study, series, instance)
+    found = (each for each in located if each is None or each.blob_key not in gone)
+    first = next((each for each in found if each is not None), None)
     if first is None and gone:
         raise BlobMissing("every blob below the resource")
     if first is None:
         raise NotFound("There is no such study, series or instance.")
-    offer, entry, outgoing = _first_that_can(ranges, offers, first)
+    offer, entry, outgoing = _first_that_can(acceptable(request), _offers(instance), first)
     view_event(principal, "StudyRetrieved", study)
     if offer is _ALONE:
         return _alone(first, outgoing)
+    every: Iterable[tuple[Location, OutgoingInstance] | None]
     every = chain([(first, outgoing)], _rest(found, entry))
     if offer is _ZIP:
         response = streamed_response(zipped(every), ZIP)
@@ -118,18 +140,27 @@ def _plain(uid: str, otherwise: str) -> str:
 
 
 def _rest(
-    found: Iterable[Location], entry: MediaRange
-) -> Iterator[tuple[Location, OutgoingInstance]]:
+    found: Iterable[Location | None], entry: MediaRange
+) -> Iterator[tuple[Location, OutgoingInstance] | None]:
     """What follows the first part can no longer become an error: it falls back to as stored."""
     for location in found:
+        if location is None:
+            yield None
+            continue
         try:
             yield location, outgoing_instance(location, entry)
         except NotAcceptable:
             yield location, as_stored(location)
 
 
-def _parts(base: str, outgoing: Iterable[tuple[Location, OutgoingInstance]]) -> Iterator[Part]:
-    for location, instance in outgoing:
+def _parts(
+    base: str, outgoing: Iterable[tuple[Location, OutgoingInstance] | None]
+) -> Iterator[Part | None]:
+    for each in outgoing:
+        if each is None:
+            yield None
+            continue
+        location, instance = each
         media_type = f"{DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
         yield Part(media_type, base + location.path, instance.length, instance.chunks)
 

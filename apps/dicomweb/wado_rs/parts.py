@@ -55,10 +55,13 @@ def closing(boundary: str) -> bytes:
     return f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
-def body(boundary: str, parts: Iterable[Part]) -> Iterator[bytes]:
-    """The whole body, chunk by chunk."""
+def body(boundary: str, parts: Iterable[Part | None]) -> Iterator[bytes]:
+    """The whole body, chunk by chunk; None while the next part is waited for."""
     first = True
     for part in parts:
+        if part is None:
+            yield b""
+            continue
         yield opening(boundary, part, first=first)
         yield from part.chunks
         first = False
@@ -86,13 +89,17 @@ def whole_response(
 
 
 def gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer, larger chunks: each one costs a hand-over to the server."""
+    """The same bytes in fewer, larger chunks: each one costs a hand-over to the server.
+
+    An empty one says that the next takes a while: what is held goes out, and a client that has
+    left is noticed.
+    """
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
         held.append(chunk)
         size += len(chunk)
-        if size >= _GATHERED:
+        if size >= _GATHERED or not chunk:
             yield chunk if len(held) == 1 else b"".join(held)
             held, size = [], 0
     if held:
