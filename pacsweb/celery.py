@@ -38,6 +38,8 @@ application.conf.beat_schedule = {
     "verify-requests": {"task": "apps.commitment.tasks.verify_requests", "schedule": 5.0},
     "ask-peers": {"task": "apps.commitment.tasks.ask_peers", "schedule": 5.0},
     "scrub-blobs": {"task": "apps.commitment.tasks.scrub_blobs", "schedule": 10.0},
+    "compress-blobs": {"task": "apps.compression.tasks.compress_blobs", "schedule": 10.0},
+    "remove-originals": {"task": "apps.compression.tasks.remove_originals", "schedule": 60.0},
     "observe-images": {"task": "apps.polarity.tasks.observe_images", "schedule": 5.0},
     "make-thumbnails": {"task": "apps.rendering.tasks.make_thumbnails", "schedule": 5.0},
     "forget-commitments": {"task": "apps.commitment.tasks.forget_commitments", "schedule": 3600.0},

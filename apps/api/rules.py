@@ -17,6 +17,8 @@ from apps.access.actions.keep_rule import drop_rule, keep_rule
 from apps.access.principals import Permission, Principal
 from apps.api.principal import PrincipalView
 from apps.coercion.models import CoercionRule
+from apps.compression.models import CompressionRule
+from apps.compression.preview import preview_compression
 from apps.errors import NotFound
 from apps.forwarding.models import ForwardingRule, PrefetchRule
 from apps.forwarding.preview import preview_forwarding, preview_prefetch
@@ -149,6 +151,24 @@ class CoercionRuleSerializer(serializers.ModelSerializer[CoercionRule]):
         read_only_fields = ("id", "created_at")
 
 
+class CompressionRuleSerializer(serializers.ModelSerializer[CompressionRule]):
+    """Which stored images are compressed to HTJ2K, lossless, in the background."""
+
+    class Meta:
+        model = CompressionRule
+        fields = (
+            "id",
+            "name",
+            "enabled",
+            "sources",
+            "conditions",
+            "older_than_days",
+            "smallest_kb",
+            "created_at",
+        )
+        read_only_fields = ("id", "created_at")
+
+
 class DifferenceSerializer(serializers.Serializer[object]):
     """One attribute before and after."""
 
@@ -178,7 +198,7 @@ class PreviewedStudySerializer(serializers.Serializer[object]):
 
 
 class PreviewedImageSerializer(PreviewedStudySerializer):
-    """Whether a polarity rule would have turned an image round, and if not, why."""
+    """Whether a rule would act on an image, and if not, why."""
 
     sop_instance_uid = serializers.CharField()
 
@@ -327,6 +347,11 @@ KINDS: Final[dict[str, _Kind]] = {
         set_polarity_rule,
         lift_polarity_rule,
         _Preview(preview_polarity, PreviewedImageSerializer),
+    ),
+    "rules/compression": _Kind(
+        CompressionRule,
+        CompressionRuleSerializer,
+        preview=_Preview(preview_compression, PreviewedImageSerializer),
     ),
     "webhooks": _Kind(Webhook, WebhookSerializer),
     "application-entities": _Kind(ApplicationEntity, ApplicationEntitySerializer),

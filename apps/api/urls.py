@@ -8,6 +8,7 @@ from apps.api.associations import (
 )
 from apps.api.capacity import CapacityView, ReservationView
 from apps.api.changes import ChangesView
+from apps.api.compression import CompressionsView, CompressionView, OriginalsView
 from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
 from apps.api.measurements import MeasurementsView
@@ -73,6 +74,9 @@ urlpatterns = [
         name="quarantined-decision",
     ),
     path("studies/<str:study>/measurements/", MeasurementsView.as_view(), name="measurements"),
+    path("studies/<str:study>/originals/", OriginalsView.as_view(), name="originals"),
+    path("compressions/", CompressionsView.as_view(), name="compressions"),
+    path("compressions/<int:key>/", CompressionView.as_view(), name="compression"),
     path("receipts/", ReceiptsView.as_view(), name="receipts"),
     path("receipts/studies/<str:study>/", StudyReceiptsView.as_view(), name="api-study-receipts"),
     path(

@@ -211,5 +211,10 @@ def join_plain(fragments: Iterable[bytes], base_url: bytes) -> Iterator[bytes]:
 
 def plain(fragment: bytes, base_url: bytes = b"") -> bytes:
     """One instance's JSON object as text."""
+    return base_url.join(unpacked(fragment))
+
+
+def unpacked(fragment: bytes) -> tuple[bytes, ...]:
+    """The pieces that `pack` was given."""
     _, bodies = _opened(fragment)
-    return base_url.join([zlib.decompress(body + _LAST_BLOCK, -zlib.MAX_WBITS) for body in bodies])
+    return tuple(zlib.decompress(body + _LAST_BLOCK, -zlib.MAX_WBITS) for body in bodies)

@@ -413,6 +413,54 @@ class Receipt(models.Model):
         return f"receipt of instance {self.pk}"
 
 
+class CompressedInstance(models.Model):
+    """A blob that took the place of the one received, with the proof that its pixels are the same.
+
+    The row outlives the received blob and the instance: by it the very bytes that were received are
+    recognised when they come again. `pixels_before` and `pixels_after` are SHA-256 of all frames,
+    uncompressed, in Little Endian and colour by pixel, each made from its own blob.
+    """
+
+    class State(models.TextChoices):
+        MAKING = "making", "being made"
+        KEPT = "kept", "compressed, original kept"
+        REMOVING = "removing", "compressed, original being removed"
+        REMOVED = "removed", "compressed, original removed"
+        RESTORED = "restored", "original in use again"
+
+    sop_instance_uid = ExactText("SOP Instance UID")
+    study_instance_uid = ExactText("Study Instance UID")
+    state = models.CharField(max_length=8, choices=State, default=State.MAKING)
+    rule = ExactText("by the rule", default="", blank=True)
+    transfer_syntax_uid = ExactText("Transfer Syntax")
+    blob_key = ExactText("compressed blob", unique=True)
+    size_bytes = models.BigIntegerField("bytes")
+    dataset_sha256 = models.BinaryField(max_length=32)
+    original_transfer_syntax_uid = ExactText("received in Transfer Syntax")
+    original_blob_key = ExactText("received blob")
+    original_size_bytes = models.BigIntegerField("bytes received")
+    original_dataset_sha256 = models.BinaryField(max_length=32)
+    frames = models.PositiveIntegerField(default=0)
+    pixels_before = models.BinaryField(max_length=32, default=b"")
+    pixels_after = models.BinaryField(max_length=32, default=b"")
+    codecs = models.CharField("encoder and decoder", max_length=200, default="", blank=True)
+    made_at = models.DateTimeField()
+    # When the blob that is not in use is removed; null once it is gone.
+    removal_due_at = models.DateTimeField("other blob removed after", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "compressed instance"
+        indexes = [
+            models.Index(fields=["sop_instance_uid"]),
+            models.Index(fields=["study_instance_uid"]),
+            models.Index(fields=["original_blob_key"]),
+            models.Index(fields=["state", "removal_due_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"compression of instance {self.sop_instance_uid}"
+
+
 class NonPatientInstance(Provenance):
     """An instance that belongs to no patient and no study: palettes, protocols, templates.
 

@@ -26,7 +26,7 @@ from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
 
 
-def _each(
+def each_row(
     page: ReadOnlyAdmin,
     request: HttpRequest,
     rows: Iterable[Any],
@@ -62,7 +62,7 @@ class CommitmentRequestAdmin(ReadOnlyAdmin):
     @admin.action(description="Deliver the report again now")
     def try_again(self, request: HttpRequest, rows: QuerySet[CommitmentRequest]) -> None:
         """Those that are verified and not reported; at once, on a new association."""
-        _each(self, request, rows, try_report_again, "{} reports are sent now.")
+        each_row(self, request, rows, try_report_again, "{} reports are sent now.")
 
 
 @admin.register(CommitmentInquiry)
@@ -76,7 +76,7 @@ class CommitmentInquiryAdmin(ReadOnlyAdmin):
     @admin.action(description="Ask again now")
     def ask_anew(self, request: HttpRequest, rows: QuerySet[CommitmentInquiry]) -> None:
         """With a new Transaction UID."""
-        _each(self, request, rows, ask_again, "{} peers are asked again.")
+        each_row(self, request, rows, ask_again, "{} peers are asked again.")
 
 
 @admin.register(ScrubRun)
@@ -99,7 +99,7 @@ class ScrubRunAdmin(ReadOnlyAdmin):
         def change(principal: Principal, run: ScrubRun) -> bool:
             return change_scrub(principal, run, state)
 
-        _each(self, request, rows, change, f"{{}} checks: {state.label}.")
+        each_row(self, request, rows, change, f"{{}} checks: {state.label}.")
 
     @admin.action(description="Pause the selected checks")
     def pause(self, request: HttpRequest, rows: QuerySet[ScrubRun]) -> None:

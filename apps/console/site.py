@@ -44,6 +44,9 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "commitment.CommitmentRequest",
             "commitment.CommitmentInquiry",
             "commitment.ScrubRun",
+            "compression.CompressionRule",
+            "compression.CompressionRun",
+            "archive.CompressedInstance",
         ),
     ),
     (
@@ -78,6 +81,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "ingest.IngestPolicy",
             "commitment.CommitmentPolicy",
             "rendering.ThumbnailPolicy",
+            "compression.CompressionPolicy",
             "events.Event",
         ),
     ),

@@ -24,6 +24,15 @@ POINTS: Final = (
     "indexed",  # 9 committed, the inbox not yet settled
     "settling",  # 10 one file of the batch is settled
 )
+COMPRESSION_POINTS: Final = (
+    "compression-written",  # 1 the compressed blob is placed, not yet compared
+    "compressed",  # 2 compared, others of its batch are still being made
+    "compression-proved",  # 3 the whole batch is compared, nothing points to it
+    "compression-recorded",  # 4 all rows written, the transaction not committed
+    "compression-switched",  # 5 committed
+    "original-removing",  # 6 an original is about to go, nobody can bring it back any more
+    "original-removed",  # 7 its blob is gone, its row does not say so
+)
 
 _AT, _, _TIMES = os.environ.get("PACSWEB_TEST_CRASH_AT", "").partition(":")  # noqa: TID251 - see above
 _passed: Counter[str] = Counter()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from apps.archive.models import Instance, NonPatientInstance
+from django.db.models import Q
+
+from apps.archive.models import CompressedInstance, Instance, NonPatientInstance
 from apps.ingest import spool
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.spool import SpoolName
@@ -27,7 +29,18 @@ def used_keys(keys: Iterable[str]) -> set[str]:
     used: set[str] = set()
     for model in (Instance, NonPatientInstance, QuarantinedInstance):
         used.update(model.objects.filter(blob_key__in=asked).values_list("blob_key", flat=True))
-    return used
+    return used | _kept_beside(asked)
+
+
+def _kept_beside(keys: list[str]) -> set[str]:
+    """Those that lie beside the blob in use: originals of compressed ones, or ones being made."""
+    kept = CompressedInstance.objects.filter(
+        Q(state=CompressedInstance.State.MAKING) | Q(removal_due_at__isnull=False)
+    )
+    found: set[str] = set()
+    for column in ("blob_key", "original_blob_key"):
+        found.update(kept.filter(**{f"{column}__in": keys}).values_list(column, flat=True))
+    return found
 
 
 class Fate(Enum):

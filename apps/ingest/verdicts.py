@@ -23,6 +23,13 @@ class StoredInstance:
     series_instance_uid: str
     study_instance_uid: str
     damaged: bool = False
+    received: tuple[bytes, str] | None = None
+    """Hash and Transfer Syntax as received, where the stored bytes are compressed ones."""
+
+    def has(self, dataset_sha256: bytes, transfer_syntax_uid: str) -> bool:
+        """Whether these bytes are the stored ones, or those in whose place they stand."""
+        asked = (dataset_sha256, transfer_syntax_uid)
+        return asked in ((self.dataset_sha256, self.transfer_syntax_uid), self.received)
 
 
 @dataclass(slots=True)
@@ -136,7 +143,7 @@ def _usable(uid: str) -> bool:
 def _again(
     stored: StoredInstance, series: str, study: str, sha256: bytes, transfer_syntax_uid: str
 ) -> Verdict:
-    if stored.dataset_sha256 == sha256 and stored.transfer_syntax_uid == transfer_syntax_uid:
+    if stored.has(sha256, transfer_syntax_uid):
         return Restore() if stored.damaged else AlreadyStored()
     if (stored.series_instance_uid, stored.study_instance_uid) != (series, study):
         return Quarantine(Reason.OTHER_SERIES, _INSTANCE_ELSEWHERE)

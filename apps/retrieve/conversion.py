@@ -5,7 +5,7 @@ That is the default of WADO-RS (PS3.18 8.7.3.4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final
 
@@ -68,6 +68,21 @@ def converted_dataset(location: Location, target_uid: str) -> tuple[int, Iterato
     head = implicit_header if transfer_syntax(target_uid).implicit else header
     segments = _segments(location, frames, head)
     return _length_of(segments), _chunks(location, segments, frames)
+
+
+def encapsulated_dataset(
+    location: Location, target_uid: str, told: Callable[[int], None]
+) -> Iterator[bytes]:
+    """The data set alone, its frames in an encapsulated Transfer Syntax, in chunks.
+
+    `told` hears of each frame's stored bytes as it is done. Raises UnsupportedPixels like
+    `converted`, and for an instance without frames.
+    """
+    table = location.frames
+    if table is None or not table.count:
+        raise UnsupportedPixels("This instance has no frames.")
+    frames = EncapsulatedFrames(location, table, target_uid, told)
+    return _chunks(location, _segments(location, frames, header), frames)
 
 
 def _encapsulated(location: Location, table: FrameTable, target_uid: str) -> OutgoingInstance:

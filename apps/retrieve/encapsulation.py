@@ -6,7 +6,7 @@ answer begins, into a file that has no name and vanishes with the answer; memory
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import pack
 from typing import Final
 
@@ -25,6 +25,8 @@ _ITEM: Final = 0xE000
 _SEQUENCE_END: Final = 0xE0DD
 _CHUNK: Final = 1 << 20
 _LONGEST_ITEM: Final = 0xFFFFFFFE
+LONGEST_OFFSET: Final = 0xFFFFFFFF
+_ITEM_HEADER: Final = 8
 _PHOTOMETRIC, _PLANAR, _SOP_INSTANCE = 0x00280004, 0x00280006, 0x00080018
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 _LOSSY, _RATIO, _METHOD = 0x00282110, 0x00282112, 0x00282114
@@ -37,9 +39,18 @@ def text_value(text: str, padding: bytes = b" ") -> bytes:
 
 
 class EncapsulatedFrames:
-    """All frames in the target Transfer Syntax, spooled; one fragment each."""
+    """All frames in the target Transfer Syntax, spooled; one fragment each.
 
-    def __init__(self, location: Location, table: FrameTable, target_uid: str) -> None:
+    `told` hears of each frame's stored bytes as it is done.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        table: FrameTable,
+        target_uid: str,
+        told: Callable[[int], None] = lambda _length: None,
+    ) -> None:
         self._location = location
         self._before = description_of(location)
         self._after = transcoded(self._before, target_uid)
@@ -49,14 +60,10 @@ class EncapsulatedFrames:
         self._spool = scratch_file()
         self._offsets: list[int] = []
         for number in range(1, table.count + 1):
-            self._add(
-                transcode_frame(
-                    stored_frame(location, table, number),
-                    self._before,
-                    target_uid,
-                    bit_offset=table.bit_offset(number - 1),
-                )
-            )
+            stored = stored_frame(location, table, number)
+            bit_offset = table.bit_offset(number - 1)
+            self._add(transcode_frame(stored, self._before, target_uid, bit_offset=bit_offset))
+            told(len(stored))
         self._size = self._spool.tell()
         self._lossy = lossy_attributes(
             self._before, target_uid, max(1, self._size // max(1, table.count))
@@ -78,9 +85,23 @@ class EncapsulatedFrames:
             "lossy", self._location.sop_instance_uid, self._after.transfer_syntax_uid
         )
 
+    @property
+    def _beyond_32_bits(self) -> bool:
+        return self._offsets[-1] > LONGEST_OFFSET
+
+    def _extended_offset_table(self) -> Changes:
+        """Offsets and lengths of the frames, 64 bits each (PS3.3 C.7.6.3.1.8)."""
+        ends = [*self._offsets[1:], self._size]
+        lengths = [end - at - _ITEM_HEADER for at, end in zip(self._offsets, ends, strict=True)]
+        count = len(self._offsets)
+        return {
+            _OFFSET_TABLES[0]: ("OV", pack(f"<{count}Q", *self._offsets)),
+            _OFFSET_TABLES[1]: ("OV", pack(f"<{count}Q", *lengths)),
+        }
+
     def _offset_table(self) -> bytes:
         """The Basic Offset Table, empty where 32 bits do not hold the offsets."""
-        if self._offsets[-1] > _LONGEST_ITEM:
+        if self._beyond_32_bits:
             return pack("<HHI", 0xFFFE, _ITEM, 0)
         length = 4 * len(self._offsets)
         return pack(f"<HHI{len(self._offsets)}I", 0xFFFE, _ITEM, length, *self._offsets)
@@ -92,6 +113,8 @@ class EncapsulatedFrames:
     def replaced(self) -> Changes:
         """The attributes that compression changes."""
         changes: Changes = dict.fromkeys(_OFFSET_TABLES)
+        if self._beyond_32_bits:
+            changes |= self._extended_offset_table()
         changes[_PHOTOMETRIC] = ("CS", text_value(self._after.photometric_interpretation))
         if self._after.samples_per_pixel > 1:
             changes[_PLANAR] = ("US", self._after.planar_configuration.to_bytes(2, "little"))

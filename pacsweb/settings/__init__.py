@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "apps.forwarding",
     "apps.rendering",
     "apps.commitment",
+    "apps.compression",
     "apps.polarity",
     "apps.dimse",
     "apps.dicomweb",

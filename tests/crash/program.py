@@ -6,6 +6,9 @@ python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
 python -m tests.crash.program A then B         one after the other, in one process
 python -m tests.crash.program cases            what was quarantined, as JSON
+python -m tests.crash.program compress FOLDER  for each step of compression its files are stored and
+                                               compressed by a child that is killed there, then by
+                                               one that is not; what is given out, as JSON
 """
 
 # ruff: noqa: T201 - a program answers on its standard output
@@ -79,6 +82,81 @@ def cases() -> None:
     from apps.ingest.models import QuarantinedInstance
 
     print(json.dumps(list(QuarantinedInstance.objects.values("reason", "explanation"))))
+
+
+def compress() -> None:
+    from django.utils import timezone
+
+    from apps.archive.models import CompressedInstance
+    from apps.compression.actions.compress_blobs import compress_blobs
+    from apps.compression.actions.remove_originals import remove_originals
+    from apps.compression.models import CompressionRule, CompressionRun
+
+    said = {"older_than_days": 0, "smallest_kb": 0}
+    CompressionRule.objects.get_or_create(name="all", defaults=said)
+    CompressionRun.objects.update(leased_until=None)  # as if the dead one's lease were over
+    compress_blobs(120)
+    CompressedInstance.objects.filter(state="kept").update(removal_due_at=timezone.now())
+    remove_originals(120)
+
+
+def compress_and_die(folder: Path) -> None:
+    """Children in place of programs of their own: starting one takes longer than all they do."""
+    from django.db import connections
+
+    from apps.ingest import crash_points
+
+    for point in crash_points.COMPRESSION_POINTS:
+        report = {"point": point}
+        for name, times in (("killed", 2 if point in ONE_BY_ONE else 1), ("after", 0)):
+            connections.close_all()
+            child = os.fork()
+            if not child:
+                crash_points._AT, crash_points._TIMES = (point, str(times)) if times else ("", "")
+                if times:
+                    receive(folder / point)
+                    index()
+                compress()
+                os._exit(0)
+            report[f"{name} by"] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            report[name] = pixels(folder, point)
+        print(json.dumps(report), flush=True)
+
+
+ONE_BY_ONE = {"compression-written", "compressed", "original-removing", "original-removed"}
+
+
+def pixels(folder: Path, up_to: str) -> dict:
+    """What is given out uncompressed against the files of all steps up to this one."""
+    from apps.archive.models import CompressedInstance, Instance
+    from apps.dicom.part10 import HEAD_LENGTH, read_file_meta
+    from apps.ingest.crash_points import COMPRESSION_POINTS
+    from apps.ingest.models import QuarantinedInstance
+    from apps.retrieve.conversion import converted
+    from apps.retrieve.locations import locations_by_key
+    from apps.storage.stores import blob_store
+
+    wrong = []
+    points = COMPRESSION_POINTS[: COMPRESSION_POINTS.index(up_to) + 1]
+    paths = [path for point in points for path in sorted((folder / point).iterdir())]
+    for path in paths:
+        raw = path.read_bytes()
+        meta = read_file_meta(raw[:HEAD_LENGTH])
+        row = Instance.objects.get(sop_instance_uid=meta.sop_instance_uid)
+        back = b"".join(converted(next(locations_by_key([row.pk]))).chunks)
+        start = read_file_meta(back[:HEAD_LENGTH]).dataset_offset
+        if back[start:] != raw[meta.dataset_offset :]:
+            wrong.append(path.name)
+    states = CompressedInstance.objects.values_list("state", flat=True)
+    return {
+        "wrong": wrong,
+        "states": sorted(set(states)),
+        "files": len(paths),
+        "compressed": len(states),
+        "blobs": len(list(blob_store().keys())),
+        "instances": Instance.objects.count(),
+        "quarantined": QuarantinedInstance.objects.count(),
+    }
 
 
 def check(folder: Path) -> None:
@@ -162,6 +240,7 @@ if __name__ == "__main__":
         "index": index,
         "check": check,
         "cases": cases,
+        "compress": compress_and_die,
     }
     for _, command in itertools.groupby(sys.argv[1:], lambda word: word == "then"):
         name, *arguments = command

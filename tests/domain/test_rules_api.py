@@ -45,6 +45,10 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "north", "operations": "set InstitutionName = North"},
         {"ae_titles": "CT1"},
     ),
+    "rules/compression": (
+        {"name": "old", "conditions": "Modality=CT", "older_than_days": 30},
+        {"smallest_kb": 100},
+    ),
     "rules/prefetch": ({"name": "priors", "peer": "AWAY"}, {"most": 5}),
     "rules/polarity": (
         {"source_ae_title": "CR1", "first_day": "2026-01-01", "reason": "inverted"},

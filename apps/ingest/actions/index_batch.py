@@ -23,6 +23,7 @@ from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instanc
 from apps.archive.actions.add_non_patient_instances import add_non_patient_instances
 from apps.archive.actions.alert_damage import DAMAGED
 from apps.archive.bulk import select_rows
+from apps.archive.compressed import compressions_in_use
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import Instance, NonPatientInstance, Receipt, Series, Study
 from apps.errors import PacsError, Unavailable
@@ -181,7 +182,7 @@ def _commit_to_disk() -> None:
 
 
 def _known(arrivals: Sequence[Arrival]) -> Known:
-    """What is stored under the batch's UIDs: four queries, whatever its size."""
+    """What is stored under the batch's UIDs: a handful of queries, whatever its size."""
 
     def uids(keyword: str) -> set[str]:
         return {uid for each in arrivals if (uid := each.attributes.get(keyword))}
@@ -200,6 +201,7 @@ def _known(arrivals: Sequence[Arrival]) -> Known:
     ):
         known.instances[uid] = StoredInstance(bytes(sha256), syntax, series_uid, study_uid)
     if known.instances:
+        _note_compressed(known)
         _note_damaged(known)
     for uid, syntax, sha256 in select_rows(
         NonPatientInstance,
@@ -221,6 +223,13 @@ def _note_parents(known: Known, series: set[str], studies: set[str]) -> None:
     said = ("patient_id", "issuer_of_patient_id", "patient_name_alphabetic")
     for uid, *identity in select_rows(Study, by, studies, by, *said):
         known.identity_of_study[uid] = PatientIdentity(*identity)
+
+
+def _note_compressed(known: Known) -> None:
+    """Where compressed bytes stand in the place of those received, both are known."""
+    for uid, row in compressions_in_use(list(known.instances)).items():
+        received = (bytes(row.original_dataset_sha256), row.original_transfer_syntax_uid)
+        known.instances[uid] = replace(known.instances[uid], received=received)
 
 
 def _note_damaged(known: Known) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.actions.remove_instances import prune, remove_instances
+from apps.archive.actions.take_back_originals import ReceivedBlob, take_back_originals
 from apps.archive.models import Instance, Study
 from apps.archive.selectors import instances_of
 from apps.errors import NotFound
@@ -60,7 +61,9 @@ def _set_aside(principal: Principal, instances: Sequence[Instance], reason: str)
     """A row for each; the keys of blobs whose very bytes were rejected before."""
     now = timezone.now()
     superfluous = []
+    received = take_back_originals(instances)
     for each in instances:
+        blob = received[each.pk]
         decided = {
             "state": State.KEPT,
             "reason": QuarantinedInstance.Reason.REJECTED,
@@ -69,24 +72,24 @@ def _set_aside(principal: Principal, instances: Sequence[Instance], reason: str)
             "decided_by_id": principal.user_id,
         }
         row, _ = QuarantinedInstance.objects.update_or_create(
-            sha256=bytes(each.dataset_sha256),
+            sha256=blob.dataset_sha256,
             sop_instance_uid=each.sop_instance_uid,
             defaults=decided,
-            create_defaults={**decided, **_described(each)},
+            create_defaults={**decided, **_described(each, blob)},
         )
-        if row.blob_key != each.blob_key:
-            superfluous.append(each.blob_key)
+        if row.blob_key != blob.blob_key:
+            superfluous.append(blob.blob_key)
     return superfluous
 
 
-def _described(instance: Instance) -> dict[str, object]:
+def _described(instance: Instance, blob: ReceivedBlob) -> dict[str, object]:
     return {
-        "blob_key": instance.blob_key,
-        "size_bytes": instance.size_bytes,
+        "blob_key": blob.blob_key,
+        "size_bytes": blob.size_bytes,
         "sop_class_uid": instance.sop_class_uid,
         "series_instance_uid": instance.series.series_instance_uid,
         "study_instance_uid": instance.study.study_instance_uid,
-        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "transfer_syntax_uid": blob.transfer_syntax_uid,
         "source_ae_title": instance.source_ae_title,
         "source_address": instance.source_address,
         "source_door": instance.source_door,

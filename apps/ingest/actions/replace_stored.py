@@ -9,6 +9,11 @@ from __future__ import annotations
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.actions.add_instances import NewInstance, StaleSnapshot, add_instances
 from apps.archive.actions.remove_instances import prune, remove_instances
+from apps.archive.actions.take_back_originals import (
+    ReceivedBlob,
+    received_blobs,
+    take_back_originals,
+)
 from apps.archive.models import Instance, NonPatientInstance
 from apps.dicom.part10 import Provenance
 from apps.dicom.reader import InstanceReader
@@ -44,12 +49,13 @@ def replace_stored(principal: Principal, quarantined_id: int) -> QuarantinedInst
         raise InvalidRequest("Nothing with its SOP Instance UID is stored: retry it instead.")
     store = blob_store()
     new = _new(asked)
-    displaced_key = _mint(QUARANTINE, stored.size_bytes, bytes(stored.dataset_sha256))
+    leaving = received_blobs([stored])[stored.pk]
+    displaced_key = _mint(QUARANTINE, leaving.size_bytes, leaving.dataset_sha256)
     try:
         store.copy(asked.blob_key, new.blob_key)
-        store.copy(stored.blob_key, displaced_key)
+        store.copy(leaving.blob_key, displaced_key)
         with deciding(principal, quarantined_id, State.REPLACED) as row:
-            kept = _exchange(stored, new, row, displaced_key)
+            kept = _exchange(stored, new, row, displaced_key, leaving)
     except BaseException:
         store.delete(new.blob_key)
         store.delete(displaced_key)
@@ -87,7 +93,11 @@ def _mint(kind: str, size: int, sha256: bytes) -> str:
 
 
 def _exchange(
-    stored: Instance, new: NewInstance, row: QuarantinedInstance, displaced_key: str
+    stored: Instance,
+    new: NewInstance,
+    row: QuarantinedInstance,
+    displaced_key: str,
+    leaving: ReceivedBlob,
 ) -> bool:
     """Rows out, rows in, under locks; False when the displaced bytes were a case already."""
     current = (
@@ -96,9 +106,9 @@ def _exchange(
         .filter(pk=stored.pk, blob_key=stored.blob_key)
         .first()
     )
-    if current is None:
+    if current is None or take_back_originals([current])[current.pk] != leaving:
         raise IdentityConflict("The stored instance has changed meanwhile. Look again.")
-    kept = _displace(current, displaced_key)
+    kept = _displace(current, displaced_key, leaving)
     pointing = list(
         QuarantinedInstance.objects.filter(stored_instance=current).values_list("pk", flat=True)
     )
@@ -117,10 +127,10 @@ def _exchange(
     return kept
 
 
-def _displace(current: Instance, displaced_key: str) -> bool:
+def _displace(current: Instance, displaced_key: str, leaving: ReceivedBlob) -> bool:
     """The stored bytes as a case that is kept aside; True when it is a new one."""
     _, new = QuarantinedInstance.objects.update_or_create(
-        sha256=bytes(current.dataset_sha256),
+        sha256=leaving.dataset_sha256,
         sop_instance_uid=current.sop_instance_uid,
         defaults={
             "state": State.KEPT,
@@ -132,11 +142,11 @@ def _displace(current: Instance, displaced_key: str) -> bool:
             "reason": QuarantinedInstance.Reason.OTHER_BYTES,
             "explanation": _DISPLACED,
             "blob_key": displaced_key,
-            "size_bytes": current.size_bytes,
+            "size_bytes": leaving.size_bytes,
             "sop_class_uid": current.sop_class_uid,
             "series_instance_uid": current.series.series_instance_uid,
             "study_instance_uid": current.study.study_instance_uid,
-            "transfer_syntax_uid": current.transfer_syntax_uid,
+            "transfer_syntax_uid": leaving.transfer_syntax_uid,
             "source_ae_title": current.source_ae_title,
             "source_address": current.source_address,
             "source_door": current.source_door,

@@ -1,7 +1,8 @@
 """restore_damaged: the same bytes arrive again for an instance whose blob is damaged.
 
 They take the damaged blob's place under a key of their own; everything else about the instance
-stays as it is. In the caller's transaction, after the new blobs were placed.
+stays as it is. Where the damaged blob was a compressed one, it is the bytes that were received that
+take its place. In the caller's transaction, after the new blobs were placed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import F
+from django.utils import timezone
 
 from apps.archive.actions.add_instances import NewInstance, StaleSnapshot
 from apps.archive.actions.alert_damage import DAMAGED, alert_damage
-from apps.archive.models import FrameTable, Instance, Receipt, Series, Study
+from apps.archive.actions.repoint_instance import BlobContent, repoint_instance
+from apps.archive.compressed import compressions_in_use
+from apps.archive.fragments import unpacked
+from apps.archive.models import CompressedInstance, Instance, Study
+from apps.archive.pixel_passages import recoded_fragment
 from apps.events.log import Actor, NewEvent
 
 
@@ -39,12 +44,11 @@ def restore_damaged(arrived: Sequence[tuple[NewInstance, Actor]]) -> Restored:
     if len(found) != len(news):
         raise StaleSnapshot
     restored = Restored()
+    compressed = compressions_in_use(list(news))
     for row in found:
         new, actor = news[row.sop_instance_uid]
-        if bytes(row.dataset_sha256) != new.dataset_sha256:
-            raise StaleSnapshot
+        _repoint(row, new, compressed.get(row.sop_instance_uid))
         restored.displaced.append(row.blob_key)
-        _repoint(row, new)
         payload = {"instances": 1, "sop_instance_uids": [row.sop_instance_uid]}
         restored.events.append(
             NewEvent("InstancesRestored", actor, row.study.study_instance_uid, payload=payload)
@@ -53,14 +57,25 @@ def restore_damaged(arrived: Sequence[tuple[NewInstance, Actor]]) -> Restored:
     return restored
 
 
-def _repoint(row: Instance, new: NewInstance) -> None:
-    grown = new.size_bytes - row.size_bytes
-    Instance.objects.filter(pk=row.pk).update(
-        blob_key=new.blob_key, size_bytes=new.size_bytes, dataset_offset=new.dataset_offset
+def _repoint(row: Instance, new: NewInstance, compressed: CompressedInstance | None) -> None:
+    fragment = None
+    if bytes(row.dataset_sha256) != new.dataset_sha256:
+        # Or they are the bytes that were received, and it is the compressed blob that is damaged.
+        if compressed is None or bytes(compressed.original_dataset_sha256) != new.dataset_sha256:
+            raise StaleSnapshot
+        fragment = recoded_fragment(bytes(row.metadata.fragment), unpacked(new.fragment))
+        compressed.state = CompressedInstance.State.RESTORED
+        compressed.removal_due_at = timezone.now()
+        compressed.save(update_fields=["state", "removal_due_at"])
+    repoint_instance(
+        row,
+        BlobContent(
+            new.transfer_syntax_uid,
+            new.blob_key,
+            new.size_bytes,
+            new.dataset_offset,
+            new.dataset_sha256,
+            new.frame_table,
+            fragment,
+        ),
     )
-    if new.frame_table is not None:
-        FrameTable.objects.filter(pk=row.pk).update(packed=new.frame_table)
-    Study.objects.filter(pk=row.study_id).update(size_bytes=F("size_bytes") + grown)
-    Series.objects.filter(pk=row.series_id).update(size_bytes=F("size_bytes") + grown)
-    # What was proved of the damaged blob proves nothing of this one.
-    Receipt.objects.filter(pk=row.pk).update(verdict="", verified_at=None)

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class CompressionConfig(AppConfig):
+    name = "apps.compression"
+    label = "compression"
