@@ -459,7 +459,7 @@ def test_programs_follow_the_work_and_bring_the_received_bytes_back():
     shown = client.get(reverse("admin:archive_compressedinstance_change", args=[row.pk]))
     assert bytes(row.pixels_after).hex() in shown.content.decode()
     originals = f"/api/studies/{ds.StudyInstanceUID}/originals/"
-    assert signed_in("reader").post(originals).status_code == 403
+    assert signed_in("clinician").post(originals).status_code == 403
     assert client.post(originals).json() == {"restored": 1}
     assert client.post(originals).status_code == 404
 
