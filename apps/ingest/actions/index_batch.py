@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
@@ -21,11 +21,6 @@ from django.utils import timezone
 
 from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instances
 from apps.archive.actions.add_non_patient_instances import add_non_patient_instances
-from apps.archive.actions.alert_damage import DAMAGED
-from apps.archive.bulk import select_rows
-from apps.archive.compressed import compressions_in_use
-from apps.archive.identity import PatientIdentity
-from apps.archive.models import Instance, NonPatientInstance, Receipt, Series, Study
 from apps.errors import PacsError, Unavailable
 from apps.events.log import Actor, NewEvent, record
 from apps.ingest import spool
@@ -36,6 +31,7 @@ from apps.ingest.actions.restore_damaged import restore_damaged
 from apps.ingest.arrivals import Arrival, arrive, failed, refuse, unread
 from apps.ingest.crash_points import crash_point
 from apps.ingest.house_rules import HouseRules, house_rules
+from apps.ingest.known import known_of
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE, used_keys
 from apps.ingest.spool import SpoolFile, SpoolName
@@ -47,7 +43,6 @@ from apps.ingest.verdicts import (
     Replace,
     Restore,
     StoreApart,
-    StoredInstance,
     decide,
 )
 from apps.storage.stores import blob_store
@@ -151,7 +146,7 @@ def _files_fault(error: Exception) -> bool:
 def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
     _commit_to_disk()
     for attempt in range(_ATTEMPTS):
-        plan = _plan(arrivals, _known(arrivals))
+        plan = _plan(arrivals, known_of(arrivals))
         _place(plan)
         crash_point("placed")
         try:
@@ -179,66 +174,6 @@ def _commit_to_disk() -> None:
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA synchronous=FULL")
-
-
-def _known(arrivals: Sequence[Arrival]) -> Known:
-    """What is stored under the batch's UIDs: a handful of queries, whatever its size."""
-
-    def uids(keyword: str) -> set[str]:
-        return {uid for each in arrivals if (uid := each.attributes.get(keyword))}
-
-    known = Known()
-    instances = uids("SOPInstanceUID")
-    for uid, syntax, series_uid, study_uid, sha256 in select_rows(
-        Instance,
-        "sop_instance_uid",
-        instances,
-        "sop_instance_uid",
-        "transfer_syntax_uid",
-        "series__series_instance_uid",
-        "study__study_instance_uid",
-        "dataset_sha256",
-    ):
-        known.instances[uid] = StoredInstance(bytes(sha256), syntax, series_uid, study_uid)
-    if known.instances:
-        _note_compressed(known)
-        _note_damaged(known)
-    for uid, syntax, sha256 in select_rows(
-        NonPatientInstance,
-        "sop_instance_uid",
-        instances,
-        "sop_instance_uid",
-        "transfer_syntax_uid",
-        "dataset_sha256",
-    ):
-        known.instances[uid] = StoredInstance(bytes(sha256), syntax, "", "")
-    _note_parents(known, uids("SeriesInstanceUID"), uids("StudyInstanceUID"))
-    return known
-
-
-def _note_parents(known: Known, series: set[str], studies: set[str]) -> None:
-    by = "series_instance_uid"
-    known.study_of_series.update(select_rows(Series, by, series, by, "study__study_instance_uid"))
-    by = "study_instance_uid"
-    said = ("patient_id", "issuer_of_patient_id", "patient_name_alphabetic")
-    for uid, *identity in select_rows(Study, by, studies, by, *said):
-        known.identity_of_study[uid] = PatientIdentity(*identity)
-
-
-def _note_compressed(known: Known) -> None:
-    """Where compressed bytes stand in the place of those received, both are known."""
-    for uid, row in compressions_in_use(list(known.instances)).items():
-        received = (bytes(row.original_dataset_sha256), row.original_transfer_syntax_uid)
-        known.instances[uid] = replace(known.instances[uid], received=received)
-
-
-def _note_damaged(known: Known) -> None:
-    """Hardly ever any, and then found by an index of its own."""
-    damaged = Receipt.objects.filter(
-        verdict__in=DAMAGED, instance__sop_instance_uid__in=list(known.instances)
-    )
-    for uid in damaged.values_list("instance__sop_instance_uid", flat=True):
-        known.instances[uid] = replace(known.instances[uid], damaged=True)
 
 
 def _plan(arrivals: Sequence[Arrival], known: Known) -> _Plan:
