@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import models
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,7 +28,8 @@ from apps.errors import NotFound
 from apps.forwarding.models import ForwardingRule, PrefetchRule
 from apps.forwarding.preview import preview_forwarding, preview_prefetch
 from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polarity_rule
-from apps.network.models import ApplicationEntity, PolarityRule, Webhook
+from apps.network.models import ApplicationEntity, PolarityRule, WebArchive, Webhook
+from apps.network.web_archive import ASKED_ANEW
 from apps.retrieve.coercion_preview import preview
 from apps.retrieve.polarity_preview import preview_polarity
 
@@ -120,6 +126,32 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
         )
         read_only_fields = ("id", "delivered_at", "failures", "last_error", "next_attempt_at")
         extra_kwargs: Final = {"secret": {"write_only": True}}
+
+
+class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
+    """Another archive that speaks DICOMweb. Its secret is taken and never told."""
+
+    has_secret = serializers.SerializerMethodField()
+
+    class Meta:
+        model = WebArchive
+        fields = ("id", "name", "url", "description", "user", "secret", "has_secret", "enabled")
+        read_only_fields = ("id",)
+        extra_kwargs: Final = {"secret": {"write_only": True}}
+
+    @extend_schema_field(bool)
+    def get_has_secret(self, row: WebArchive) -> bool:
+        """Whether there is one."""
+        return bool(row.secret)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A secret is for one server: another address needs it anew."""
+        row = self.instance
+        if not isinstance(row, WebArchive) or not row.secret or "secret" in attrs:
+            return attrs
+        if row.leads_elsewhere(attrs.get("url", row.url)):
+            raise serializers.ValidationError({"secret": [ASKED_ANEW]})
+        return attrs
 
 
 class ApplicationEntitySerializer(serializers.ModelSerializer[ApplicationEntity]):
@@ -354,6 +386,7 @@ KINDS: Final[dict[str, _Kind]] = {
         preview=_Preview(preview_compression, PreviewedImageSerializer),
     ),
     "webhooks": _Kind(Webhook, WebhookSerializer),
+    "dicomweb-archives": _Kind(WebArchive, WebArchiveSerializer),
     "application-entities": _Kind(ApplicationEntity, ApplicationEntitySerializer),
 }
 VIEWS: Final = {path: _views(kind) for path, kind in KINDS.items()}

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from apps.console.fetching import fetch_page
 from apps.console.one_row import OneRowAdmin
 from apps.console.rule_admin import RuleAdmin
+from apps.console.secret_form import SecretForm
 from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
 from apps.network.peers import Right
 
@@ -107,6 +108,7 @@ class NetworkPolicyAdmin(OneRowAdmin):
 
 @admin.register(Webhook)
 class WebhookAdmin(RuleAdmin):
+    form = SecretForm
     list_display = ("url", "enabled", "delivered_at", "failures", "last_error")
     list_filter = ("enabled",)
     search_fields = ("url", "description")
@@ -126,7 +128,12 @@ class WebhookAdmin(RuleAdmin):
 
 @admin.register(WebArchive)
 class WebArchiveAdmin(RuleAdmin):
+    form = SecretForm
     list_display = ("name", "url", "enabled", "description")
     list_filter = ("enabled",)
     search_fields = ("name", "url", "description")
-    fields = ("name", "url", "description", "user", "secret", "enabled")
+    fieldsets = (
+        (None, {"fields": ("name", "description", "enabled")}),
+        ("Where it is", {"fields": ("url",)}),
+        ("How we sign in there", {"fields": ("user", "secret", "remove_secret")}),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet, URLField
 from django.http import HttpRequest
 
 from apps.access.actions.keep_rule import drop_rule, keep_rule
@@ -15,6 +15,14 @@ from apps.console.model_admin import AnyModelAdmin
 
 class RuleAdmin(AnyModelAdmin):
     """Saves and removes through the actions that programs use too."""
+
+    def formfield_for_dbfield(
+        self, db_field: Field[Any, Any], request: HttpRequest, **given: Any
+    ) -> Any:
+        """An address without a scheme is taken to be an encrypted one."""
+        if isinstance(db_field, URLField):
+            given.setdefault("assume_scheme", "https")
+        return super().formfield_for_dbfield(db_field, request, **given)
 
     def save_model(self, request: HttpRequest, row: Any, _form: Any, _change: bool) -> None:
         """The form has checked it; the action checks again and records."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator, URLValidator
 from django.db import models
+
+ASKED_ANEW: Final = "The secret was for the other address: give it again."
 
 
 class WebArchive(models.Model):
@@ -51,8 +55,19 @@ class WebArchive(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def leads_elsewhere(self, url: str) -> bool:
+        """Whether what we sign in with would go to another server there, or go uncovered.
+
+        Then the secret is to be entered anew: who may change the address need not know it.
+        """
+        before, after = urlsplit(self.url), urlsplit(url)
+        uncovered = (before.scheme, after.scheme) == ("https", "http")
+        return uncovered or (before.hostname, before.port) != (after.hostname, after.port)
+
     def clean(self) -> None:
-        """The address is a plain one, and the credentials fit into a header."""
+        """The address is a plain one, the name no AE's, and the credentials fit into a header."""
+        if apps.get_model("network", "ApplicationEntity").objects.filter(title=self.name).exists():
+            raise ValidationError({"name": "An application entity has this AE title."})
         parts = urlsplit(self.url)
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValidationError({"url": "An address without user, query and fragment is needed."})

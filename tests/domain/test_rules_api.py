@@ -15,7 +15,7 @@ from apps.api.rules import KINDS
 from apps.errors import InvalidRequest
 from apps.events.models import Event
 from apps.forwarding.models import ForwardingRule
-from apps.network.models import ApplicationEntity, NetworkPolicy, Webhook
+from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -53,6 +53,10 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "rules/polarity": (
         {"source_ae_title": "CR1", "first_day": "2026-01-01", "reason": "inverted"},
         {"last_day": "2026-02-01"},
+    ),
+    "dicomweb-archives": (
+        {"name": "north", "url": "https://north.example.org/dicom-web", "secret": "told-once"},
+        {"description": "the other house"},
     ),
     "webhooks": ({"url": "https://example.org/hook"}, {"kinds": "StudyCompleted"}),
     "application-entities": (
@@ -111,6 +115,55 @@ def test_a_webhooks_secret_is_told_once_and_never_in_an_event() -> None:
     assert made.json()["secret"] == secret
     assert secret not in client.get("/api/webhooks/").content.decode()
     assert secret not in str(list(Event.objects.values_list("payload", flat=True)))
+
+
+def test_an_archives_secret_is_never_told_and_goes_nowhere_else() -> None:
+    client = person("administrator")
+    body = {"name": "north", "url": "https://north.example.org/dw", "secret": "hush-hush"}
+    made = client.post("/api/dicomweb-archives/", body, content_type=JSON)
+    assert (made.status_code, made.json()["has_secret"]) == (201, True)
+    one = f"/api/dicomweb-archives/{made.json()['id']}/"
+    form = f"/admin/network/webarchive/{made.json()['id']}/change/"
+    for change, status in (
+        ({"url": "https://north.example.org/dicom-web"}, 200),
+        ({"url": "http://north.example.org/dicom-web"}, 400),
+        ({"url": "https://else.example.org/dw"}, 400),
+        ({"url": "https://else.example.org/dw", "secret": "another-one"}, 200),
+    ):
+        assert client.patch(one, change, content_type=JSON).status_code == status, change
+    shown = {"name": "north", "url": "https://evil.example.org/dw", "secret": "", "enabled": "on"}
+    refused = client.post(form, shown)
+    assert (refused.status_code, "give it again" in refused.content.decode()) == (200, True)
+    assert client.post(form, shown | {"url": "https://else.example.org/x"}).status_code == 302
+    assert WebArchive.objects.get().secret == "another-one"
+    told = [client.get(each).content.decode() for each in (one, "/api/dicomweb-archives/", form)]
+    told += [str(list(Event.objects.values_list("payload", flat=True))), made.content.decode()]
+    assert not [text for text in told if "hush-hush" in text or "another-one" in text]
+    assert client.post(form, shown | {"url": "https://else.example.org/x", "remove_secret": "on"})
+    assert WebArchive.objects.get().secret == ""
+
+
+def test_a_name_below_remotes_leads_to_one_archive(away: ApplicationEntity) -> None:
+    client = person("administrator")
+    body = {"name": "AWAY", "url": "https://north.example.org/dw"}
+    refused = client.post("/api/dicomweb-archives/", body, content_type=JSON)
+    assert (refused.status_code, "AE title" in refused.json()["detail"]) == (400, True)
+    body["name"] = "NORTH"
+    assert client.post("/api/dicomweb-archives/", body, content_type=JSON).status_code == 201
+    body = {"title": "NORTH", "gateway": "search"}
+    refused = client.post("/api/application-entities/", body, content_type=JSON)
+    assert (refused.status_code, "served there" in refused.json()["detail"]) == (400, True)
+
+
+def test_a_webhooks_secret_is_not_in_its_form() -> None:
+    client = person("administrator")
+    made = client.post("/api/webhooks/", {"url": "https://example.org/h"}, content_type=JSON)
+    secret = made.json()["secret"]
+    form = f"/admin/network/webhook/{made.json()['id']}/change/"
+    assert secret not in client.get(form).content.decode()
+    body = {"url": "https://example.org/other", "secret": "", "enabled": "on"}
+    assert client.post(form, body).status_code == 302
+    assert Webhook.objects.get().secret == secret
 
 
 def test_saving_in_the_admin_leaves_an_event_and_saving_nothing_new_leaves_none(
