@@ -15,7 +15,7 @@ class ForwardingRule(models.Model):
     name = models.CharField(max_length=100, unique=True)
     enabled = models.BooleanField(default=True)
     destination = models.ForeignKey(
-        ApplicationEntity, on_delete=models.CASCADE, related_name="forwarding_rules"
+        ApplicationEntity, on_delete=models.PROTECT, related_name="forwarding_rules"
     )
     sources = models.CharField(
         "from AE titles",
@@ -53,7 +53,7 @@ class PrefetchRule(models.Model):
     name = models.CharField(max_length=100, unique=True)
     enabled = models.BooleanField(default=True)
     peer = models.ForeignKey(
-        ApplicationEntity, on_delete=models.CASCADE, related_name="prefetch_rules"
+        ApplicationEntity, on_delete=models.PROTECT, related_name="prefetch_rules"
     )
     by_arrival = models.BooleanField("when a study begins to arrive", default=True)
     by_worklist = models.BooleanField("when an order is scheduled", default=True)

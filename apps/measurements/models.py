@@ -10,7 +10,7 @@ class MeasurementDraft(models.Model):
     """All measurements of one reader on one study.
 
     The study is named by its UID and not by a key: a study that goes and comes back (a replaced
-    instance, a second transfer) finds its drafts again.
+    instance, a second transfer) finds its drafts again. They go when it is deleted for good.
     """
 
     user = models.ForeignKey(

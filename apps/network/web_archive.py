@@ -66,8 +66,6 @@ class WebArchive(models.Model):
 
     def clean(self) -> None:
         """The address is a plain one, the name no AE's, and the credentials fit into a header."""
-        if apps.get_model("network", "ApplicationEntity").objects.filter(title=self.name).exists():
-            raise ValidationError({"name": "An application entity has this AE title."})
         parts = urlsplit(self.url)
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValidationError({"url": "An address without user, query and fragment is needed."})
@@ -75,3 +73,5 @@ class WebArchive(models.Model):
             raise ValidationError({"user": "HTTP Basic has no user with a colon."})
         if not self.user and not all("!" <= letter <= "~" for letter in self.secret):
             raise ValidationError({"secret": "A bearer token has visible ASCII letters only."})
+        if apps.get_model("network", "ApplicationEntity").objects.filter(title=self.name).exists():
+            raise ValidationError({"name": "An application entity has this AE title."})

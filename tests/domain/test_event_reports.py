@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,9 +16,10 @@ from apps.access.principals import Permission, Principal, PrincipalKind, system_
 from apps.dicom import ups
 from apps.errors import InvalidValue, NotPermitted
 from apps.events.models import Event
+from apps.network.models import ApplicationEntity
 from apps.worklist.actions.change_work_item import change_work_item, change_work_item_state
 from apps.worklist.actions.event_channels import forget_channels, open_channel, take_reports
-from apps.worklist.actions.subscribe import subscribe
+from apps.worklist.actions.subscribe import subscribe, suspend, unsubscribe
 from apps.worklist.event_reports import reports_after
 from apps.worklist.models import EventChannel, EventReport, WorkItemSubscription
 from tests.domain.test_work_items import KEY, UID, new
@@ -145,3 +147,31 @@ def test_many_writers_number_their_reports_in_order_and_none_waits_for_ever() ->
         seen = reader.result()
     assert seen == list(EventReport.objects.order_by("pk").values_list("pk", flat=True))
     assert len(seen) > len(writers)
+
+
+def test_a_subscription_is_ended_by_its_subscriber_or_who_manages_the_worklist() -> None:
+    """PS3.18 11.11: who may only look at the worklist does not silence another's AE title."""
+    looks = frozenset({Permission.VIEW_WORKLIST})
+    reader, other = (replace(listener(name), permissions=looks) for name in ("reader", "other"))
+    manager = listener("manager")
+    ApplicationEntity.objects.create(title="MODALITY", host="127.0.0.1", port=104)
+    modality = Principal(PrincipalKind.APPLICATION_ENTITY, "MODALITY", "dimse", permissions=looks)
+    everything = ups.GLOBAL_SUBSCRIPTION
+    subscribe(modality, everything, "MODALITY")
+    subscribe(reader, everything, "READER", by_channel=True)
+    subscribe(manager, everything, "SHARED", by_channel=True)
+    open_channel(other, "SHARED")
+    keys = data_set(ScheduledProcedureStepPriority="HIGH")
+    for principal, receiver in (
+        (reader, "MODALITY"), (other, "READER"), (other, "SHARED"), (modality, "READER"),
+    ):  # fmt: skip
+        for end in (unsubscribe, suspend):
+            with pytest.raises(NotPermitted, match=f"subscriptions of {receiver}"):
+                end(principal, everything, receiver)
+        with pytest.raises(NotPermitted):
+            subscribe(principal, ups.FILTERED_SUBSCRIPTION, receiver, match=keys)
+    assert WorkItemSubscription.objects.count() == 3
+    assert suspend(modality, everything, "MODALITY")
+    assert unsubscribe(reader, everything, "READER")
+    assert unsubscribe(manager, everything, "SHARED")
+    assert not WorkItemSubscription.objects.exists()

@@ -14,7 +14,7 @@ from apps.access.principals import system_principal
 from apps.api.rules import KINDS
 from apps.errors import InvalidRequest
 from apps.events.models import Event
-from apps.forwarding.models import ForwardingRule
+from apps.forwarding.models import ForwardingRule, PrefetchRule
 from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +106,27 @@ def test_a_rule_that_means_nothing_is_refused_in_words(away: ApplicationEntity) 
     assert (answer.status_code, "needs a host" in answer.json()["detail"]) == (400, True)
     with pytest.raises(InvalidRequest, match="already exists"):
         keep_rule(system_principal("test"), ApplicationEntity(title="AWAY"))
+
+
+def test_a_peer_that_rules_need_is_not_removed(away: ApplicationEntity) -> None:
+    """Its rules would go without anybody having removed them."""
+    client = person("administrator")
+    body = {"name": "to away", "destination": "AWAY"}
+    rule = client.post("/api/rules/forwarding/", body, content_type=JSON).json()["id"]
+    prefetch = {"name": "priors", "peer": "AWAY"}
+    assert client.post("/api/rules/prefetch/", prefetch, content_type=JSON).status_code == 201
+    one = f"/api/application-entities/{away.pk}/"
+    refused = client.delete(one)
+    said = "AWAY is needed by forwarding rule to away, prefetch rule priors: remove that first."
+    assert (refused.status_code, refused.json()["detail"]) == (409, said)
+    page = client.post(f"/admin/network/applicationentity/{away.pk}/delete/", {"post": "yes"})
+    assert (page.status_code, "to away" in page.content.decode()) == (200, True)
+    assert ApplicationEntity.objects.filter(title="AWAY").exists()
+    assert client.delete(f"/api/rules/forwarding/{rule}/").status_code == 204
+    PrefetchRule.objects.all().delete()
+    assert client.delete(one).status_code == 204
+    kinds = list(Event.objects.order_by("sequence").values_list("kind", flat=True))
+    assert kinds[2:] == ["ForwardingRuleRemoved", "ApplicationEntityRemoved"]
 
 
 def test_a_webhooks_secret_is_told_once_and_never_in_an_event() -> None:

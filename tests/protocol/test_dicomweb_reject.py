@@ -56,6 +56,10 @@ def test_a_rejected_instance_is_nowhere_and_comes_back_as_it_was(archive: Archiv
 
 def test_a_purged_study_is_gone_and_can_be_stored_anew(archive: Archive, study):
     uid = study[0].StudyInstanceUID
+    drafts = archive.stack.url(f"/api/studies/{uid}/measurements/")
+    auth = archive.stack.auth
+    draft = requests.put(drafts, json={"version": 0, "measurements": []}, auth=auth, timeout=30)
+    assert (draft.status_code, draft.json()["version"]) == (200, 1)
     assert delete(archive, f"/studies/{uid}?reason=113039").json()["rejected"] == 3
     assert archive.get(f"/studies?StudyInstanceUID={uid}", JSON).status_code == 204
     assert archive.get(f"/studies/{uid}/metadata").status_code == 404
@@ -63,6 +67,8 @@ def test_a_purged_study_is_gone_and_can_be_stored_anew(archive: Archive, study):
     assert archive.post(f"/studies/{uid}/restore", b"").status_code == 404
     assert archive.store(*study).status_code == 200
     assert found(archive, f"StudyInstanceUID={uid}") == 3
+    draft = requests.get(drafts, auth=auth, timeout=30)
+    assert draft.json()["version"] == 0, "gone with the study"
 
 
 def test_what_is_sent_again_can_be_rejected_again(archive: Archive, study):

@@ -112,6 +112,6 @@ def test_dcmqrscp_is_asked_fetched_from_and_sent_to(
     uid = study[0].StudyInstanceUID
     stack.manage("ae", "add", "QRSCP", "127.0.0.1", str(dcmqrscp))
     assert uid in stack.manage("dicom", "find", "QRSCP", "PatientID=STR-1").stdout
-    for verb in ("move", "get", "send"):
+    for verb, done in (("move", "fetched"), ("get", "fetched"), ("send", "sent")):
         told = stack.manage("dicom", verb, "QRSCP", uid).stdout
-        assert f"{SLICES} sent, 0 with a warning, 0 failed" in told, (verb, told)
+        assert f"{SLICES} {done}, 0 with a warning, 0 failed" in told, (verb, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import Any, Final
 
@@ -10,10 +11,11 @@ from django.db import models, transaction
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
-from apps.errors import InvalidRequest
+from apps.errors import InvalidRequest, WrongState
 from apps.events.log import NewEvent, record
 
 _SECRETS: Final = frozenset({"secret"})
+_MOST_NAMED: Final = 5
 _PLAIN: Final = (str, int, bool, type(None))
 
 
@@ -40,12 +42,24 @@ def keep_rule(principal: Principal, row: models.Model) -> tuple[str, ...]:
 
 
 def drop_rule(principal: Principal, row: models.Model) -> None:
-    """Removes the row, with its event (`ForwardingRuleRemoved`). Raises NotPermitted."""
+    """Removes the row, with its event (`ForwardingRuleRemoved`).
+
+    Raises NotPermitted, and WrongState with the names of what needs it.
+    """
     permit(principal, Permission.ADMINISTER)
     with transaction.atomic():
         event = _event(principal, row, "Removed", ())
-        row.delete()
+        try:
+            row.delete()
+        except models.ProtectedError as error:
+            raise WrongState(_needed(row, error.protected_objects)) from error
         record([event])
+
+
+def _needed(row: models.Model, by: Iterable[models.Model]) -> str:
+    names = sorted(f"{each._meta.verbose_name} {each}" for each in by)
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{row} is needed by {', '.join(names[:_MOST_NAMED])}{more}: remove that first."
 
 
 def _check(row: models.Model) -> None:

@@ -108,6 +108,7 @@ def ask_again(principal: Principal, inquiry: CommitmentInquiry) -> bool:
 def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:
     if inquiry.state == State.ASKED and not _asked_anew(inquiry):
         return False
+    began = timezone.now()
     try:
         ask(
             remote_of(settings.PACSWEB.ae_title, inquiry.peer, inquiry.peer.title),
@@ -121,11 +122,11 @@ def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:
         _postpone(inquiry, error.message)
         return False
     within = timedelta(hours=commitment_policy().answer_within_hours)
-    now = timezone.now()
     CommitmentInquiry.objects.filter(pk=inquiry.pk, state__in=(State.TO_ASK, State.ASKED)).update(
-        state=State.ASKED, asked_at=now, next_attempt_at=now + within, attempts=0, problem=""
+        state=State.ASKED, next_attempt_at=timezone.now() + within, attempts=0, problem=""
     )
-    CommitmentInquiry.objects.filter(pk=inquiry.pk).update(leased_until=None)
+    # The report may have come on the same association: then only this is left to say.
+    CommitmentInquiry.objects.filter(pk=inquiry.pk).update(asked_at=began, leased_until=None)
     return True
 
 

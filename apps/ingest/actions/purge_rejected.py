@@ -10,6 +10,7 @@ from apps.archive.models import Instance
 from apps.errors import NotFound
 from apps.events.log import NewEvent, record
 from apps.ingest.models import QuarantinedInstance
+from apps.measurements.actions.remove_drafts import remove_drafts
 from apps.storage.stores import blob_store
 
 
@@ -17,7 +18,8 @@ def purge_rejected(principal: Principal, study_uid: str) -> int:
     """How many instances' bytes were removed. Raises NotPermitted and NotFound.
 
     A blob goes before its row: after a crash between the two the row is purged again. The other
-    way round its bytes would be found without a row, and taken in anew.
+    way round its bytes would be found without a row, and taken in anew. Where nothing of the study
+    is left its readers' drafts of measurements go too.
     """
     permit(principal, Permission.DELETE_STUDIES)
     rows = QuarantinedInstance.objects.filter(
@@ -33,5 +35,7 @@ def purge_rejected(principal: Principal, study_uid: str) -> int:
             blob_store().delete(key)
         QuarantinedInstance.objects.filter(pk__in=[row.pk for row in doomed]).delete()
         payload = {"count": len(doomed)}
+        if not Instance.objects.filter(study__study_instance_uid=study_uid).exists():
+            payload["drafts"] = remove_drafts(study_uid)
         record([NewEvent("InstancesPurged", actor_of(principal), study_uid, payload=payload)])
     return len(doomed)

@@ -7,15 +7,15 @@ from typing import Final
 from django.db import transaction
 
 from apps.access.audit import actor_of
-from apps.access.principals import Permission, Principal, permit
+from apps.access.principals import Permission, Principal, PrincipalKind, permit
 from apps.dicom import ups
 from apps.dicom.data_sets import Document
 from apps.dicom.ups import Fault, UpsFault
-from apps.errors import InvalidValue
+from apps.errors import InvalidValue, NotPermitted
 from apps.events.log import NewEvent, record
 from apps.network.models import ApplicationEntity
 from apps.worklist.actions.event_channels import channel_of
-from apps.worklist.models import WorkItem, WorkItemSubscription
+from apps.worklist.models import EventChannel, WorkItem, WorkItemSubscription
 from apps.worklist.work_item_events import STATE_REPORT, state_report, tell_receivers
 from apps.worklist.work_item_search import WorkItemQuery, keys_of
 
@@ -50,7 +50,11 @@ def subscribe(
             channel_of(principal, receiver)
         if sop_instance_uid in _GLOBAL:
             filtered = sop_instance_uid == ups.FILTERED_SUBSCRIPTION
-            _to_all(receiver, match or {} if filtered else {}, deletion_lock=deletion_lock)
+            wanted = match or {} if filtered else {}
+            others = WorkItemSubscription.objects.filter(receiver=receiver, work_item=None)
+            if others.exclude(filter=wanted).exists():
+                _check_speaks_for(principal, receiver)
+            _to_all(receiver, wanted, deletion_lock=deletion_lock)
         else:
             item = _item(sop_instance_uid)
             WorkItemSubscription.objects.update_or_create(
@@ -65,7 +69,7 @@ def unsubscribe(principal: Principal, sop_instance_uid: str, receiver: str) -> b
 
     False where there was nothing to end.
     """
-    permit(principal, Permission.VIEW_WORKLIST)
+    _check_speaks_for(principal, receiver)
     with transaction.atomic():
         rows = WorkItemSubscription.objects.filter(receiver=receiver)
         if sop_instance_uid not in _GLOBAL:
@@ -80,7 +84,7 @@ def suspend(principal: Principal, sop_instance_uid: str, receiver: str) -> bool:
 
     False where there was nothing to end.
     """
-    permit(principal, Permission.VIEW_WORKLIST)
+    _check_speaks_for(principal, receiver)
     if sop_instance_uid not in _GLOBAL:
         raise UpsFault(Fault.NOT_APPROPRIATE)
     with transaction.atomic():
@@ -88,6 +92,23 @@ def suspend(principal: Principal, sop_instance_uid: str, receiver: str) -> bool:
         ended, _ = own.delete()
         _record(principal, "WorkItemSubscriptionSuspended", sop_instance_uid, receiver)
     return bool(ended)
+
+
+def _check_speaks_for(principal: Principal, receiver: str) -> None:
+    """Ending a subscription, or another filter for it, is for the subscriber (PS3.4 CC.2.3).
+
+    Or for who manages the worklist. A user is the subscriber where nobody else listens for the AE
+    title and no known AE has it. Raises NotPermitted.
+    """
+    permit(principal, Permission.VIEW_WORKLIST)
+    if principal.may(Permission.MANAGE_WORKLIST):
+        return
+    if principal.kind is PrincipalKind.APPLICATION_ENTITY and principal.name == receiver:
+        return
+    listeners = set(EventChannel.objects.filter(receiver=receiver).values_list("user", flat=True))
+    known = ApplicationEntity.objects.filter(title=receiver).exists()
+    if principal.user_id is None or known or listeners != {principal.user_id}:
+        raise NotPermitted(f"The subscriptions of {receiver} are not yours to change.")
 
 
 def _to_all(receiver: str, match: Document, *, deletion_lock: bool) -> None:

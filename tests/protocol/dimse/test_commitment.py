@@ -436,6 +436,9 @@ def test_we_ask_and_keep_what_the_peer_says(working: DimseServer, new_associatio
         assert archive.statuses.get(timeout=15) == 0
     inquiry = "SELECT state, instances, failed FROM commitment_commitmentinquiry ORDER BY id DESC"
     working.wait_for(lambda: rows(working, inquiry)[0] == ("failed", 2, 1))
+    # Also where the report came before our own worker could write down that it had asked.
+    asked = "SELECT asked_at <= answered_at FROM commitment_commitmentinquiry ORDER BY id DESC"
+    working.wait_for(lambda: rows(working, asked)[0] == (1,))
     copied = rows(
         working,
         "SELECT i.sop_instance_uid, r.copied_to FROM archive_receipt r "

@@ -123,8 +123,8 @@ class Command(BaseCommand):
                 remote_for(peer), options["to"], "STUDY", {tag: uid}, lambda _progress: False
             )
             self.stdout.write(
-                f"{last.status:04X}: {last.completed} sent, {last.warning} with a warning, "
-                f"{last.failed} failed."
+                f"{last.status:04X}: {last.completed} moved to {options['to']}, {last.warning} "
+                f"with a warning, {last.failed} failed."
             )
 
     def _follow(self, transfers: list[Transfer], options: Any) -> None:
@@ -157,8 +157,9 @@ class Command(BaseCommand):
                 sys.stderr.write(f"\r{done} of {transfer.total} {transfer.message}\x1b[K")
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
+        verb = "fetched" if transfer.kind == Transfer.Kind.PULL else "sent"
         self.stdout.write(
-            f"Transfer {transfer.pk} {transfer.get_state_display()}: {transfer.completed} sent, "
+            f"Transfer {transfer.pk} {transfer.get_state_display()}: {transfer.completed} {verb}, "
             f"{transfer.warning} with a warning, {transfer.failed} failed. {transfer.message}"
         )
 
