@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from django.http import HttpResponse
 from django.urls import get_resolver
 
@@ -20,10 +21,19 @@ if NAME_VARIABLE in os.environ:
     # A worker forked by a web process that was killed would keep the port.
     die_with_parent()
 _django = get_wsgi_application()
+# Only now: models exist once the application is made.
+from apps.dicomweb.hot_frames import hot_frame  # noqa: E402
+from apps.network.recorder import PROCESS_RECORDER  # noqa: E402
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """Django's answer; a whole one as a list, which granian sends in one piece."""
+    # What Django itself does when a request begins.
+    close_old_connections()
+    frame = hot_frame(environ)
+    if frame is not None:
+        start_response("200 OK", frame.headers)
+        return [frame.content]
     answer = _django(environ, start_response)
     if not isinstance(answer, HttpResponse):
         return answer
@@ -33,13 +43,6 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
         answer.close()
 
 
-def _start_recording() -> None:
-    """Only now: models exist once the application is made."""
-    from apps.network.recorder import PROCESS_RECORDER
-
-    PROCESS_RECORDER.start()
-
-
 # The views import codecs and more: before the first request, not during it.
 get_resolver().url_patterns  # noqa: B018
-_start_recording()
+PROCESS_RECORDER.start()

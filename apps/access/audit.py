@@ -45,6 +45,13 @@ def _seen_here(key: tuple[str, ...]) -> bool:
     return False
 
 
+def forget_views() -> None:
+    """For tests: what this process and Redis know of readings."""
+    with _lock:
+        _recent.clear()
+    cache.clear()
+
+
 def _seen_elsewhere(key: tuple[str, ...]) -> bool:
     """True when another process has; without Redis we rather record twice than not at all."""
     try:

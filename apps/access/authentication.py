@@ -19,12 +19,12 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 from apps.access.addresses import client_address
 from apps.access.models import User
-from apps.access.principals import Permission, Principal, PrincipalKind
+from apps.access.principals import Principal, PrincipalKind
+from apps.access.standing import Standing, rights_of
 from apps.access.tokens import user_of_token
 from apps.errors import NotAuthenticated, NotPermitted
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_PERMISSIONS_SECONDS = 5.0
 _BASIC_SECONDS = 60.0
 _REMEMBERED = 1024
 
@@ -59,13 +59,11 @@ class _Remembered:
             self._rows.clear()
 
 
-_permissions = _Remembered(_PERMISSIONS_SECONDS)
 _basic = _Remembered(_BASIC_SECONDS)
 
 
 def forget_remembered() -> None:
     """For tests and for admin actions that must take effect in this process at once."""
-    _permissions.clear()
     _basic.clear()
 
 
@@ -92,17 +90,6 @@ def _enforce_csrf(request: HttpRequest) -> None:
         )
 
 
-def permissions_of(user: User) -> frozenset[Permission]:
-    """The product's permissions of a user, remembered for five seconds per process."""
-    key = (user.pk, user.is_superuser, user.is_active)
-    known = _permissions.get(key)
-    if known is None:
-        names = user.get_all_permissions()
-        known = frozenset(each for each in Permission if each.value in names)
-        _permissions.put(key, known)
-    return frozenset(known)
-
-
 def principal_for_user(
     user: User, *, kind: PrincipalKind, door: str, address: str = ""
 ) -> Principal:
@@ -113,7 +100,7 @@ def principal_for_user(
         door=door,
         address=address,
         user_id=user.pk,
-        permissions=permissions_of(user),
+        permissions=rights_of(user),
     )
 
 
@@ -140,7 +127,7 @@ def _user_by_basic(request: HttpRequest, encoded: str) -> User:
     remembered = _basic.get(fingerprint)
     if remembered is not None:
         user = User.objects.filter(pk=remembered[0], is_active=True).first()
-        if user is not None and user.password == remembered[1]:
+        if user is not None and (user.get_username(), user.password) == remembered[1:]:
             return user
     try:
         found = authenticate(request, username=username, password=password)
@@ -148,23 +135,41 @@ def _user_by_basic(request: HttpRequest, encoded: str) -> User:
         found = None
     if not isinstance(found, User):
         raise NotAuthenticated("User name and password do not match, or sign-in is paused.")
-    _basic.put(fingerprint, (found.pk, found.password))
+    _basic.put(fingerprint, (found.pk, found.get_username(), found.password))
     return found
 
 
-def _from_header(request: HttpRequest, header: str, door: str) -> Principal:
+def _from_header(request: HttpRequest, header: str, door: str) -> tuple[Principal, Standing]:
     """The principal of an Authorization header; raises NotAuthenticated."""
     scheme, _, rest = header.partition(" ")
     address = client_address(request)
     if scheme.lower() == "basic":
         user = _user_by_basic(request, rest.strip())
-        return principal_for_user(user, kind=PrincipalKind.USER, door=door, address=address)
+        principal = principal_for_user(user, kind=PrincipalKind.USER, door=door, address=address)
+        return principal, _standing(user, principal)
     if scheme.lower() == "bearer":
         found = user_of_token(rest.strip())
         if found is None:
             raise NotAuthenticated("This token is unknown, expired or revoked.")
-        return principal_for_user(found[0], kind=PrincipalKind.TOKEN, door=door, address=address)
+        user, token = found
+        principal = principal_for_user(user, kind=PrincipalKind.TOKEN, door=door, address=address)
+        return principal, _standing(user, principal, token_id=token.pk)
     raise NotAuthenticated("Sign in with HTTP Basic or a Bearer token.")
+
+
+def _standing(
+    user: User, principal: Principal, *, session_key: str = "", token_id: int | None = None
+) -> Standing:
+    """What this sign-in rests on, from the very values that made the principal."""
+    return Standing(
+        user_id=user.pk,
+        username=principal.name,
+        password=user.password,
+        superuser=user.is_superuser,
+        rights=principal.permissions,
+        session_key=session_key,
+        token_id=token_id,
+    )
 
 
 def principal_of(request: HttpRequest, door: str) -> Principal:
@@ -173,8 +178,9 @@ def principal_of(request: HttpRequest, door: str) -> Principal:
     if isinstance(known, Principal):
         return known
     header = request.headers.get("Authorization", "")
+    standing = None
     if header:
-        principal = _from_header(request, header, door)
+        principal, standing = _from_header(request, header, door)
     else:
         user = request.user
         if not isinstance(user, User) or not user.is_active:
@@ -184,8 +190,23 @@ def principal_of(request: HttpRequest, door: str) -> Principal:
         principal = principal_for_user(
             user, kind=PrincipalKind.USER, door=door, address=client_address(request)
         )
-    request._pacsweb_principal = principal  # type: ignore[attr-defined]
+        session = getattr(request, "session", None)
+        if session is not None and session.session_key:
+            standing = _standing(user, principal, session_key=session.session_key)
+    remember(request, principal, standing)
     return principal
+
+
+def remember(request: HttpRequest, principal: Principal, standing: Standing | None) -> None:
+    """Notes on the request who asks, so that nobody works it out twice."""
+    request._pacsweb_principal = principal  # type: ignore[attr-defined]
+    request._pacsweb_standing = standing  # type: ignore[attr-defined]
+
+
+def standing_of(request: HttpRequest) -> Standing | None:
+    """What the principal of this request rests on; None where that cannot be asked again."""
+    standing = getattr(request, "_pacsweb_standing", None)
+    return standing if isinstance(standing, Standing) else None
 
 
 def challenge_for(request: HttpRequest) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.access.models import ApiToken, User
@@ -14,14 +14,18 @@ from apps.access.models import ApiToken, User
 _USE_RESOLUTION = timedelta(minutes=1)
 
 
+def valid_tokens(now: datetime) -> QuerySet[ApiToken]:
+    """Those that are neither revoked nor expired."""
+    return ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+
 def user_of_token(text: str) -> tuple[User, ApiToken] | None:
     """The active user a token stands for; None when unknown, expired or revoked."""
     now = timezone.now()
     row = (
-        ApiToken.objects.select_related("user")
-        .filter(digest=hashlib.sha256(text.encode()).digest(), revoked_at=None)
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
-        .filter(user__is_active=True)
+        valid_tokens(now)
+        .select_related("user")
+        .filter(digest=hashlib.sha256(text.encode()).digest(), user__is_active=True)
         .first()
     )
     if row is None:

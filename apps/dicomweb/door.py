@@ -17,13 +17,13 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from apps.access.authentication import challenge_for, principal_of
+from apps.access.authentication import challenge_for, principal_of, remember, standing_of
 from apps.access.principals import Principal
+from apps.access.standing import Standing
 from apps.dicomweb.capabilities import describe
 from apps.dicomweb.cors import allow_origin, is_preflight, preflight_response
 from apps.dicomweb.status import MethodNotAllowed, PackedBody, failure_response, status_of
 from apps.errors import InvalidRequest, NotAuthenticated, NotFound, PacsError, Unavailable
-from apps.retrieve.locations import forget_locations
 from apps.storage.blobs import BlobMissing
 
 _logger = logging.getLogger(__name__)
@@ -31,22 +31,31 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponseBase]
 
 
-# Scrolling asks for hundreds of frames a second; each need not read session and user again. So long
-# after a sign-out or a revoked token may a process still answer reading requests.
-REMEMBERED_SECONDS = 2.0
+# Scrolling asks for hundreds of images a second: each asks whether the sign-in still stands, but
+# need not sign in anew. As long may Basic's throttling and a token's last use lag behind.
+REMEMBERED_SECONDS = 30.0
 _REMEMBERED = 512
 _KEY = secrets.token_bytes(32)
-_principals: dict[bytes, tuple[float, Principal]] = {}
+_principals: dict[bytes, tuple[float, Principal, Standing]] = {}
 
 
 def is_remembered(request: HttpRequest) -> bool:
     """True for a reading request whose caller this process knows; notes the caller on it."""
     if request.method not in {"GET", "HEAD"}:
         return False
-    known = _principals.get(_fingerprint(request))
+    key = _fingerprint(request)
+    known = _principals.get(key)
     if known is None or known[0] <= time.monotonic():
         return False
-    request._pacsweb_dicomweb_principal = known[1]  # type: ignore[attr-defined]
+    _, principal, standing = known
+    try:
+        stands = standing.holds()
+    except DatabaseError:
+        return False  # whoever asks the database next will say so
+    if not stands:
+        _principals.pop(key, None)
+        return False
+    remember(request, principal, standing)
     return True
 
 
@@ -56,15 +65,14 @@ def forget_principals() -> None:
 
 
 def _principal_of(request: HttpRequest) -> Principal:
-    """Who asks, from this process's short memory where the same credentials just came."""
-    noted = getattr(request, "_pacsweb_dicomweb_principal", None)
-    if isinstance(noted, Principal):
-        return noted
-    principal = principal_of(request, "dicomweb")
-    if request.method in {"GET", "HEAD"}:
-        if len(_principals) >= _REMEMBERED:
-            _principals.clear()
-        _principals[_fingerprint(request)] = (time.monotonic() + REMEMBERED_SECONDS, principal)
+    """Who asks; remembered for the requests to come."""
+    principal, standing = principal_of(request, "dicomweb"), standing_of(request)
+    if standing is not None and request.method in {"GET", "HEAD"}:
+        key = _fingerprint(request)
+        if key not in _principals or _principals[key][0] <= time.monotonic():
+            if len(_principals) >= _REMEMBERED:
+                _principals.clear()
+            _principals[key] = (time.monotonic() + REMEMBERED_SECONDS, principal, standing)
     return principal
 
 
@@ -105,8 +113,7 @@ def resource(**views: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResp
             try:
                 response = views[method](request, principal, *args, **path)
             except BlobMissing:
-                # This process may remember what was deleted or replaced since: look once more.
-                forget_locations()
+                # It may have been replaced between the look-up and the reading: look once more.
                 response = views[method](request, principal, *args, **path)
         except (PacsError, BlobMissing) as failure:
             response = _answer_failure(request, failure)

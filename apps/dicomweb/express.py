@@ -1,7 +1,7 @@
 """Reading requests whose caller is already known skip what the rest of the site needs.
 
-Sessions, messages, CSRF and content policy cost several times what one frame costs. They stay in
-place for everybody who is not in this process's short memory, and for all that changes anything.
+Sessions, messages and CSRF cost several times what one image costs. They stay in place for
+everybody who is not in this process's short memory, and for all that changes anything.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class ExpressMiddleware:
         """The view's answer for a remembered caller; else what the whole stack answers."""
         if not request.path_info.startswith(_READING) or not is_remembered(request):
             return self._get_response(request)
+        # CommonMiddleware's check of the Host header, which stands further inside.
+        request.get_host()
         try:
             match = resolve(request.path_info)
         except Resolver404:

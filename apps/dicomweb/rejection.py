@@ -10,7 +10,6 @@ from apps.ingest.actions.purge_rejected import purge_rejected
 from apps.ingest.actions.reject_instances import reject_instances
 from apps.ingest.actions.restore_rejected import restore_rejected
 from apps.ingest.rejection_reasons import parse_reason
-from apps.retrieve.locations import forget_locations
 
 
 def reject(
@@ -23,7 +22,6 @@ def reject(
     """`DELETE` of a study, series or instance; `reason` is a code of CID 7011."""
     reason = parse_reason(request.GET.get("reason", ""))
     count = reject_instances(principal, study, series, instance, reason=reason)
-    forget_locations()
     return _answer({"rejected": count, "reason": reason})
 
 
@@ -35,7 +33,6 @@ def restore(_request: HttpRequest, principal: Principal, study: str) -> HttpResp
 def purge(_request: HttpRequest, principal: Principal, study: str) -> HttpResponseBase:
     """`POST /studies/{study}/purge`: everything of it that was rejected is gone for good."""
     count = purge_rejected(principal, study)
-    forget_locations()
     return _answer({"purged": count})
 
 

@@ -1,15 +1,13 @@
-"""Where an instance's bytes lie: one indexed query, remembered for a few seconds per principal."""
+"""Where an instance's bytes lie: one indexed query."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
+from apps.access.prepared import Prepared
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.models import Instance
 from apps.archive.non_patient import non_patient_instance
@@ -22,13 +20,7 @@ from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import NotFound, OutOfResources
 from apps.storage.stores import blob_store
 
-# Long enough for the frames of one scroll, short enough for a deletion or a lost right to count.
-REMEMBERED_SECONDS = 10.0
-REMEMBERED = 4096
-READ_AHEAD = 1024
 _CHUNK = 500
-
-_Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,54 +161,14 @@ def _location(row: tuple[object, ...]) -> Location:
     )
 
 
-class _Remembered:
-    """A bounded memory of locations, shared by the threads of one process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._rows: OrderedDict[_Key, tuple[float, Location]] = OrderedDict()
-        self._series: dict[_Key, tuple[float, int]] = {}
-
-    def get(self, key: _Key) -> Location | None:
-        with self._lock:
-            row = self._rows.get(key)
-        if row is None or row[0] < time.monotonic():
-            return None
-        return row[1]
-
-    def put(self, rows: Iterable[tuple[_Key, Location]]) -> None:
-        until = time.monotonic() + REMEMBERED_SECONDS
-        with self._lock:
-            for key, location in rows:
-                self._rows[key] = (until, location)
-                self._rows.move_to_end(key)
-            while len(self._rows) > REMEMBERED:
-                self._rows.popitem(last=False)
-
-    def is_second_look(self, series: _Key) -> bool:
-        """True for the second instance of a series that is looked up within the memory's time."""
-        now = time.monotonic()
-        with self._lock:
-            until, looks = self._series.get(series, (0.0, 0))
-            if until < now:
-                until, looks = now + REMEMBERED_SECONDS, 0
-            if len(self._series) >= REMEMBERED:
-                self._series.clear()
-            self._series[series] = (until, looks + 1)
-        return looks == 1
-
-    def forget(self) -> None:
-        with self._lock:
-            self._rows.clear()
-            self._series.clear()
+# What stands for the UIDs in the compiled query.
+_MARKS = ("0.0.1", "0.0.2", "0.0.3")
 
 
-_remembered = _Remembered()
-
-
-def forget_locations() -> None:
-    """Forgets what this process remembers: after a blob was found missing, and in tests."""
-    _remembered.forget()
+@functools.lru_cache(maxsize=256)
+def _one_instance(principal: Principal) -> Prepared:
+    """The query for one instance, as this principal may ask it."""
+    return Prepared(instances_of(principal, *_MARKS).order_by().values_list(*_FIELDS), _MARKS)
 
 
 def location_of(
@@ -224,27 +176,13 @@ def location_of(
 ) -> Location:
     """One instance. Raises NotFound for what is absent or not to be seen by this principal.
 
-    The memory is kept per principal, so that it never tells one what only another may know. Who
-    asks for a second instance of a series will ask for the others too: they are read together.
+    Asked each time: what is deleted, rejected or hidden is so at once, in every process.
     """
     permit(principal, Permission.VIEW_IMAGES)
-    series = (principal.kind.value, principal.name, study_instance_uid, series_instance_uid)
-    known = _remembered.get((*series, sop_instance_uid))
-    if known is not None:
-        return known
-    if _remembered.is_second_look(series):
-        rows = islice(locations_of(principal, study_instance_uid, series_instance_uid), READ_AHEAD)
-        _remembered.put(((*series, each.sop_instance_uid), each) for each in list(rows))
-        known = _remembered.get((*series, sop_instance_uid))
-        if known is not None:
-            return known
-    found = next(
-        locations_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid), None
-    )
-    if found is None:
+    rows = _one_instance(principal).rows(study_instance_uid, series_instance_uid, sop_instance_uid)
+    if not rows:
         raise NotFound("There is no such instance.")
-    _remembered.put([((*series, sop_instance_uid), found)])
-    return found
+    return _location(rows[0])
 
 
 def missing_blobs(

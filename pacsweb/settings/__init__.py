@@ -61,18 +61,19 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "apps.dicomweb.hot_frames.HotFramesMiddleware",
     "pacsweb.unread_bodies.UnreadBodyMiddleware",
     "pacsweb.readiness.ReadinessMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.dicomweb.express.ExpressMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -5,7 +5,7 @@ Media types and default Transfer Syntaxes are those of PS3.18 tables 8.7.3-5 and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -75,8 +75,7 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
         check_frame_number(table, number)
     plan = plan_for(request, location, single=len(numbers) == 1)
     view_event(principal, "StudyViewed", study)
-    variant = f"{plan.transfer_syntax_uid}-{frames[:_TAGGED]}-{plan.multipart:d}"
-    etag = f'"{location.digest[:32]}-{variant}"'
+    etag = frame_etag(location, plan, frames)
     tagged = len(frames) <= _TAGGED
     if tagged and if_none_match(request, etag):
         return not_modified(etag)
@@ -101,23 +100,38 @@ def _multipart(  # noqa: PLR0917
     plan: Plan,
     etag: str,
 ) -> HttpResponseBase:
+    whole_type, chunks = multipart_of(location, table, numbers, plan, base_url(request))
+    if etag and fits(table, numbers):
+        return whole_response(request, chunks, whole_type, etag)
+    return streamed_response(chunks, whole_type)
+
+
+def frame_etag(location: Location, plan: Plan, frames: str) -> str:
+    """The tag of the answer that has the frames of this list."""
+    variant = f"{plan.transfer_syntax_uid}-{frames[:_TAGGED]}-{plan.multipart:d}"
+    return f'"{location.digest[:32]}-{variant}"'
+
+
+def multipart_of(
+    location: Location, table: FrameTable, numbers: Sequence[int], plan: Plan, base: str
+) -> tuple[str, Iterator[bytes]]:
+    """The Content-Type and the chunks of a body with one part a frame."""
     boundary = boundary_of(location.digest, plan.labelled, ",".join(map(str, numbers)))
-    whole_type = content_type(boundary, plan.media_type)
-    base = f"{base_url(request)}{location.path}/frames/"
+    below = f"{base}{location.path}/frames/"
 
     def part(number: int) -> Part:
         data = outgoing_frame(location, table, number, plan)
-        return Part(plan.labelled, f"{base}{number}", len(data), (data,))
+        return Part(plan.labelled, f"{below}{number}", len(data), (data,))
 
     # The first frame is made before the answer begins: it shows whether there can be one.
     parts = chain([part(numbers[0])], map(part, numbers[1:]))
-    if etag and _expected_bytes(table, numbers) <= WHOLE_BYTES:
-        return whole_response(request, body(boundary, parts), whole_type, etag)
-    return streamed_response(body(boundary, parts), whole_type)
+    return content_type(boundary, plan.media_type), body(boundary, parts)
 
 
-def _expected_bytes(table: FrameTable, numbers: Sequence[int]) -> int:
-    return sum(length for number in numbers for _, length in table.fragments(number - 1))
+def fits(table: FrameTable, numbers: Sequence[int]) -> bool:
+    """Whether the frames are few enough bytes, as stored, to be held in memory at once."""
+    stored = (length for number in numbers for _, length in table.fragments(number - 1))
+    return sum(stored) <= WHOLE_BYTES
 
 
 def frame_numbers(text: str) -> list[int]:

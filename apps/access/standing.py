@@ -1,0 +1,113 @@
+"""What a sign-in rests on, and whether it still stands: one query, asked with every request.
+
+Who was recognised once need not be recognised again from scratch: session data need no decoding
+and passwords no hashing as long as the rows behind them say the same. They are asked each time, so
+that a sign-out, a new password, a revoked token, a deactivated user and a changed role count at
+once, in every process.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from apps.access.models import User
+from apps.access.prepared import Prepared, adapted
+from apps.access.principals import Permission as Right
+from apps.access.tokens import valid_tokens
+
+_APP: Final = "access"
+_CODES: Final = {each.value.partition(".")[2]: each for each in Right}
+# What stands for values in the compiled queries; no row has such.
+_USER, _TOKEN, _NAME, _PASSWORD, _SESSION = -7001, -7002, "?name", "?password", "?session"
+_BEGINNING: Final = datetime(1971, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The values that made a principal. `session_key` or `token_id` is set, or neither (Basic)."""
+
+    user_id: int
+    username: str
+    password: str
+    superuser: bool
+    rights: frozenset[Right]
+    session_key: str = ""
+    token_id: int | None = None
+
+    def holds(self) -> bool:
+        """Whether the database says the same now. Raises what the database raises."""
+        values: list[object] = [self.user_id, self.username, self.password]
+        if self.session_key:
+            values += [self.session_key, _now()]
+        elif self.token_id is not None:
+            values += [self.token_id, _now()]
+        asked = _question(bool(self.session_key), self.token_id is not None, self.superuser)
+        rows = asked.rows(*values)
+        return bool(rows) and (self.superuser or _rights(rows) == self.rights)
+
+
+def rights_of(user: User) -> frozenset[Right]:
+    """The product's permissions of a user: all of an active superuser, else own and of groups."""
+    if not user.is_active or user.pk is None:
+        return frozenset()
+    if user.is_superuser:
+        return frozenset(Right)
+    return _rights(_granted_now().rows(user.pk))
+
+
+def _rights(rows: list[tuple[str]]) -> frozenset[Right]:
+    return frozenset(_CODES[code] for (code,) in rows)
+
+
+def _now() -> object:
+    return _second(int(time.time()), connection.vendor)
+
+
+@functools.lru_cache(maxsize=4)
+def _second(second: int, _vendor: str) -> object:
+    return adapted(datetime.fromtimestamp(second, UTC))
+
+
+def _granted(user_id: int) -> QuerySet[Permission]:
+    """As Django's ModelBackend has it: directly, or by a group."""
+    directly = User.user_permissions.through._default_manager.filter(user_id=user_id)
+    by_group = Group.permissions.through._default_manager.filter(group__user=user_id)
+    return Permission.objects.filter(
+        Q(pk__in=directly.values("permission_id")) | Q(pk__in=by_group.values("permission_id")),
+        content_type__app_label=_APP,
+        codename__in=list(_CODES),
+    ).order_by()
+
+
+@functools.cache
+def _granted_now() -> Prepared:
+    return Prepared(_granted(_USER).values_list("codename"), [_USER])
+
+
+@functools.cache
+def _question(by_session: bool, by_token: bool, superuser: bool) -> Prepared:
+    """The rights that are held now, for a superuser a row; none where the sign-in is void."""
+    user = User.objects.filter(
+        pk=_USER, username=_NAME, password=_PASSWORD, is_active=True, is_superuser=superuser
+    )
+    marks: list[str | int | datetime] = [_USER, _NAME, _PASSWORD]
+    if by_session:
+        sessions = Session.objects.filter(session_key=_SESSION, expire_date__gt=_BEGINNING)
+        user = user.filter(Exists(sessions))
+        marks += [_SESSION, _BEGINNING]
+    elif by_token:
+        tokens = valid_tokens(_BEGINNING).filter(pk=_TOKEN, user=OuterRef("pk"))
+        user = user.filter(Exists(tokens))
+        marks += [_TOKEN, _BEGINNING]
+    if superuser:
+        return Prepared(user.values_list("username"), marks)
+    return Prepared(_granted(_USER).filter(Exists(user)).values_list("codename"), marks)

@@ -1,0 +1,185 @@
+"""Single frames, answered before Django begins: the busiest request there is.
+
+What the whole stack answered a caller once is the pattern for the next frame of the same caller:
+its headers, save those that belong to the frame. Sign-in, visibility, negotiation, body and audit
+are the view's own functions, asked anew each time. Whatever is unusual, a refusal too, is left to
+the whole stack: here is no answer but 200.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apps.access.audit import view_event
+from apps.access.authentication import standing_of
+from apps.access.principals import Principal
+from apps.access.standing import Standing
+from apps.dicomweb.links import MOUNT, base_url
+from apps.dicomweb.wado_rs.frames import fits, frame_etag, multipart_of, outgoing_frame, plan_for
+from apps.errors import PacsError
+from apps.retrieve.frames import check_frame_number, frame_table_of
+from apps.retrieve.locations import location_of
+from apps.retrieve.transcoding import as_it_is
+from apps.storage.blobs import BlobMissing
+
+# As long may Basic's throttling and a token's last use lag behind; rights are asked each time.
+REMEMBERED_SECONDS: Final = 30.0
+_REMEMBERED: Final = 512
+_KEY: Final = secrets.token_bytes(32)
+_UID: Final = r"([0-9.]{1,64})"
+_PATH: Final = re.compile(
+    f"{MOUNT}/studies/{_UID}/series/{_UID}/instances/{_UID}/frames/([1-9][0-9]{{0,8}})"
+)
+# What of a request, beside its headers, an answer may depend on.
+_BESIDE: Final = frozenset({"REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"})
+# Differ from request to request, and nobody here reads them.
+_IGNORED: Final = frozenset(
+    {"HTTP_X_REQUEST_ID", "HTTP_X_CORRELATION_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE"}
+)
+_SECRET: Final = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE"})
+_OF_THE_FRAME: Final = frozenset({"content-type", "content-length", "etag"})
+
+Environ = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete 200."""
+
+    headers: list[tuple[str, str]]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What one caller's frames have in common; `asked` has the headers without credentials."""
+
+    until: float
+    principal: Principal
+    standing: Standing
+    asked: HttpRequest
+    base: str
+    headers: tuple[tuple[str, str], ...]
+
+
+_patterns: dict[bytes, _Pattern] = {}
+
+
+def forget_patterns() -> None:
+    """For tests."""
+    _patterns.clear()
+
+
+class HotFramesMiddleware:
+    """Stands outermost, where answers are complete, and learns from those of single frames."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The inner answer, unchanged."""
+        response = self._get_response(request)
+        if isinstance(response, HttpResponse) and response.status_code == 200:  # noqa: PLR2004
+            _learn(request, response)
+        return response
+
+
+def _learn(request: HttpRequest, response: HttpResponse) -> None:
+    environ = request.META
+    if _single(environ) is None or response.cookies or not response.has_header("ETag"):
+        return
+    key, standing = _fingerprint(environ), standing_of(request)
+    principal = getattr(request, "_pacsweb_principal", None)
+    if not key or standing is None or not isinstance(principal, Principal):
+        return
+    asked = HttpRequest()
+    asked.META = {
+        name: value
+        for name, value in environ.items()
+        if name not in _SECRET and name.startswith("HTTP_")
+    }
+    headers = tuple(each for each in response.items() if each[0].lower() not in _OF_THE_FRAME)
+    if len(_patterns) >= _REMEMBERED:
+        _patterns.clear()
+    until = time.monotonic() + REMEMBERED_SECONDS
+    _patterns[key] = _Pattern(until, principal, standing, asked, base_url(request), headers)
+
+
+def _single(environ: Environ) -> re.Match[str] | None:
+    """The path's parts where this is a plain GET of one frame."""
+    if environ.get("REQUEST_METHOD") != "GET" or environ.get("QUERY_STRING"):
+        return None
+    return None if environ.get("SCRIPT_NAME") else _PATH.fullmatch(environ.get("PATH_INFO", ""))
+
+
+def _fingerprint(environ: Environ) -> bytes:
+    """Of all that is asked save the path; keyed, so that memory holds nothing of use elsewhere.
+
+    Empty for conditional requests, ranges and requests with a body.
+    """
+    parts: list[str] = []
+    for name, value in environ.items():
+        if name.startswith("HTTP_"):
+            if name.startswith(("HTTP_IF_", "HTTP_RANGE", "HTTP_TRANSFER_ENCODING")):
+                return b""
+            if name in _IGNORED:
+                continue
+        elif name not in _BESIDE:
+            if name == "CONTENT_LENGTH" and value not in {"", "0"}:
+                return b""
+            continue
+        parts += (name, value)
+    text = "\n".join(parts).encode(errors="surrogatepass")
+    return hashlib.blake2b(text, key=_KEY, digest_size=32).digest()
+
+
+def hot_frame(environ: Environ) -> Answer | None:
+    """The answer to a plain GET of a frame by somebody whose pattern is known; else None."""
+    asked = _single(environ)
+    if asked is None:
+        return None
+    key = _fingerprint(environ)
+    pattern = _patterns.get(key)
+    if pattern is None or pattern.until <= time.monotonic():
+        return None
+    try:
+        if pattern.standing.holds():
+            return _answer(pattern, *asked.groups())
+        _patterns.pop(key, None)
+    except (PacsError, BlobMissing, DatabaseError):
+        # The whole stack meets the same, and says it in words.
+        return None
+    return None
+
+
+def _answer(pattern: _Pattern, study: str, series: str, instance: str, frame: str) -> Answer | None:
+    number = int(frame)
+    location = location_of(pattern.principal, study, series, instance)
+    table = frame_table_of(location)
+    check_frame_number(table, number)
+    plan = plan_for(pattern.asked, location, single=True)
+    whole = fits(table, (number,)) and as_it_is(location, table, number, plan.transfer_syntax_uid)
+    if not whole:
+        return None
+    view_event(pattern.principal, "StudyViewed", study)
+    if plan.multipart:
+        content_type, parts = multipart_of(location, table, (number,), plan, pattern.base)
+        content = b"".join(parts)
+    else:
+        content_type, content = plan.labelled, outgoing_frame(location, table, number, plan)
+    headers = [
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(content))),
+        ("ETag", frame_etag(location, plan, frame)),
+        *pattern.headers,
+    ]
+    return Answer(headers, content)
