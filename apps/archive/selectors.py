@@ -82,7 +82,8 @@ def scope_of(principal: Principal, path: str = "") -> Q:  # noqa: ARG001 - see b
     """What of the archive this principal may know of, as a condition on the study at `path`.
 
     The one place where visibility will be narrowed: every selector already says by `path` where
-    its rows have their study. Today who may view images may view all.
+    its rows have their study. Today who may view images may view all. Only the principal's own
+    fields may decide: compiled queries are kept as long as the principal is the same.
     """
     permit(principal, Permission.VIEW_IMAGES)
     return Q()
