@@ -6,6 +6,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from apps.access.prepared import Prepared
 from apps.access.principals import Permission, Principal, permit

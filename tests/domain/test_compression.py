@@ -40,7 +40,7 @@ from apps.ingest.models import QuarantinedInstance
 from apps.retrieve import encapsulation
 from apps.retrieve.conversion import converted
 from apps.retrieve.instances import as_stored
-from apps.retrieve.locations import Location, forget_locations, locations_by_key
+from apps.retrieve.locations import Location, locations_by_key
 from apps.storage.stores import blob_store
 from tests.builders import ct_slice, part10
 from tests.domain.test_receipts import signed_in
@@ -77,7 +77,6 @@ def compressed(**said: object) -> CompressionRun:
 
 
 def location(uid: str) -> Location:
-    forget_locations()
     pk = Instance.objects.get(sop_instance_uid=uid).pk
     return next(locations_by_key([pk]))
 
