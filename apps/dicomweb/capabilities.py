@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.principals import Principal
 from apps.dicomweb.links import base_url
+from apps.rendering.options import MEDIA_TYPES
 
 WADL: Final = "application/vnd.sun.wadl+xml"
 _JSON_TYPES: Final = ("application/json", "application/vnd.oai.openapi+json")
@@ -35,10 +36,10 @@ _FRAMES: Final = (
     'multipart/related; type="image/dicom-rle"',
     "application/octet-stream",
 )
-_PICTURES: Final = ("image/jpeg", "image/png", "image/gif")
 _RENDERED: Final = (
-    *_PICTURES, "text/html", "text/plain", "text/xml", "application/pdf", "video/mp4", "video/mpeg"
-)  # fmt: skip
+    *(*MEDIA_TYPES, "text/html", "text/plain", "text/xml", "application/pdf"),
+    *("video/mp4", "video/mpeg"),
+)
 _STORED: Final = ("application/dicom+json", "application/dicom+xml")
 _STORE: Final = (
     'multipart/related; type="application/dicom"',
@@ -99,8 +100,8 @@ def _table() -> tuple[Capability, ...]:
         Capability("studies", "POST", "StoreInstances", (), _STORED, _STORE),
         Capability(_STUDY, "POST", "StoreStudyInstances", (), _STORED, _STORE),
         Capability(_FRAME, "GET", "RetrieveFrames", ("accept",), _FRAMES),
-        Capability(f"{_FRAME}/rendered", "GET", "RetrieveRenderedFrames", _RENDERING, _PICTURES),
-        Capability(f"{_FRAME}/thumbnail", "GET", "RetrieveFrameThumbnail", _RENDERING, _PICTURES),
+        Capability(f"{_FRAME}/rendered", "GET", "RetrieveRenderedFrames", _RENDERING, MEDIA_TYPES),
+        Capability(f"{_FRAME}/thumbnail", "GET", "RetrieveFrameThumbnail", _RENDERING, MEDIA_TYPES),
         Capability(
             f"{_INSTANCE}/bulkdata/{{element}}",
             "GET",
@@ -123,7 +124,7 @@ def _table() -> tuple[Capability, ...]:
                 f"{path}/rendered", "GET", f"RetrieveRendered{level}", _RENDERING, _RENDERED
             ),
             Capability(
-                f"{path}/thumbnail", "GET", f"Retrieve{level}Thumbnail", _RENDERING, _PICTURES
+                f"{path}/thumbnail", "GET", f"Retrieve{level}Thumbnail", _RENDERING, MEDIA_TYPES
             ),
         ]
     return tuple(rows)

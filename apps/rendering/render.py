@@ -1,8 +1,7 @@
-"""One frame's bytes to a picture that a browser shows: PNG, JPEG or GIF (PS3.18 8.7.4)."""
+"""One frame's bytes to a picture that a browser shows (PS3.18 8.7.4)."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -16,17 +15,15 @@ from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import InvalidRequest
 from apps.rendering.burned_in import annotated
 from apps.rendering.color import palette_color, supplemental_color, true_color
+from apps.rendering.encoding import written
 from apps.rendering.frame_attributes import BulkData, FrameAttributes, text
 from apps.rendering.geometry import pixel_aspect, place, placed
 from apps.rendering.grey import grey_pipeline, render_grey, voi_alternatives
 from apps.rendering.icc_profiles import with_profile
-from apps.rendering.options import GIF, JPEG, PNG, Region, RenderOptions, Viewport
+from apps.rendering.options import Region, RenderOptions
 from apps.rendering.overlays import draw_overlay, overlay_planes
 from apps.rendering.reduced import decode_reduced, halvings_for
 
-DEFAULT_QUALITY: Final = 90
-THUMBNAIL_QUALITY: Final = 80
-THUMBNAIL: Final = Viewport(192, 192)
 LARGEST_THUMBNAIL: Final = 256
 _LOSSY_IMAGE_COMPRESSION: Final = "00282110"
 _PIXEL_PADDING_VALUE: Final = "00280120"
@@ -100,29 +97,6 @@ def _finished(
     return encoded(image, options, lossy=was_lossy(attributes, description), own_profile=own)
 
 
-def render_thumbnail(
-    frame_bytes: bytes,
-    dicom_json: Mapping[str, Any],
-    transfer_syntax_uid: str,
-    frame_number: int = 1,
-    *,
-    viewport: Viewport = THUMBNAIL,
-    bit_offset: int = 0,
-    bulk_data: BulkData | None = None,
-) -> RenderedImage:
-    """A small JPEG of one frame, decoded at a reduced size where the codec can."""
-    options = RenderOptions(JPEG, THUMBNAIL_QUALITY, viewport=viewport)
-    return render_frame(
-        frame_bytes,
-        dicom_json,
-        transfer_syntax_uid,
-        options,
-        frame_number,
-        bit_offset=bit_offset,
-        bulk_data=bulk_data,
-    )
-
-
 def _may_be_reduced(
     attributes: FrameAttributes, description: PixelDescription, options: RenderOptions
 ) -> bool:
@@ -169,23 +143,9 @@ def encoded(
 
     `own_profile` is the object's ICC profile, for requests that want one embedded.
     """
-    body = io.BytesIO()
     embedded: dict[str, Any] = {}
     if options.icc_profile != "no":
         image, profile = with_profile(image, options.icc_profile, own_profile)
         embedded = {"icc_profile": profile}
-    if options.media_type == JPEG:
-        quality = options.quality or DEFAULT_QUALITY
-        subsampling = 0 if quality >= DEFAULT_QUALITY else 2
-        image.save(body, "JPEG", quality=quality, subsampling=subsampling, **embedded)
-    elif options.media_type == GIF:
-        image.save(body, "GIF")
-    else:
-        image.save(body, "PNG", compress_level=3, **embedded)
-    return RenderedImage(
-        options.media_type if options.media_type in (JPEG, GIF) else PNG,
-        body.getvalue(),
-        image.width,
-        image.height,
-        lossy or options.media_type == JPEG,
-    )
+    body, lost = written(image, options.media_type, options.quality, embedded)
+    return RenderedImage(options.media_type, body, image.width, image.height, lossy or lost)

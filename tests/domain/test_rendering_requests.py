@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
 from apps.rendering.options import (
+    GIF,
+    JP2,
     JPEG,
-    MEDIA_TYPES,
+    JXL,
     PNG,
     Region,
     RenderOptions,
@@ -26,7 +29,8 @@ from apps.rendering.options import (
     uri_options,
 )
 from apps.rendering.pictograms import pictogram, pictogram_of
-from apps.rendering.render import render_frame, render_thumbnail
+from apps.rendering.render import RenderedImage, render_frame
+from apps.rendering.stored import LISTED
 from tests.domain.pictures import EXPLICIT, image, render, shown
 
 QUARTERS = np.kron(np.array([[0, 80], [160, 240]], dtype=np.uint8), np.ones((10, 20), np.uint8))
@@ -163,7 +167,7 @@ def test_URI_02_region_is_normalised_and_window_values_go_together() -> None:
     assert parse_region("0,0,1,1") == Region(0, 0, 1, 1, normalised=True)
 
 
-@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+@pytest.mark.parametrize("media_type", [JPEG, PNG, GIF])
 @pytest.mark.parametrize("color", [False, True])
 def test_WAD_18_jpeg_png_and_gif_of_8_bits(media_type: str, *, color: bool) -> None:
     """8.7.4: JPEG is the default and baseline; GIF and PNG must be there; 8 bits a channel."""
@@ -234,10 +238,31 @@ def test_a_picture_that_would_be_too_large_is_refused() -> None:
 
 
 def test_thumbnails_are_small_jpegs() -> None:
-    rendered = render_thumbnail(QUARTERS.tobytes(), image(QUARTERS, **WHOLE), EXPLICIT)
+    rendered = render_frame(QUARTERS.tobytes(), image(QUARTERS, **WHOLE), EXPLICIT, LISTED)
     assert rendered.media_type == JPEG
-    assert (rendered.width, rendered.height) == (192, 96)
+    assert (rendered.width, rendered.height) == (152, 76)
     assert len(rendered.body) < 5000
+
+
+@pytest.mark.parametrize("media_type", [JP2, JXL])
+@pytest.mark.parametrize("shape", [(64, 48), (64, 48, 3)])
+def test_jpeg_2000_and_jpeg_xl_keep_every_value_unless_a_quality_is_named(
+    media_type: str, shape: tuple[int, ...]
+) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+    smooth = np.sort(pixels, axis=0)
+
+    def rendered(quality: int | None) -> RenderedImage:
+        options = RenderOptions(media_type, quality)
+        return render_frame(smooth.tobytes(), image(smooth, **WHOLE), EXPLICIT, options)
+
+    decode = imagecodecs.jpeg2k_decode if media_type == JP2 else imagecodecs.jpegxl_decode
+    kept, fine, coarse = rendered(None), rendered(95), rendered(20)
+    assert (kept.media_type, kept.lossy, fine.lossy) == (media_type, False, True)
+    assert np.array_equal(decode(kept.body), smooth)
+    assert len(coarse.body) < len(fine.body) < len(kept.body)
+    far = np.abs(decode(fine.body).astype(int) - smooth).mean()
+    assert 0 < far < np.abs(decode(coarse.body).astype(int) - smooth).mean() < 20
 
 
 @pytest.mark.parametrize("size", [32, 128, 192, 256])

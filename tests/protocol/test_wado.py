@@ -441,7 +441,13 @@ def test_WAD_18_pictures_at_every_level(archive: Archive, cine, resource):
 
 @pytest.mark.parametrize(
     ("accept", "magic"),
-    [("image/png", b"\x89PNG"), ("image/gif", b"GIF8"), ("image/*", b"\xff\xd8")],
+    [
+        ("image/png", b"\x89PNG"),
+        ("image/gif", b"GIF8"),
+        ("image/jp2", b"\0\0\0\x0cjP  "),
+        ("image/jxl", b"\xff\x0a"),
+        ("image/*", b"\xff\xd8"),
+    ],
 )
 def test_WAD_18_png_and_gif(archive: Archive, cine, accept, magic):
     response = archive.get(path_of(cine) + "/frames/1/rendered", accept)
@@ -472,7 +478,8 @@ def test_rendered_frames_as_parts(archive: Archive, cine):
         ("viewport=10,10", 200),
         ("viewport=10,10,0,0,-5,5", 200),
         ("iccprofile=srgb", 200),
-        ("iccprofile=adobergb", 400),
+        ("iccprofile=adobergb", 200),
+        ("iccprofile=prophoto", 400),
         ("iccprofile=no", 200),
         ("accept=text/csv", 200),
     ],
