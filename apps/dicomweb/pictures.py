@@ -10,14 +10,10 @@ from typing import Final
 
 from apps.rendering.animation import animated, milliseconds_between
 from apps.rendering.options import PNG, RenderOptions
-from apps.rendering.presentation import PresentationState
-from apps.rendering.presented import render_presented
 from apps.rendering.render import RenderedImage
 from apps.rendering.stored import ready_thumbnail, rendered_frame
-from apps.retrieve.bulkdata import bulk_bytes
-from apps.retrieve.frames import frame_table_of, stored_frame
 from apps.retrieve.locations import Location
-from apps.retrieve.metadata import dicom_json_of, shown_json_of
+from apps.retrieve.metadata import dicom_json_of
 from apps.retrieve.polarity import display_variant
 
 REMEMBERED_BYTES: Final = 32 << 20
@@ -95,27 +91,6 @@ def picture_of(location: Location, number: int, options: RenderOptions) -> Rende
 def _made(location: Location, number: int, options: RenderOptions) -> RenderedImage:
     ready = ready_thumbnail(location, number, options)
     return ready or rendered_frame(location, number, options)
-
-
-def presented_picture(
-    state: Location, location: Location, number: int, options: RenderOptions
-) -> RenderedImage:
-    """Frame `number` of `location` as the Presentation State at `state` shows it; see above."""
-    table = frame_table_of(location)
-    return render_presented(
-        stored_frame(location, table, number),
-        shown_json_of(location.key),
-        location.transfer_syntax_uid,
-        options,
-        PresentationState(
-            dicom_json_of(state.key),
-            location.sop_instance_uid,
-            number,
-            lambda uri: bulk_bytes(state, uri),
-        ),
-        bit_offset=table.bit_offset(number - 1),
-        bulk_data=lambda uri: bulk_bytes(location, uri),
-    )
 
 
 def animation_of(

@@ -15,7 +15,7 @@ from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from apps.dicom.whole_numbers import whole_number
 from apps.dicomweb.negotiation import DICOM, MediaRange, parse_accept
-from apps.dicomweb.pictures import picture_of, presented_picture
+from apps.dicomweb.pictures import picture_of
 from apps.dicomweb.rendering_parameters import warn_of_ignored
 from apps.dicomweb.wado_rs.instances import instance_response
 from apps.dicomweb.wado_rs.parts import boundary_of, if_none_match, not_modified, whole_response
@@ -24,6 +24,7 @@ from apps.errors import InvalidRequest, NotAcceptable
 from apps.rendering.burned_in import parse_annotation
 from apps.rendering.options import JPEG, MEDIA_TYPES, uri_options
 from apps.rendering.report_pages import REPORT_TYPES
+from apps.rendering.stored_states import StateFrames, rendered_by_state
 from apps.retrieve.frames import check_frame_number, frame_table_of
 from apps.retrieve.locations import Location, location_of
 from apps.retrieve.polarity import display_variant
@@ -135,16 +136,17 @@ def _as_picture(
     options = uri_options(asked, media_type=media_type or JPEG)
     options = replace(options, annotation=annotation)
     state = _presentation_state(principal, asked)
-    seed = (location.digest, repr(options), str(number), state.digest if state else "")
+    shown = StateFrames(principal, state).shown(location, number) if state else None
+    seed = (location.digest, repr(options), str(number), *(shown.seed if shown else ()))
     etag = f'"{boundary_of(*seed, display_variant())[8:]}"'
     response: HttpResponseBase
     if if_none_match(request, etag):
         response = not_modified(etag)
     else:
-        if state is None:
+        if shown is None:
             picture = picture_of(location, number, options)
         else:
-            picture = presented_picture(state, location, number, options)
+            picture = rendered_by_state(shown, options)
         response = whole_response(request, (picture.body,), picture.media_type, etag)
     warn_of_ignored(request, response)
     return response

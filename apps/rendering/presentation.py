@@ -23,9 +23,9 @@ from apps.rendering.frame_attributes import (
 )
 
 RENDERED_STATES: Final = frozenset(
-    f"1.2.840.10008.5.1.4.1.1.11.{number}" for number in (1, 2, 3, 5)
+    f"1.2.840.10008.5.1.4.1.1.11.{number}" for number in (1, 2, 3, 4, 5)
 )
-"""Grayscale, Color, Pseudo-Color and XA/XRF Grayscale Softcopy Presentation States."""
+"""Grayscale, Color, Pseudo-Color, Blending and XA/XRF Grayscale Softcopy Presentation States."""
 
 PSEUDO_COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.3"
 _SOP_CLASS: Final = "00080016"

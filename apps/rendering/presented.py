@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,8 +20,11 @@ from apps.rendering.grey import grey_pipeline, voi_alternatives
 from apps.rendering.options import RenderOptions, Viewport, VoiFunction, Window
 from apps.rendering.overlays import OverlayPlane, draw_overlay, overlay_planes
 from apps.rendering.presentation import DisplayedArea, PresentationState
-from apps.rendering.render import RenderedImage, display_pixels, encoded, was_lossy
+from apps.rendering.render import ICC_PROFILE, RenderedImage, display_pixels, encoded, was_lossy
 from apps.rendering.shutters import covered
+
+LaidOver = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""Display values of a frame, grey or RGB, to RGB of the same size."""
 
 _OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 _ACTIVATION, _OVERLAY_DATA = "1001", "3000"
@@ -29,36 +32,63 @@ _LARGEST_AREA: Final = 16384
 _GREY_AXES: Final = 2
 
 
+@dataclass(frozen=True, slots=True)
+class FrameBytes:
+    """One frame alone in its stored Transfer Syntax, and the data set it belongs to."""
+
+    data: bytes
+    dicom_json: Mapping[str, Any]
+    transfer_syntax_uid: str
+    bit_offset: int = 0
+    bulk_data: BulkData | None = None
+
+    @property
+    def description(self) -> PixelDescription:
+        """Raises UnsupportedPixels where the data set does not describe pixels."""
+        return PixelDescription.from_json(self.dicom_json, self.transfer_syntax_uid)
+
+    def attributes(self, frame_number: int) -> FrameAttributes:
+        """What the data set says of the frame, counted from 1."""
+        return FrameAttributes(self.dicom_json, frame_number, self.bulk_data)
+
+
 def render_presented(
-    frame_bytes: bytes,
-    dicom_json: Mapping[str, Any],
-    transfer_syntax_uid: str,
+    frame: FrameBytes,
     options: RenderOptions,
     state: PresentationState,
-    *,
-    bit_offset: int = 0,
-    bulk_data: BulkData | None = None,
+    laid_over: LaidOver | None = None,
 ) -> RenderedImage:
     """Renders the frame the state was made for. Raises UnsupportedPixels.
 
-    Of the options only media type, quality and the viewport's size count: all else is the state's
-    to say (PS3.18 8.3.5.1).
+    Of the options only media type, quality, ICC profile and the viewport's size count: all else is
+    the state's to say (PS3.18 8.3.5.1). `laid_over` blends another image with the grey frame.
     """
-    description = PixelDescription.from_json(dicom_json, transfer_syntax_uid)
-    frame = decode(frame_bytes, description, bit_offset=bit_offset)
-    attributes = state.attributes(dicom_json, bulk_data)
-    shown = state.description(description)
-    pixels = display_pixels(frame, attributes, shown, _voi(attributes, shown))
-    if state.pseudo_color and pixels.ndim == _GREY_AXES:
+    description = frame.description
+    pixels = displayed(frame, state)
+    if laid_over is not None:
+        pixels = laid_over(pixels)
+    elif state.pseudo_color and pixels.ndim == _GREY_AXES:
         pixels = through_palette(pixels, state.palette())
-    for plane in _activated(state, dicom_json, bulk_data, description):
+    for plane in _activated(state, frame.dicom_json, frame.bulk_data, description):
         pixels = draw_overlay(pixels, plane)
     pixels = covered(pixels, state.dataset)
     area = state.displayed_area(description.rows, description.columns)
-    original = FrameAttributes(dicom_json, state.frame_number, bulk_data)
+    original = frame.attributes(state.frame_number)
     image, canvas = _shown(pixels, area, state, options, pixel_aspect(original))
     draw_annotations(image, state, canvas)
-    return encoded(image, options, lossy=was_lossy(original, description))
+    own = b""
+    if options.icc_profile != "no":
+        own = state.palette().bytes_of(state.dataset, ICC_PROFILE)
+    return encoded(image, options, lossy=was_lossy(original, description), own_profile=own)
+
+
+def displayed(frame: FrameBytes, state: PresentationState) -> NDArray[np.uint8]:
+    """Display values by the state's modality, VOI and presentation LUTs, without any palette."""
+    description = frame.description
+    decoded = decode(frame.data, description, bit_offset=frame.bit_offset)
+    attributes = state.attributes(frame.dicom_json, frame.bulk_data)
+    shown = state.description(description)
+    return display_pixels(decoded, attributes, shown, _voi(attributes, shown))
 
 
 def _voi(attributes: FrameAttributes, description: PixelDescription) -> RenderOptions:

@@ -27,7 +27,7 @@ from apps.rendering.reduced import decode_reduced, halvings_for
 LARGEST_THUMBNAIL: Final = 256
 _LOSSY_IMAGE_COMPRESSION: Final = "00282110"
 _PIXEL_PADDING_VALUE: Final = "00280120"
-_ICC_PROFILE: Final = "00282000"
+ICC_PROFILE: Final = "00282000"
 _GREY_AXES: Final = 2
 
 
@@ -93,7 +93,7 @@ def _finished(
         image = annotated(image, dict(attributes.dataset), options.annotation)
     own = b""
     if options.icc_profile != "no":
-        own = attributes.bytes_of(attributes.dataset, _ICC_PROFILE)
+        own = attributes.bytes_of(attributes.dataset, ICC_PROFILE)
     return encoded(image, options, lossy=was_lossy(attributes, description), own_profile=own)
 
 

@@ -18,7 +18,6 @@ from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import Offer, acceptable, choose
-from apps.dicomweb.pictures import presented_picture
 from apps.dicomweb.rendering_parameters import rendering_options
 from apps.dicomweb.wado_rs.bulkdata import alone, document_type
 from apps.dicomweb.wado_rs.parts import (
@@ -35,11 +34,12 @@ from apps.dicomweb.wado_rs.parts import (
 )
 from apps.errors import NotAcceptable, NotFound
 from apps.rendering.options import MEDIA_TYPES, RenderOptions
-from apps.rendering.presentation import RENDERED_STATES, referenced_images
+from apps.rendering.presentation import RENDERED_STATES
 from apps.rendering.report_pages import REPORT_TYPES, report_page
+from apps.rendering.stored_states import ShownFrame, StateFrames, rendered_by_state
 from apps.retrieve.bulkdata import bulk_value
 from apps.retrieve.frames import frame_table_of
-from apps.retrieve.locations import Location, location_of
+from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_of
 from apps.storage.stores import blob_store
 
@@ -130,45 +130,24 @@ def _presented(request: HttpRequest, principal: Principal, state: Location) -> H
     """The images a Presentation State is for, as it shows them: the first one, or all as parts."""
     offer, _ = choose(acceptable(request), _PICTURES)
     options = rendering_options(request, offer.media_type, presentation_state=True)
-    frames = _frames_of(principal, state)
-    first = next(frames, None)
-    if first is None:
+    frames = iter(StateFrames(principal, state))
+    shown = next(frames, None)
+    if shown is None:
         raise NotFound("None of the images of this Presentation State is stored here.")
-    seed = (state.digest, first[0].digest, str(first[1]), repr(options))
-    boundary = boundary_of(*seed)
+    boundary = boundary_of(*shown.seed, repr(options))
     if offer.multipart:
-        parts = _parts(base_url(request), state, chain([first], frames), options)
+        parts = _parts(base_url(request), chain([shown], frames), options)
         parts = chain([next(parts)], parts)
         return streamed_response(body(boundary, parts), content_type(boundary, offer.media_type))
     etag = f'"{boundary[8:]}"'
     if if_none_match(request, etag):
         return not_modified(etag)
-    picture = presented_picture(state, *first, options)
+    picture = rendered_by_state(shown, options)
     return whole_response(request, (picture.body,), picture.media_type, etag)
 
 
-def _parts(
-    base: str,
-    state: Location,
-    frames: Iterator[tuple[Location, int]],
-    options: RenderOptions,
-) -> Iterator[Part]:
-    for location, number in frames:
-        picture = presented_picture(state, location, number, options)
-        uri = f"{base}{state.path}/rendered"
+def _parts(base: str, frames: Iterator[ShownFrame], options: RenderOptions) -> Iterator[Part]:
+    for shown in frames:
+        picture = rendered_by_state(shown, options)
+        uri = f"{base}{shown.state.path}/rendered"
         yield Part(picture.media_type, uri, len(picture.body), (picture.body,))
-
-
-def _frames_of(principal: Principal, state: Location) -> Iterator[tuple[Location, int]]:
-    """Each frame the state is for that is stored here and may be seen; same study (C.11.11)."""
-    for each in referenced_images(dicom_json_of(state.key)):
-        try:
-            location = location_of(
-                principal, state.study_instance_uid, each.series_instance_uid, each.sop_instance_uid
-            )
-            count = frame_table_of(location).count
-        except NotFound:
-            continue
-        for number in each.frames or range(1, count + 1):
-            if 1 <= number <= count:
-                yield location, number
