@@ -16,6 +16,7 @@ from apps.access.models import User
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
+from apps.rendering.rgb_spaces import profile_of
 from tests.builders import ct_slice, new_uid, part10
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folders")]
@@ -280,3 +281,13 @@ def test_a_state_that_says_too_little_and_an_image_that_is_not_here(root: Client
         assert words in b"".join(answer)
     assert ask(root, absent).status_code == 404
     assert ask(root, absent, query="?window=1,2,linear").status_code == 400
+
+
+def test_the_states_own_profile_says_what_its_colours_are(root: Client):
+    under, over = grey(RAMP), grey(RAMP)
+    over.StudyInstanceUID = under.StudyInstanceUID
+    own = profile_of("displayp3")
+    state = state_of(layer("UNDERLYING", under), layer("SUPERIMPOSED", over), ICCProfile=own)
+    receive(under, over, state)
+    answer = ask(root, state, query="?iccprofile=yes")
+    assert Image.open(io.BytesIO(b"".join(answer))).info["icc_profile"] == own
