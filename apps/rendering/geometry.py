@@ -80,7 +80,7 @@ def place(rows: int, columns: int, aspect: float, options: RenderOptions) -> Pla
         width, height = width * scale, height * scale
     size = max(1, round(width)), max(1, round(height))
     if size[0] * size[1] > LARGEST_OUTPUT:
-        raise UnsupportedPixels("The rendered image would be too large; ask for a smaller viewport.")
+        raise UnsupportedPixels("The rendered image would be too large; ask for a smaller one.")
     return Placement(left, top, right, bottom, *size, mirrored, upside_down)
 
 

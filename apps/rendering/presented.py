@@ -187,5 +187,5 @@ def _size(
         scale = magnification or 1.0
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if size[0] * size[1] > LARGEST_OUTPUT:
-        raise UnsupportedPixels("The rendered image would be too large; ask for a smaller viewport.")
+        raise UnsupportedPixels("The rendered image would be too large; ask for a smaller one.")
     return size
