@@ -38,6 +38,10 @@ application.conf.beat_schedule = {
     "verify-requests": {"task": "apps.commitment.tasks.verify_requests", "schedule": 5.0},
     "ask-peers": {"task": "apps.commitment.tasks.ask_peers", "schedule": 5.0},
     "scrub-blobs": {"task": "apps.commitment.tasks.scrub_blobs", "schedule": 10.0},
+    "collect-private-values": {
+        "task": "apps.archive.tasks.collect_private_values",
+        "schedule": 5.0,
+    },
     "compress-blobs": {"task": "apps.compression.tasks.compress_blobs", "schedule": 10.0},
     "remove-originals": {"task": "apps.compression.tasks.remove_originals", "schedule": 60.0},
     "observe-images": {"task": "apps.polarity.tasks.observe_images", "schedule": 5.0},

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from apps.access.actions.keep_rule import drop_rule, keep_rule
 from apps.access.principals import Permission, Principal
 from apps.api.principal import PrincipalView
+from apps.archive.models import PrivateAttribute
 from apps.coercion.models import CoercionRule
 from apps.compression.models import CompressionRule
 from apps.compression.preview import preview_compression
@@ -199,6 +200,26 @@ class CompressionRuleSerializer(serializers.ModelSerializer[CompressionRule]):
             "created_at",
         )
         read_only_fields = ("id", "created_at")
+
+
+class PrivateAttributeSerializer(serializers.ModelSerializer[PrivateAttribute]):
+    """A private attribute that is searched by and answered like any other, once collected."""
+
+    class Meta:
+        model = PrivateAttribute
+        fields = (
+            "id",
+            "name",
+            "creator",
+            "group",
+            "element",
+            "vr",
+            "level",
+            "state",
+            "cursor",
+            "created_at",
+        )
+        read_only_fields = ("id", "state", "cursor", "created_at")
 
 
 class DifferenceSerializer(serializers.Serializer[object]):
@@ -385,6 +406,7 @@ KINDS: Final[dict[str, _Kind]] = {
         CompressionRuleSerializer,
         preview=_Preview(preview_compression, PreviewedImageSerializer),
     ),
+    "private-attributes": _Kind(PrivateAttribute, PrivateAttributeSerializer),
     "webhooks": _Kind(Webhook, WebhookSerializer),
     "dicomweb-archives": _Kind(WebArchive, WebArchiveSerializer),
     "application-entities": _Kind(ApplicationEntity, ApplicationEntitySerializer),

@@ -26,6 +26,7 @@ from apps.api.performed_steps import (
     UnlinkedStudiesView,
 )
 from apps.api.preferences import PreferenceView
+from apps.api.private_attributes import CollectionView
 from apps.api.quarantine import (
     QuarantinedBytesView,
     QuarantinedDecisionView,
@@ -77,6 +78,11 @@ urlpatterns = [
     path("studies/<str:study>/originals/", OriginalsView.as_view(), name="originals"),
     path("compressions/", CompressionsView.as_view(), name="compressions"),
     path("compressions/<int:key>/", CompressionView.as_view(), name="compression"),
+    path(
+        "private-attributes/<int:key>/collection/",
+        CollectionView.as_view(),
+        name="private-attribute-collection",
+    ),
     path("receipts/", ReceiptsView.as_view(), name="receipts"),
     path("receipts/studies/<str:study>/", StudyReceiptsView.as_view(), name="api-study-receipts"),
     path(

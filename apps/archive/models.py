@@ -7,7 +7,10 @@ No logic lives here: state changes are in `actions/`, questions in `selectors.py
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 
 from apps.indexing.columns import AttributeColumn, ExactText, FoldedNameColumn, NumberColumn
@@ -491,6 +494,88 @@ class NonPatientInstance(Provenance):
 
     def __str__(self) -> str:
         return f"non-patient instance {self.sop_instance_uid}"
+
+
+class PrivateAttribute(models.Model):
+    """A private attribute that an administrator has indexed: found and answered like a column.
+
+    It is known by its creator, group and last byte; which block of the group a device puts it in
+    varies (PS3.5 7.8.1). `asked` is what it was when its values began to be collected: as something
+    else it is collected anew. Only one that is collected is searched by.
+    """
+
+    class Level(models.TextChoices):
+        STUDY = "STUDY", "study"
+        SERIES = "SERIES", "series"
+        INSTANCE = "IMAGE", "instance"
+
+    class State(models.TextChoices):
+        RUNNING = "running", "being collected"
+        PAUSED = "paused", "paused"
+        CANCELLED = "cancelled", "cancelled"
+        DONE = "done", "searchable"
+
+    # TABLE: what can be searched; the others are bytes, sequences, names, or moments with a zone.
+    VRS: Final = ("AE", "AS", "CS", "DA", "DS", "IS", "LO", "LT", "SH", "SL", "SS", "ST", "TM",
+                  "UC", "UI", "UL", "US", "UT")  # fmt: skip
+
+    name = models.CharField(max_length=100, unique=True)
+    creator = ExactText("Private Creator", help_text="As the device writes it, such as ACME 1.1")
+    group = models.CharField(
+        max_length=4,
+        validators=[RegexValidator(r"^[0-9A-Fa-f]{3}[13579BDFbdf]\Z", "Four digits, odd: 0029.")],
+        help_text="Four hexadecimal digits, such as 0029",
+    )
+    element = models.CharField(
+        max_length=2,
+        validators=[RegexValidator(r"^[0-9A-Fa-f]{2}\Z", "Two hexadecimal digits: 10.")],
+        help_text="The last two hexadecimal digits: 10 of (0029,xx10)",
+    )
+    vr = models.CharField("VR", max_length=2, choices=[(vr, vr) for vr in VRS], default="LO")
+    level = models.CharField(max_length=8, choices=Level, default=Level.STUDY)
+    state = models.CharField(max_length=16, choices=State, default=State.RUNNING, editable=False)
+    asked = models.TextField(default="", blank=True, editable=False)
+    cursor = models.BigIntegerField("last instance looked at", default=0, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["creator", "group", "element"], name="private_attribute_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PrivateValue(models.Model):
+    """One value that an instance has of an indexed private attribute, as normalised text."""
+
+    attribute = models.ForeignKey(PrivateAttribute, on_delete=models.CASCADE, db_index=False)
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="+", db_index=False)
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    value = ExactText()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "attribute", "value"], name="private_value_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["attribute", "value", "study", "series", "instance"]),
+            models.Index(fields=["study", "attribute"]),
+            models.Index(fields=["series", "attribute"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"private value of instance {self.instance_id}"
 
 
 class Metadata(models.Model):

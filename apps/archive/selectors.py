@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
-from typing import Any, Final
+from typing import Final
 
 from django.db.models import Q, QuerySet
 
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.entities import ENTITY_MAPS
 from apps.archive.models import Instance, Series, Study
+from apps.archive.private_keys import PrivatePart, private_part
+from apps.archive.selected import Match
 from apps.archive.stored_documents import documents_of
 from apps.dicom.attributes import BY_KEYWORD, TIME_OF, Attribute, Entity
 from apps.dicom.query import Key, Level, Plan, Query, plan
@@ -27,41 +29,6 @@ _FEW = 2_000
 # SQLite takes 32,766 parameters; a page that long is a stream and no page.
 _LONGEST_PAGE = 5_000
 _TIMEZONE = 0x00080201
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One answer.
-
-    `values` maps tag to stored text, several values joined by a backslash, `""` where the object
-    had none; `items` maps tag to an element of the DICOM JSON Model (PS3.18 F.2) for attributes
-    that have no column. `pk` is the row's key at the query's level.
-    """
-
-    level: Level
-    pk: int
-    values: Mapping[int, str]
-    items: Mapping[int, dict[str, Any]]
-
-    @property
-    def study_instance_uid(self) -> str:
-        """UID of the study, `""` at patient level."""
-        return self.values.get(_STUDY_UID, "")
-
-    @property
-    def series_instance_uid(self) -> str:
-        """UID of the series, `""` above series level."""
-        return self.values.get(_SERIES_UID, "")
-
-    @property
-    def sop_instance_uid(self) -> str:
-        """UID of the instance, `""` above instance level."""
-        return self.values.get(_SOP_UID, "")
-
-
-_STUDY_UID = BY_KEYWORD["StudyInstanceUID"].tag
-_SERIES_UID = BY_KEYWORD["SeriesInstanceUID"].tag
-_SOP_UID = BY_KEYWORD["SOPInstanceUID"].tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +66,17 @@ def search(
     Raises InvalidRequest with the offending tags, NotPermitted, and OutOfResources where keys
     without an index leave too many candidates to read.
     """
+    query, private = private_part(query)
     asked = plan(query)
     tree = key_tree(asked.stored, asked.offset)
     entities = ENTITY_MAPS[query.level]
-    rows = ordered(_rows(asked, entities, principal), query.ordering, entities)
+    rows = ordered(_rows(asked, entities, principal, private), query.ordering, entities)
     end = None if query.limit is None else query.offset + query.limit
     if _narrows(tree):
         _refuse_too_many(rows)
         candidates = takewhile(lambda _: not stopped(), _matches(rows, asked, entities))
         found = islice(_with_stored(candidates, tree), query.offset, end)
-        return SearchPage(found, asked.unsupported)
+        return SearchPage(private.answered(found, rows), asked.unsupported)
     if query.limit is not None and query.limit <= _LONGEST_PAGE:
         page = _keys(rows, scans(asked.criteria, entities), query.offset, end)
         rows = entities.model._default_manager.filter(pk__in=page)
@@ -116,7 +84,8 @@ def search(
     elif query.offset or end is not None:
         rows = rows[query.offset : end]
     matches = _matches(rows, asked, entities)
-    return SearchPage(_with_stored(matches, tree) if tree else matches, asked.unsupported)
+    matches = _with_stored(matches, tree) if tree else matches
+    return SearchPage(private.answered(matches, rows), asked.unsupported)
 
 
 def instances_matching(query: Query, principal: Principal) -> QuerySet[Instance]:
@@ -127,29 +96,32 @@ def instances_matching(query: Query, principal: Principal) -> QuerySet[Instance]
     asked = plan(query)
     assert query.level is Level.INSTANCE
     assert not asked.stored
-    rows: QuerySet[Instance] = _rows(asked, ENTITY_MAPS[query.level], principal)
+    rows: QuerySet[Instance] = _rows(
+        asked, ENTITY_MAPS[query.level], principal, PrivatePart(query.level)
+    )
     return rows.order_by("study_id", "series__series_number", "series_id", "instance_number", "pk")
 
 
 def count(query: Query, principal: Principal) -> int:
     """How many match in all, without regard to `limit` and `offset`. Raises as `search` does."""
+    query, private = private_part(query)
     asked = plan(query)
     tree = key_tree(asked.stored, asked.offset)
     entities = ENTITY_MAPS[query.level]
-    rows = _rows(asked, entities, principal)
+    rows = _rows(asked, entities, principal, private)
     if not _narrows(tree):
         return rows.count()
     _refuse_too_many(rows)
     return sum(1 for _ in _with_stored(_matches(rows, asked, entities), tree))
 
 
-def _rows(asked: Plan, entities: EntityMap, principal: Principal) -> Rows:
+def _rows(asked: Plan, entities: EntityMap, principal: Principal, private: PrivatePart) -> Rows:
     path = entities.paths.get(Entity.STUDY, "studies__")
     rows = entities.model._default_manager.filter(scope_of(principal, path))
     if asked.level is Level.PATIENT:
         # Who has no study is no answer: that is what a merge leaves of its source.
         rows = rows.filter(number_of_patient_related_studies__gt=0)
-    return narrowed(rows, asked.criteria, entities)
+    return private.narrow(narrowed(rows, asked.criteria, entities))
 
 
 def _keys(rows: Rows, scanning: bool, offset: int, end: int | None) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -21,26 +20,10 @@ from apps.commitment.models import (
     CommitmentRequest,
     ScrubRun,
 )
+from apps.console.each_row import each_row
 from apps.console.one_row import OneRowAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.errors import PacsError
-
-
-def each_row(
-    page: ReadOnlyAdmin,
-    request: HttpRequest,
-    rows: Iterable[Any],
-    act: Callable[[Principal, Any], bool],
-    told: str,
-) -> None:
-    """Does it to each row, and says to how many."""
-    principal = principal_of(request, "web")
-    try:
-        count = sum(act(principal, row) for row in rows)
-    except PacsError as error:
-        page.message_user(request, error.message, messages.ERROR)
-        return
-    page.message_user(request, told.format(count))
 
 
 @admin.register(CommitmentRequest)

@@ -17,7 +17,7 @@ from apps.compression.models import CompressionPolicy, CompressionRule, Compress
 from apps.compression.preview import preview_compression
 from apps.compression.selectors import newest_instance, share_of
 from apps.console.archive import viewer_link
-from apps.console.commitment import each_row
+from apps.console.each_row import each_row
 from apps.console.one_row import OneRowAdmin
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.rule_preview import PreviewedRuleAdmin, PreviewRow

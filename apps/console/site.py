@@ -39,6 +39,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "archive.Series",
             "archive.Instance",
             "archive.NonPatientInstance",
+            "archive.PrivateAttribute",
             "ingest.QuarantinedInstance",
             "ingest.ImportJob",
             "commitment.CommitmentRequest",

@@ -9,7 +9,8 @@ from typing import Final
 from pydicom.datadict import keyword_for_tag
 
 from apps.access.searches import note_search
-from apps.archive.selectors import Match, search
+from apps.archive.selected import Match
+from apps.archive.selectors import search
 from apps.dicom.attributes import BY_KEYWORD, BY_TAG, UNIQUE_KEYS
 from apps.dicom.identifiers import AnswerWriter, Identifier, read_identifier
 from apps.dicom.query import Level, Query, check_hierarchical

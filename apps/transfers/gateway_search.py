@@ -12,7 +12,7 @@ from typing import Final
 
 from apps.access.principals import Principal
 from apps.access.searches import note_search
-from apps.archive.selectors import Match
+from apps.archive.selected import Match
 from apps.dicom import uids
 from apps.dicom.attributes import BY_TAG, Attribute, any_attribute
 from apps.dicom.criteria import Criterion

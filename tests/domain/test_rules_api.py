@@ -49,6 +49,10 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "old", "conditions": "Modality=CT", "older_than_days": 30},
         {"smallest_kb": 100},
     ),
+    "private-attributes": (
+        {"name": "dose", "creator": "ACME 1.1", "group": "0029", "element": "10", "vr": "DS"},
+        {"level": "SERIES"},
+    ),
     "rules/prefetch": ({"name": "priors", "peer": "AWAY"}, {"most": 5}),
     "rules/polarity": (
         {"source_ae_title": "CR1", "first_day": "2026-01-01", "reason": "inverted"},

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from apps.archive.models import Instance, Series
-from apps.archive.selectors import Match
+from apps.archive.selected import Match
 from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.json_values import readable_date, readable_name, readable_time
 from apps.dicom.values import offset_minutes

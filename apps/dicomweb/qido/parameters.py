@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote_plus
@@ -59,14 +59,17 @@ def search_from(
     always: frozenset[int] = frozenset(),
     study: str | None = None,
     series: str | None = None,
+    *,
+    is_indexed: Callable[[int], bool] = lambda _tag: False,
 ) -> Search:
     """Reads the URL's query and path. Raises InvalidRequest, naming the parameters at fault.
 
-    `always` are the tags that answers of this level hold whatever is asked.
+    `always` are the tags that answers of this level hold whatever is asked; `is_indexed` tells of a
+    private tag whether it is known without its creator.
     """
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
-    keys, offset = _keys(pairs, level)
+    keys, offset = _keys(pairs, level, is_indexed)
     asked = frozenset(path[0] for path in (*settings.include, *(key.path for key in keys)))
     for tag, uid in ((_STUDY_UID, study), (_SERIES_UID, series)):
         if uid is not None:
@@ -126,10 +129,12 @@ def loose_search(query_string: str) -> Loose:
     )
 
 
-def _keys(pairs: Iterable[tuple[str, str]], level: Level) -> tuple[list[Key], str]:
+def _keys(
+    pairs: Iterable[tuple[str, str]], level: Level, is_indexed: Callable[[int], bool]
+) -> tuple[list[Key], str]:
     """The matching keys, and the offset in which their dates and times are meant."""
     given = [key_of(name, value) for name, value in pairs if name.lower() not in _SETTINGS]
-    keys = _with_creators(given)
+    keys = _with_creators(given, is_indexed)
     _refuse_lower_levels(keys, level)
     return [key for key in keys if key.path != (_TIMEZONE_OFFSET,)], _timezone(keys)
 
@@ -244,7 +249,7 @@ def key_of(name: str, value: str) -> Key:
     return Key(path, (value,) if value else ())
 
 
-def _with_creators(keys: Iterable[Key]) -> list[Key]:
+def _with_creators(keys: Iterable[Key], is_indexed: Callable[[int], bool]) -> list[Key]:
     """Private keys with the creator that another key names for their block (QID-08)."""
     given = list(keys)
     creators: dict[int, str] = {}
@@ -261,7 +266,7 @@ def _with_creators(keys: Iterable[Key]) -> list[Key]:
             block = key.tag & 0xFFFF0000 | key.tag >> 8 & 0xFF
             creator = creators.get(block, "")
             used.add(block)
-            if not creator:
+            if not creator and not is_indexed(key.tag):
                 raise InvalidRequest(
                     f"A private key needs its Private Creator ({block:08X}) as another key.",
                     offending=(f"{key.tag:08X}",),

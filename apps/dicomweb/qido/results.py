@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
-from apps.archive.selectors import Match
+from apps.archive.selected import Match
 from apps.dicom.attributes import BY_KEYWORD, BY_TAG, Entity
 from apps.dicom.query import Level
 

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
 from apps.archive.explanations import explained
+from apps.archive.private_values import is_indexed_private
 from apps.archive.selectors import count, search
 from apps.dicom.attributes import BY_TAG
 from apps.dicom.query import Level
@@ -72,7 +73,12 @@ def _search(
     permit(principal, Permission.VIEW_IMAGES)
     offer, _ = choose(acceptable(request), OFFERS)
     asked = search_from(
-        request.META.get("QUERY_STRING", ""), level, always_included(level), study, series
+        request.META.get("QUERY_STRING", ""),
+        level,
+        always_included(level),
+        study,
+        series,
+        is_indexed=is_indexed_private,
     )
     if asked.explain:
         return _explanation(asked, principal)
