@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ import pytest
 from django.urls import reverse
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.dsutils import decode, encode
 
 from apps.access.principals import system_principal
 from apps.archive.actions.collect_private_values import change_collection, collect_private_values
 from apps.archive.actions.remove_instances import prune, remove_instances
 from apps.archive.models import Instance, PrivateAttribute, PrivateValue
 from apps.archive.selectors import count, search
+from apps.dicom.identifiers import AnswerWriter, read_identifier
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dicom.query import Key, Level, Query
 from apps.dicomweb.qido.parameters import search_from
+from apps.dimse.find import query_of
+from apps.dimse.query_models import BY_SOP_CLASS
 from apps.errors import InvalidRequest
 from apps.events.models import Event
 from apps.ingest import inbox
@@ -209,6 +214,24 @@ def test_QID_08_over_the_web_the_creator_may_be_left_out_and_the_field_included(
     assert signed_in("clinician").patch(url, {"state": "running"}, **body).status_code == 403
     page = client.get(reverse("admin:archive_privateattribute_changelist"))
     assert "(0029,xx10)" in page.content.decode()
+
+
+def test_FND_by_c_find_it_is_found_and_answered_with_its_creator():
+    """The door's own steps between the identifier's bytes and the answer's."""
+    indexed()
+    send(with_private("Protocol A", blocks_before=1))
+    asked = Dataset()
+    asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", ""
+    asked.private_block(0x0029, "ACME 1.1", create=True).add_new(0x10, "LO", "Proto*")
+    raw = encode(asked, is_implicit_vr=False, is_little_endian=True)
+    identifier = read_identifier(raw, ExplicitVRLittleEndian)
+    model = BY_SOP_CLASS["1.2.840.10008.5.1.4.1.2.2.1"]
+    page = search(query_of(identifier, model, b""), ADMIN)
+    assert page.unsupported == ()
+    (match,) = page
+    written = AnswerWriter(ExplicitVRLittleEndian, ()).write({}, match.items)
+    answer = decode(BytesIO(written), is_implicit_vr=False, is_little_endian=True)
+    assert answer.private_block(0x0029, "ACME 1.1")[0x10].value == "Protocol A"
 
 
 def test_a_private_key_without_its_creator_is_refused_where_nothing_is_indexed():
