@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from apps.access.principals import Permission
 from apps.api.principal import PrincipalView
-from apps.api.rules import PrivateAttributeSerializer
+from apps.api.rule_shapes import PrivateAttributeSerializer
 from apps.archive.actions.collect_private_values import change_collection
 from apps.archive.models import PrivateAttribute
 from apps.errors import NotFound
