@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.archive.models import PrivateAttribute
 from apps.coercion.models import CoercionRule
 from apps.compression.models import CompressionRule
 from apps.forwarding.models import ForwardingRule, PrefetchRule
-from apps.network.models import ApplicationEntity, PolarityRule, Webhook
+from apps.network.models import ApplicationEntity, PolarityRule, WebArchive, Webhook
+from apps.network.web_archive import ASKED_ANEW
 
 
 class _PeerField(serializers.SlugRelatedField[ApplicationEntity]):

@@ -112,7 +112,9 @@ def add_instances(new: Sequence[NewInstance]) -> Added:
     series = _series(new, studies.rows)
     ids = _instances(new, studies.rows, series.rows)
     _derived(new, series.rows, ids)
-    _collect_private(new, studies.rows, series.rows, ids)
+    collect_from_new((studies.rows[each.study_instance_uid].pk,
+                      series.rows[each.series_instance_uid].pk,
+                      ids[each.sop_instance_uid], each.fragment) for each in new)  # fmt: skip
     empty = {uid for uid, row in studies.rows.items() if not row.number_of_study_related_instances}
     _renew(new, studies.rows, series.rows, patient_of)
     renamed = _complete(new, studies.rows, series.rows, patient_of)
@@ -295,23 +297,6 @@ def _derived(new: Sequence[NewInstance], series: dict[str, Series], ids: dict[st
             for each in new
             if each.amendment is not None
         ],
-    )
-
-
-def _collect_private(
-    new: Sequence[NewInstance],
-    studies: dict[str, Study],
-    series: dict[str, Series],
-    ids: dict[str, int],
-) -> None:
-    collect_from_new(
-        (
-            studies[each.study_instance_uid].pk,
-            series[each.series_instance_uid].pk,
-            ids[each.sop_instance_uid],
-            each.fragment,
-        )
-        for each in new
     )
 
 
