@@ -59,7 +59,10 @@ def handshakes(claims: Iterable[Claim], target: Remote) -> Iterator[Outcome]:
         return
     secure = replace(target, port=port, use_tls=False)
     for claim in claims:
-        passed, said = _CHECKS[claim.facts["check"]](secure, claim)
+        try:
+            passed, said = _CHECKS[claim.facts["check"]](secure, claim)
+        except OSError as error:
+            passed, said = False, f"the port does not answer ({type(error).__name__})"
         yield Outcome(claim, passed, said)
 
 

@@ -12,7 +12,9 @@ from apps.dicom.attributes import TABLE as ATTRIBUTES
 from apps.dicom.attributes import Attribute
 from apps.dicom.transfer_syntaxes import TransferSyntax
 from apps.dicomweb.capabilities import OWN, WORK_ITEMS, Capability
+from apps.dicomweb.negotiation import DICOM
 from apps.dicomweb.status import TABLE as STATUSES
+from apps.rendering.options import MEDIA_TYPES
 
 _PICTURE: Final = 'multipart/related; type="{}"'
 
@@ -41,6 +43,20 @@ def _claim(row: Capability, verb: str, media_type: str) -> Claim:
         "media_type": media_type,
     }
     return Claim(key, text, "web", facts)
+
+
+def by_uri() -> Iterator[tuple[str, Claim]]:
+    """One for each media type of WADO-URI (PS3.18 section 9)."""
+    for media_type in (DICOM, *MEDIA_TYPES):
+        yield (
+            media_type,
+            Claim(
+                f"wado-uri:{media_type}",
+                f"RetrieveInstance (GET /wado) gives {media_type}.",
+                "web-uri",
+                {"media_type": media_type},
+            ),
+        )
 
 
 def search_keys() -> Iterator[tuple[Attribute, Claim]]:

@@ -73,6 +73,11 @@ def _tables() -> Iterator[Table]:
             for row, media_type, claim in web_claims.transactions()
         ),
     )
+    yield Table(
+        "WADO-URI",
+        ("request", "contentType"),
+        tuple(Row(("GET /wado", media), claim) for media, claim in web_claims.by_uri()),
+    )
     yield Table("Further resources", ("resource", "methods"), tuple(_resources()))
     yield Table(
         "Search attributes (QIDO-RS)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
@@ -14,6 +14,7 @@ from apps.conformance.outcome import Outcome
 from apps.conformance.web_caller import Answer, Caller
 from apps.conformance.web_claims import PROVOKED
 from apps.conformance.web_samples import samples, samples_stored_in
+from apps.errors import Unavailable
 from apps.worklist.models import WorkItem
 
 _ROOT: Final = "/dicom-web"
@@ -28,6 +29,10 @@ def run(statement: Statement, web: Caller) -> Iterator[Outcome]:
 
     Raises Unavailable when the web server does not answer.
     """
+    answer = web.ask("GET", f"{_ROOT}/openapi.json")
+    if answer.status != _OK:
+        # It takes no requests by this address, or sends them elsewhere.
+        raise Unavailable(f"The web server answers {answer.status} at {web.base}.")
     for kind, test in _BY_KIND.items():
         if claims := statement.claims_of(kind):
             yield from test(claims, web)
@@ -61,7 +66,7 @@ def _given(facts: Mapping[str, Any], web: Caller) -> tuple[bool, str] | None:
     return None if said is None else (False, said)
 
 
-_NO_CONTENT, _CONFLICT = 204, 409
+_OK, _NO_CONTENT, _CONFLICT = 200, 204, 409
 
 
 def _targets(facts: Mapping[str, Any], web: Caller) -> Iterator[str]:
@@ -148,6 +153,30 @@ def _of_nobody(path: str) -> str:
     ).replace("{workitem}", _NOBODY).replace("{aetitle}", "CONFORMANCE")
 
 
+def _by_uri(claims: Iterable[Claim], web: Caller) -> Iterator[Outcome]:
+    for claim in claims:
+        media_type = claim.facts["media_type"]
+        said = None
+        for sample in samples("/rendered", "image/png"):
+            query = urlencode(
+                {
+                    "requestType": "WADO",
+                    "studyUID": sample.study.study_instance_uid,
+                    "seriesUID": sample.series.series_instance_uid,
+                    "objectUID": sample.sop_instance_uid,
+                    "contentType": media_type,
+                }
+            )
+            answer = web.ask("GET", f"/wado?{query}")
+            said = f"answered {answer.status} with {answer.media_type}"
+            if answer.status == _OK and answer.media_type == media_type:
+                yield Outcome(claim, True, said)
+                break
+        else:
+            if said is not None:
+                yield Outcome(claim, False, said)
+
+
 def _keys(claims: list[Claim], web: Caller) -> Iterator[Outcome]:
     """Of one stored instance and what it belongs to; an empty archive leaves them untested."""
     sample = next(iter(samples("", "")), None)
@@ -187,7 +216,7 @@ def _key(
     if not returned or not value or f"{keyword}=" in target:
         return Outcome(claim, returned, said)
     answer = web.ask("GET", f"{target}&{keyword}={quote(value, safe='')}", _JSON)
-    found = answer.status == 200 and bool(_json(answer))  # noqa: PLR2004 - found
+    found = answer.status == _OK and bool(_json(answer))
     return Outcome(claim, found, f"{said}, {'found' if found else 'not found'} by its value")
 
 
@@ -223,7 +252,7 @@ def _frames(claims: Iterable[Claim], web: Caller) -> Iterator[Outcome]:
             answer = web.ask("GET", _ROOT + target, {"Accept": claim.facts["asked"]})
             told = _part_type(answer.body)
             said = f"answered {answer.status} with {told or answer.media_type}"
-            if answer.status == 200 and told.startswith(claim.facts["media_type"]):  # noqa: PLR2004
+            if answer.status == _OK and told.startswith(claim.facts["media_type"]):
                 yield Outcome(claim, True, said)
                 break
         else:
@@ -262,6 +291,7 @@ def _sentence(answer: Answer) -> str:
 
 _BY_KIND: Final[dict[str, Callable[[list[Claim], Caller], Iterator[Outcome]]]] = {
     "web": _transactions,
+    "web-uri": _by_uri,
     "web-key": _keys,
     "web-frames": _frames,
     "web-failure": _failures,

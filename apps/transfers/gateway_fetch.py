@@ -136,7 +136,10 @@ class Coming:
 
     def _await_first(self, until: float) -> int:
         """How many will not come, where nothing is to be waited for any more."""
-        if self._transfer is not None and self._transfer.state not in ENDED and self._any_here():
+        transfer = self._transfer
+        # What has failed is said by a status, not by an answer that breaks off.
+        comes = transfer is not None and not _has_ended(transfer) and transfer.state not in ENDED
+        if comes and self._any_here():
             return 0
         for came in _arrivals(self._transfer, self._lacking, until):
             self._lacking -= came

@@ -38,6 +38,7 @@ def test_what_is_claimed_of_DICOMweb_is_proved_over_HTTP(archive: Archive) -> No
         'web:StoreInstances:takes:multipart/related; type="application/dicom+json"',
         "web:StoreInstances:gives:application/dicom+xml",
         "web:SubscribeToWorkitems",
+        "wado-uri:image/jpeg",
         "qido:PATIENT:PatientName",
         "frames:1.2.840.10008.1.2.1",
         "http:RangeNotSatisfiable",
