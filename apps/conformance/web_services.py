@@ -88,7 +88,13 @@ def _tables() -> Iterator[Table]:
             for row, claim in web_claims.search_keys()
         ),
     )  # fmt: skip
-    yield Table(
+    yield _stored_frames()
+    yield _failures()
+    yield from work_items.tables()
+
+
+def _stored_frames() -> Table:
+    return Table(
         "Media types of frames as stored",
         ("Transfer Syntax", "UID", "media type"),
         tuple(
@@ -96,7 +102,10 @@ def _tables() -> Iterator[Table]:
             for row, claim in web_claims.stored_frames()
         ),
     )
-    yield Table(
+
+
+def _failures() -> Table:
+    return Table(
         "HTTP status of a failure",
         ("status", "cause"),
         tuple(
@@ -104,7 +113,6 @@ def _tables() -> Iterator[Table]:
             for kind, code, claim in web_claims.failures()
         ),
     )
-    yield from work_items.tables()
 
 
 def _media(takes: tuple[str, ...], media_type: str) -> str:

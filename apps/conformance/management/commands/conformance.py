@@ -90,7 +90,7 @@ class Command(BaseCommand):
             if not each.passed:
                 self.stdout.write(f"failed: {each.claim.text} {each.detail}")
         left = count_claims(statement, parts) - len(outcomes)
-        empty = left and not untested(statement)
+        empty = left and outcomes and not untested(statement)
         why = " (nothing is stored here, or on the worklist, that could show it)" if empty else ""
         self.stdout.write(
             f"Version {version.pk}: {len(outcomes)} claims tested, {failed} failed, {left} not "
