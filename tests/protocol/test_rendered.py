@@ -81,6 +81,8 @@ def test_a_multi_frame_as_gif_moves_at_its_frame_time(archive: Archive, cine):
     assert (image.n_frames, image.info["duration"], image.info["loop"]) == (4, 40, 0)
     two = picture(archive.get(path_of(cine) + "/frames/2,4/rendered", "image/gif").content)
     assert two.n_frames == 2
+    for level in (path_of(cine).split("/instances")[0], f"/studies/{cine.StudyInstanceUID}"):
+        assert picture(archive.get(f"{level}/rendered", "image/gif").content).n_frames == 4
 
 
 def test_every_frame_and_every_image_as_a_part(archive: Archive, cine):
@@ -194,6 +196,21 @@ def test_a_video_passes_through_and_gives_ranges(archive: Archive):
     )
     assert middle.status_code == 206
     assert middle.content == whole.content[3000:4100]
+
+
+def test_a_series_of_videos_is_shown_by_one_and_a_study_rather_by_an_image(archive: Archive):
+    ds = ct_slice(size=16, NumberOfFrames=2)
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.1.1"
+    ds.PixelData = encapsulate([b"\0\0\0\x18ftypmp42" + bytes(64)], has_bot=False)
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    still = ct_slice(study=ds.StudyInstanceUID, SeriesNumber=2)
+    assert archive.store(part10(ds, MP4), part10(still)).status_code == 200
+    study, series = f"/studies/{ds.StudyInstanceUID}", path_of(ds).split("/instances")[0]
+    for path, media_type in ((series, "video/mp4"), (study, "image/jpeg")):
+        answer = archive.get(f"{path}/rendered", "*/*")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert archive.get(f"{series}/rendered", "image/jpeg").status_code == 406
 
 
 # -- presentation states

@@ -69,11 +69,11 @@ def retrieve_rendered(  # noqa: PLR0917  the URL's own order
 ) -> HttpResponseBase:
     """The resource as people look at it: pictures, a report's page, a document, a video."""
     target = _target(principal, study, series, instance, frames)
-    location = target.location or _first_without_images(principal, target)
-    if location is not None and not _is_picture(location):
-        response = rendered_object(request, principal, location)
+    location = target.location or _stands_for(principal, target)
+    if _is_picture(location):
+        response = _pictures(request, principal, target, location)
     else:
-        response = _pictures(request, principal, target)
+        response = rendered_object(request, principal, location)
     warn_of_ignored(request, response)
     return response
 
@@ -121,19 +121,24 @@ def _is_picture(location: Location) -> bool:
     return location.packed_frames is not None and not video
 
 
-def _first_without_images(principal: Principal, target: Target) -> Location | None:
-    """The first instance of a study or series that holds no image; None where it holds some."""
+def _stands_for(principal: Principal, target: Target) -> Location:
+    """The instance shown for a study or series: an image, else a video, else whatever is first."""
+    uids = target.study, target.series
     try:
-        representative_of(principal, target.study, target.series)
+        location = representative_of(principal, *uids)
     except NotFound:
-        first = next(locations_of(principal, target.study, target.series), None)
+        first = next(locations_of(principal, *uids), None)
         if first is None:
             raise
         return first
-    return None
+    if _is_picture(location):
+        return location
+    return next((each for each in locations_of(principal, *uids) if _is_picture(each)), location)
 
 
-def _pictures(request: HttpRequest, principal: Principal, target: Target) -> HttpResponseBase:
+def _pictures(
+    request: HttpRequest, principal: Principal, target: Target, location: Location
+) -> HttpResponseBase:
     offer, _ = choose(acceptable(request), _OFFERS)
     options = rendering_options(request, offer.media_type)
     view_event(principal, "StudyViewed", target.study)
@@ -142,10 +147,9 @@ def _pictures(request: HttpRequest, principal: Principal, target: Target) -> Htt
         pictured = ((each, None) for each in located if _is_picture(each))
         boundary = boundary_of(target.study, target.series or "", repr(options))
         return _several(request, pictured, options, boundary)
-    location = target.location or representative_of(principal, target.study, target.series)
     numbers: Sequence[int] = target.frames
     count = frame_table_of(location).count
-    if not numbers and target.location is not None and (offer.multipart or offer.media_type == GIF):
+    if not numbers and (offer.multipart or offer.media_type == GIF):
         numbers = range(1, count + 1)
     return _answer(request, location, numbers or (1,), options, offer)
 
