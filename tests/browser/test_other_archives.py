@@ -96,7 +96,7 @@ def test_a_study_is_found_elsewhere_fetched_by_a_key_opened_and_sent_back(
     page.keyboard.press("Enter")
     expect(row).to_have_attribute("aria-selected", "true")
     page.keyboard.press("p")
-    expect(row.locator(".state")).to_have_text("here", timeout=30_000)
+    expect(row.locator(".state")).to_have_text("here")
 
     page.keyboard.press("ArrowDown")
     page.keyboard.press("p")
@@ -113,7 +113,7 @@ def test_a_study_is_found_elsewhere_fetched_by_a_key_opened_and_sent_back(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("FAR, AWAY")
     dialog.get_by_role("button", name="Send to FAR").press("Enter")
-    expect(page.get_by_role("status").last).to_contain_text("To FAR: done", timeout=30_000)
+    expect(page.get_by_role("status").last).to_contain_text("To FAR: done")
 
 
 def test_an_administrator_fetches_by_uid_and_sends_after_being_told_what(

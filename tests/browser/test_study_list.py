@@ -127,10 +127,10 @@ def test_a_session_that_ends_covers_the_list_and_a_dead_server_is_said(
     expect(page.get_by_text("The server does not answer")).to_be_visible(timeout=8000)
     expect(_rows(page).first).to_be_visible()  # what is known stays
     page.unroute("**/api/**")
-    expect(page.get_by_text("The server does not answer")).to_have_count(0, timeout=10_000)
+    expect(page.get_by_text("The server does not answer")).to_have_count(0)
     context.clear_cookies()
     cover = page.get_by_role("alertdialog")
-    expect(cover).to_contain_text("Your session has ended", timeout=8000)
+    expect(cover).to_contain_text("Your session has ended")
     expect(_rows(page).first).to_be_hidden()
     cover.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/login/?next=*")
@@ -179,7 +179,7 @@ def test_an_arriving_study_appears_and_grows_without_reload(page: Page, modality
     expect(row.locator('[data-column="images"]')).to_have_text("1 / 1")
     for number in (2, 3):
         assert modality.send_c_store(_slice(study, number)).Status == 0x0000
-    expect(row.locator('[data-column="images"]')).to_have_text("1 / 3", timeout=8000)
+    expect(row.locator('[data-column="images"]')).to_have_text("1 / 3")
     assert page.evaluate("window.__same_page") == marker
 
 
@@ -203,7 +203,7 @@ def test_SEC_04_a_hostile_name_is_shown_as_text(watched: Watched, modality) -> N
     dataset.StudyDescription = "<script>window.__hacked=1</script>"
     assert modality.send_c_store(dataset).Status == 0x0000
     row = page.locator(f'.study-row[data-uid="{study}"]')
-    expect(row).to_contain_text("onerror", timeout=8000)
+    expect(row).to_contain_text("onerror")
     assert page.evaluate("window.__hacked") is None
 
 
@@ -214,7 +214,7 @@ def test_files_chosen_are_stored(page: Page, tmp_path: Path) -> None:
     bad.write_text("not DICOM at all")
     page.set_input_files('input[type="file"]', [good, bad])
     strip = page.locator(".upload-strip")
-    expect(strip).to_contain_text("2 of 2 files sent, 1 stored", timeout=15_000)
+    expect(strip).to_contain_text("2 of 2 files sent, 1 stored")
     expect(strip).to_contain_text("1 refusals")
     expect(page.locator(f'.study-row[data-uid="{study}"]')).to_be_visible(timeout=8000)
 

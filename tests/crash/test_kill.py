@@ -5,6 +5,7 @@ Every instance that was acknowledged must be searchable once, with its data set 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from pydicom.uid import generate_uid as new_uid
 
 from apps.ingest.crash_points import POINTS
 from tests.builders import ct_slice, part10
+from tests.crash.forks import Forked, Forks
 from tests.servers import PostgreSQL
 from tests.stack import Stack
 
@@ -37,8 +39,10 @@ WORKER = POINTS[4:]
 class Installation:
     """A database, an inbox and a blob folder; programs are run on it and killed."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, forks: Forks) -> None:
         self.folder = folder
+        self._forks = forks
+        self._started = itertools.count()
         self.files = folder / "files"
         self.files.mkdir(parents=True)
         self.environment = {
@@ -59,13 +63,12 @@ class Installation:
             )
             (self.files / f"{number:03d}").write_bytes(part10(ds))
 
-    def start(self, *arguments: str, crash_at: str = "") -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.program", *arguments],
-            cwd=ROOT,
-            env={**self.environment, "PACSWEB_TEST_CRASH_AT": crash_at},
-            stdout=subprocess.PIPE,
-            text=True,
+    def start(self, *arguments: str, crash_at: str = "") -> Forked:
+        return self._forks.start(
+            "tests.crash.program",
+            arguments,
+            {**self.environment, "PACSWEB_TEST_CRASH_AT": crash_at},
+            self.folder / f"output-{next(self._started)}",
         )
 
     def run(self, *arguments: str, crash_at: str = "") -> tuple[int, list[str]]:
@@ -104,6 +107,14 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    mine = Forks(ROOT, environment)
+    yield mine
+    mine.close()
+
+
+@pytest.fixture(scope="module")
 def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("empty") / "empty.sqlite3"
     migrate(f"sqlite:///{path}", path.parent)
@@ -135,16 +146,16 @@ def migrate(url: str, folder: Path) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
+def installation(request: pytest.FixtureRequest, tmp_path: Path, forks: Forks) -> Installation:
     if request.param == "postgresql":
-        return Installation(tmp_path, request.getfixturevalue("postgresql_url"))
-    return sqlite_installation(tmp_path, request.getfixturevalue("empty_sqlite"))
+        return Installation(tmp_path, request.getfixturevalue("postgresql_url"), forks)
+    return sqlite_installation(tmp_path, request.getfixturevalue("empty_sqlite"), forks)
 
 
-def sqlite_installation(folder: Path, empty: Path) -> Installation:
+def sqlite_installation(folder: Path, empty: Path, forks: Forks) -> Installation:
     database = folder / "database.sqlite3"
     shutil.copy(empty, database)
-    return Installation(folder, f"sqlite:///{database}")
+    return Installation(folder, f"sqlite:///{database}", forks)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +164,10 @@ def sqlite_installation(folder: Path, empty: Path) -> Installation:
     + [("receive-groups", each) for each in ("synced:5", "renamed:5", "committed:2")],
 )
 def test_STO_03_the_receiver_is_killed(
-    tmp_path: Path, empty_sqlite: Path, door: str, crash_at: str
+    tmp_path: Path, empty_sqlite: Path, door: str, crash_at: str, forks: Forks
 ):
     """What was answered is kept; what was not is sent again and is not doubled."""
-    installation = sqlite_installation(tmp_path, empty_sqlite)
+    installation = sqlite_installation(tmp_path, empty_sqlite, forks)
     installation.make_files()
     acknowledged = installation.receive(crash_at, door)
     assert len(acknowledged) < FILES
@@ -186,10 +197,10 @@ def test_STO_03_the_indexer_is_killed_at_every_step_in_turn(installation: Instal
 
 
 def test_a_file_that_kills_the_indexer_is_set_aside_and_the_others_are_stored(
-    tmp_path: Path, empty_sqlite: Path
+    tmp_path: Path, empty_sqlite: Path, forks: Forks
 ):
     """First with its batch, then three times alone: then it is kept without being read."""
-    installation = sqlite_installation(tmp_path, empty_sqlite)
+    installation = sqlite_installation(tmp_path, empty_sqlite, forks)
     installation.make_files()
     installation.receive()
     for _ in range(4):
@@ -241,13 +252,13 @@ def test_several_indexers_share_the_work_and_count_right(installation: Installat
     installation.everything_is_there_once("index")
 
 
-def test_PostgreSQL_is_away_for_a_while(tmp_path: Path):
+def test_PostgreSQL_is_away_for_a_while(tmp_path: Path, forks: Forks):
     """Receiving goes on; the indexer says so and leaves everything; afterwards all is there."""
     # In a folder that PostgreSQL's own user can reach.
     server = PostgreSQL(Path(settings.TEST_FOLDER) / "postgresql-away")
     server.start()
     try:
-        installation = Installation(tmp_path / "installation", server.create("away"))
+        installation = Installation(tmp_path / "installation", server.create("away"), forks)
         migrate(server.url("away"), tmp_path / "installation" / "data")
         installation.make_files()
         server.stop()
@@ -261,8 +272,8 @@ def test_PostgreSQL_is_away_for_a_while(tmp_path: Path):
         server.stop()
 
 
-def test_SQLite_is_locked_for_a_while(tmp_path: Path, empty_sqlite: Path):
-    installation = sqlite_installation(tmp_path, empty_sqlite)
+def test_SQLite_is_locked_for_a_while(tmp_path: Path, empty_sqlite: Path, forks: Forks):
+    installation = sqlite_installation(tmp_path, empty_sqlite, forks)
     installation.make_files()
     locker = sqlite3.connect(tmp_path / "database.sqlite3", isolation_level=None)
     locker.execute("BEGIN EXCLUSIVE")
@@ -279,10 +290,10 @@ def test_SQLite_is_locked_for_a_while(tmp_path: Path, empty_sqlite: Path):
     installation.everything_is_there_once()
 
 
-def test_the_broker_is_flushed_and_killed(own_stack: Stack):
+def test_the_broker_is_flushed_and_killed(own_stack: Stack, forks: Forks):
     """No message survives, and no instance needs one: the sweep finds what waits."""
     own_stack.start()
-    installation = Installation(own_stack.folder / "crash", "")
+    installation = Installation(own_stack.folder / "crash", "", forks)
     installation.environment = own_stack.environment()
     installation.make_files()
     for broken in (_flush, lambda stack: stack.kill("redis") if not stack.production else None):

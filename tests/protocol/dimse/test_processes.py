@@ -169,33 +169,6 @@ def test_idle_associations_cost_no_processor_time(own_server: DimseServer) -> No
     assert used < 0.25, used
 
 
-def test_ae_command_is_idempotent_and_speaks_plainly(own_server: DimseServer) -> None:
-    def ae(*arguments: str) -> tuple[int, str]:
-        done = own_server.manage("ae", *arguments)
-        assert "Traceback" not in done.stderr
-        return done.returncode, (done.stdout + done.stderr).strip()
-
-    assert ae("list") == (0, "No application entities are known.")
-    assert ae("add", "CT1", "10.0.0.7", "104") == (0, "Added CT1 at 10.0.0.7:104.")
-    assert ae("add", "CT1", "10.0.0.7", "104") == (
-        0,
-        "CT1 at 10.0.0.7:104 was already known; nothing changed.",
-    )
-    assert ae("add", "CT1", "10.0.0.8", "104", "--no-may-query") == (
-        0,
-        "Changed CT1 at 10.0.0.8:104.",
-    )
-    code, listed = ae("list")
-    assert listed.split() == ["CT1", "10.0.0.8:104", "may", "not", "query"]
-    for bad in (("add", "   ", "h", "1"), ("add", "A" * 17, "h", "1"), ("add", "A", "h", "99999")):
-        code, said = ae(*bad)
-        assert code == 2
-        assert len(said.splitlines()) == 1, said
-    assert ae("remove", "CT1") == (0, "Removed CT1.")
-    assert ae("remove", "CT1") == (0, "There is no CT1; nothing changed.")
-    assert own_server.process is None
-
-
 def test_the_command_needs_no_other_service(tmp_path: Path) -> None:
     """Help works without a data folder that could be written."""
     done = subprocess.run(
