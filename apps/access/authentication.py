@@ -90,6 +90,17 @@ def _enforce_csrf(request: HttpRequest) -> None:
         )
 
 
+def has_csrf_token(request: HttpRequest) -> bool:
+    """Whether a request that changes something may be answered: by header, or with its token."""
+    if request.headers.get("Authorization"):
+        return True
+    try:
+        _enforce_csrf(request)
+    except NotPermitted:
+        return False
+    return True
+
+
 def principal_for_user(
     user: User, *, kind: PrincipalKind, door: str, address: str = ""
 ) -> Principal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -17,11 +18,18 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from apps.access.authentication import challenge_for, principal_of, remember, standing_of
+from apps.access.authentication import (
+    challenge_for,
+    has_csrf_token,
+    principal_of,
+    remember,
+    standing_of,
+)
 from apps.access.principals import Principal
 from apps.access.standing import Standing
 from apps.dicomweb.capabilities import describe
 from apps.dicomweb.cors import allow_origin, is_preflight, preflight_response
+from apps.dicomweb.links import MOUNT
 from apps.dicomweb.status import MethodNotAllowed, PackedBody, failure_response, status_of
 from apps.errors import InvalidRequest, NotAuthenticated, NotFound, PacsError, Unavailable
 from apps.storage.blobs import BlobMissing
@@ -31,17 +39,23 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponseBase]
 
 
-# Scrolling asks for hundreds of images a second: each asks whether the sign-in still stands, but
-# need not sign in anew. As long may Basic's throttling and a token's last use lag behind.
+# Scrolling asks for hundreds of images a second, a sender stores one instance after the other: each
+# asks whether the sign-in still stands, but need not sign in anew. As long may Basic's throttling
+# and a token's last use lag behind.
 REMEMBERED_SECONDS = 30.0
+_READING = frozenset({"GET", "HEAD"})
+_STORING = re.compile(rf"{MOUNT}/studies(/[0-9.]+)?")
 _REMEMBERED = 512
 _KEY = secrets.token_bytes(32)
 _principals: dict[bytes, tuple[float, Principal, Standing]] = {}
 
 
 def is_remembered(request: HttpRequest) -> bool:
-    """True for a reading request whose caller this process knows; notes the caller on it."""
-    if request.method not in {"GET", "HEAD"}:
+    """True for a reading or storing request whose caller is known here; notes the caller on it.
+
+    Who stores by a session must have sent its CSRF token with this very request.
+    """
+    if not _may_be_remembered(request):
         return False
     key = _fingerprint(request)
     known = _principals.get(key)
@@ -55,8 +69,16 @@ def is_remembered(request: HttpRequest) -> bool:
     if not stands:
         _principals.pop(key, None)
         return False
+    if request.method not in _READING and not has_csrf_token(request):
+        return False
     remember(request, principal, standing)
     return True
+
+
+def _may_be_remembered(request: HttpRequest) -> bool:
+    if request.method == "POST":
+        return _STORING.fullmatch(request.path_info) is not None
+    return request.method in _READING
 
 
 def forget_principals() -> None:
@@ -67,7 +89,7 @@ def forget_principals() -> None:
 def _principal_of(request: HttpRequest) -> Principal:
     """Who asks; remembered for the requests to come."""
     principal, standing = principal_of(request, "dicomweb"), standing_of(request)
-    if standing is not None and request.method in {"GET", "HEAD"}:
+    if standing is not None and _may_be_remembered(request):
         key = _fingerprint(request)
         if key not in _principals or _principals[key][0] <= time.monotonic():
             if len(_principals) >= _REMEMBERED:

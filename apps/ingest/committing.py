@@ -10,20 +10,21 @@ from apps.errors import OutOfResources, PacsError, Unavailable
 from apps.ingest import spool
 from apps.ingest.crash_points import crash_point
 from apps.ingest.receiving import Incoming
-from apps.ingest.spool import SpoolName
+from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.durable import as_pacs_error, start_writing_out
 
 T = TypeVar("T")
 
 
-def commit_together(objects: Sequence[Incoming], *, awaited: bool = False) -> list[str | PacsError]:
+def commit_together(
+    objects: Sequence[Incoming], waiter: Waiter = Waiter.NOBODY
+) -> list[str | PacsError]:
     """What `Incoming.commit` does, for a fraction of the disk's time: a name or failure of each.
 
-    `awaited` when a request is answered only once they are indexed. One that the disk refuses takes
-    none of the others with it. What failed is aborted.
+    One that the disk refuses takes none of the others with it. What failed is aborted.
     """
     outcomes: dict[Incoming, SpoolName | PacsError] = {
-        each: _attempt(partial(each.write_out, awaited=awaited)) for each in objects
+        each: _attempt(partial(each.write_out, waiter=waiter)) for each in objects
     }
     written = _kept(outcomes)
     for each in written:

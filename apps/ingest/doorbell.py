@@ -1,13 +1,25 @@
-"""ring(): tells the indexer that something waits. Only a hint; the inbox is the truth."""
+"""ring(): tells the indexer that something waits. Only a hint; the inbox is the truth.
+
+While the indexer works or looks about, it holds a lock on a file beside the inbox, and nobody needs
+to ring. It looks once more after it has let go, so nothing is missed; the lock dies with it.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from apps.ingest import spool
+
 _QUIET_SECONDS: Final = 0.02
+_AWAKE: Final = "awake"
+_TRIES: Final = 20
+_TRY_SECONDS: Final = 0.001
 
 
 class _Doorbell:
@@ -45,6 +57,50 @@ class _Doorbell:
 _doorbell = _Doorbell()
 
 
+@contextmanager
+def awake() -> Iterator[None]:
+    """While it lasts, what comes into the inbox is seen without a ring.
+
+    Who leaves it must look into the inbox once more.
+    """
+    descriptor = _open()
+    try:
+        # Those who look hold the file for a moment. Where another indexer has it, that one is
+        # awake and looks once more, so nobody needs to ring for us.
+        for _ in range(_TRIES):
+            if _locked(descriptor, fcntl.LOCK_EX):
+                break
+            time.sleep(_TRY_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_awake() -> bool:
+    try:
+        descriptor = _open()
+    except OSError:
+        return False  # what is wrong with the inbox is told by those who write to it
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _open() -> int:
+    path = spool.folder("attempts").parent / _AWAKE
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def ring() -> None:
     """Asks for indexing soon. Returns at once; many rings become one; never raises."""
-    _doorbell.ring()
+    if not _is_awake():
+        _doorbell.ring()

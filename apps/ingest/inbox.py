@@ -5,7 +5,7 @@ from __future__ import annotations
 from apps.ingest.committing import commit_together
 from apps.ingest.doorbell import ring
 from apps.ingest.duplicates import stored_otherwise
-from apps.ingest.outcomes import Fate, Outcome, outcome_of
+from apps.ingest.outcomes import Fate, Outcome, Place, outcome_of
 from apps.ingest.pacing import give_way
 from apps.ingest.receiving import (
     InboxDepth,
@@ -15,12 +15,15 @@ from apps.ingest.receiving import (
     receive,
     receive_part10,
 )
+from apps.ingest.spool import Waiter
 
 __all__ = [
     "Fate",
     "InboxDepth",
     "Incoming",
     "Outcome",
+    "Place",
+    "Waiter",
     "begin_part10",
     "commit_together",
     "depth",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Q
 
@@ -21,6 +23,8 @@ _POLLS: Final = ((0.03, 0.0005), (0.25, 0.002), (float("inf"), 0.02))
 
 INSTANCES: Final = "instances"
 QUARANTINE: Final = "quarantine"
+ANSWERS: Final = "answers"
+"""The inbox's folder of `apps.ingest.answers`."""
 
 
 def used_keys(keys: Iterable[str]) -> set[str]:
@@ -52,12 +56,27 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stored instance belongs; of those of no patient only `resource` and `instance`."""
+
+    resource: str
+    study: str
+    series: str
+    instance: str
+    coerced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one object; `reason` and `explanation` are set for quarantined ones."""
+    """What became of one object; `reason` and `explanation` are set for quarantined ones.
+
+    `place` is set where the indexer told it; else the database knows.
+    """
 
     fate: Fate
     reason: str = ""
     explanation: str = ""
+    place: Place | None = None
 
 
 def outcome_of(inbox_names: Iterable[str], timeout: float) -> dict[str, Outcome]:
@@ -69,7 +88,12 @@ def outcome_of(inbox_names: Iterable[str], timeout: float) -> dict[str, Outcome]
     began = time.monotonic()
     # The inbox is worked off in order: whoever waits for the last one asks the disk least.
     waiting = {name for name in reversed(names) if not _settled(name, began, timeout)}
-    outcomes = _outcomes([SpoolName.parse(name) for name in names if name not in waiting])
+    outcomes = {
+        name: said for name in names if name not in waiting and (said := _told(name)) is not None
+    }
+    untold = [name for name in names if name not in waiting and name not in outcomes]
+    if untold:
+        outcomes |= _outcomes([SpoolName.parse(name) for name in untold])
     return {name: outcomes.get(name, Outcome(Fate.WAITING)) for name in names}
 
 
@@ -81,6 +105,20 @@ def _settled(name: str, began: float, timeout: float) -> bool:
             return False
         time.sleep(next(pause for until, pause in _POLLS if waited < until))
     return True
+
+
+def _told(name: str) -> Outcome | None:
+    """What the indexer said of a settled file; to be read once."""
+    path = f"{spool.folder(ANSWERS)}/{name}"
+    try:
+        with open(path, "rb") as answer:  # noqa: PTH123 - a Path for each takes as long again
+            said: dict[str, Any] = json.loads(answer.read())
+        os.unlink(path)  # noqa: PTH108 - as above
+        if "reason" in said:
+            return Outcome(Fate.QUARANTINED, **said)
+        return Outcome(Fate.STORED, place=Place(**said))
+    except (OSError, ValueError, TypeError):
+        return None  # none was left, or not all of it: the database says the same
 
 
 def _outcomes(settled: list[SpoolName]) -> dict[str, Outcome]:

@@ -20,7 +20,7 @@ from apps.dicom.peek import peek
 from apps.errors import OutOfResources, UnreadableInstance
 from apps.ingest import spool
 from apps.ingest.crash_points import crash_point
-from apps.ingest.spool import SpoolName
+from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.capacity import capacity
 from apps.storage.durable import as_pacs_error, write_fully
 
@@ -65,14 +65,11 @@ class Incoming:
         """Of what was written so far."""
         return self._hash.digest()
 
-    def commit(self, *, awaited: bool = False) -> str:
-        """Makes the object durable and visible to the indexer; returns its inbox name.
-
-        `awaited` when a request is answered only once it is indexed: then it is not held back.
-        """
+    def commit(self, *, waiter: Waiter = Waiter.NOBODY) -> str:
+        """Makes the object durable and visible to the indexer; returns its inbox name."""
         try:
             with as_pacs_error("receiving an instance"):
-                name = self.write_out(awaited=awaited)
+                name = self.write_out(waiter=waiter)
                 spool.make_ready(self.path, self.descriptor, name)
         except BaseException:
             self.abort()
@@ -81,12 +78,12 @@ class Incoming:
         crash_point("committed")
         return str(name)
 
-    def write_out(self, *, awaited: bool = False) -> SpoolName:
+    def write_out(self, *, waiter: Waiter = Waiter.NOBODY) -> SpoolName:
         """Step one of a commit: the last bytes to the file, and what belongs beside it.
 
         Nothing is synced yet. Returns the name that the file gets. Raises OSError.
         """
-        name = SpoolName.mint(self.size, self._hash.hexdigest(), awaited=awaited)
+        name = SpoolName.mint(self.size, self._hash.hexdigest(), waiter=waiter)
         if self._beside is not None:
             spool.write_provenance(name, json.dumps(asdict(self._beside)))
         write_fully(self.descriptor, (self._buffer,))
@@ -140,14 +137,18 @@ def receive(
 
 
 def receive_part10(
-    provenance: Provenance, head: bytes, chunks: Iterable[bytes], *, awaited: bool = False
+    provenance: Provenance,
+    head: bytes,
+    chunks: Iterable[bytes],
+    *,
+    waiter: Waiter = Waiter.NOBODY,
 ) -> str:
     """Takes a whole Part 10 stream, or a bare data set; returns the inbox name.
 
     Raises OutOfResources, Unavailable.
     """
     with begin_part10(provenance, head, chunks) as incoming:
-        return incoming.commit(awaited=awaited)
+        return incoming.commit(waiter=waiter)
 
 
 def begin_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> Incoming:

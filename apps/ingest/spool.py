@@ -16,6 +16,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +26,17 @@ from apps.ingest.crash_points import crash_point
 from apps.storage.durable import make_folder, sync_folder, write_fully
 
 _NAME_PARTS: Final = 4
-_AWAITED: Final = "w"
 _FOLDERS: dict[tuple[Path, str], Path] = {}
+
+
+class Waiter(Enum):
+    """Who waits for what becomes of a file; the value begins a part of its name."""
+
+    NOBODY = ""
+    LATER = "l"
+    """A request that has more to send, or to wait for."""
+    NOW = "w"
+    """A request that is held open for this file, which is not held back therefore."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,13 +49,9 @@ class SpoolName:
     dataset_sha256: str
 
     @classmethod
-    def mint(cls, size: int, dataset_sha256: str, *, awaited: bool = False) -> SpoolName:
-        """The name of a file that is complete now. `size` counts the whole file, in bytes.
-
-        `awaited`: somebody holds a request open until it is indexed.
-        """
-        random = (_AWAITED if awaited else "") + secrets.token_hex(4)
-        return cls(time.time_ns(), random, size, dataset_sha256)
+    def mint(cls, size: int, dataset_sha256: str, *, waiter: Waiter = Waiter.NOBODY) -> SpoolName:
+        """The name of a file that is complete now. `size` counts the whole file, in bytes."""
+        return cls(time.time_ns(), waiter.value + secrets.token_hex(4), size, dataset_sha256)
 
     @classmethod
     def parse(cls, text: str) -> SpoolName:
@@ -60,9 +66,10 @@ class SpoolName:
         return f"{self.received_ns:020d}-{self.random}-{self.size}-{self.dataset_sha256}"
 
     @property
-    def awaited(self) -> bool:
-        """Whether a request waits for what becomes of the file, so that it is not held back."""
-        return self.random.startswith(_AWAITED)
+    def waiter(self) -> Waiter:
+        """Who waits for what becomes of the file."""
+        # Hexadecimal digits follow, none of which is one of the letters.
+        return _WAITERS.get(self.random[:1], Waiter.NOBODY)
 
     @property
     def received_at(self) -> datetime:
@@ -76,6 +83,9 @@ class SpoolName:
         and by time, so that a batch touches one folder and a backup finds what is new.
         """
         return f"{kind}/{self.received_at:%Y%m%d/%H%M}/{self}"
+
+
+_WAITERS: Final = {each.value: each for each in Waiter}
 
 
 @dataclass(slots=True)
@@ -94,7 +104,7 @@ class SpoolFile:
 
 
 def folder(name: str) -> Path:
-    """`writing`, `ready` or `provenance`, made when first asked for."""
+    """`writing`, `ready` and what stands beside them, made when first asked for."""
     inbox: Path = settings.PACSWEB.inbox
     path = _FOLDERS.get((inbox, name))
     if path is None:

@@ -19,6 +19,8 @@ from apps.ingest.actions.reject_wrong_entries import (
     reject_wrong_entries as reject_wrong_entries_action,
 )
 from apps.ingest.actions.sweep_strays import sweep_strays as sweep_strays_action
+from apps.ingest.answers import forget_old
+from apps.ingest.doorbell import awake
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ def index_inbox() -> None:
     """Works the inbox off, for a bounded time; then lets others have the worker for a moment."""
     _stop_asking()  # whoever rings from now on may have put something behind what we list
     try:
-        result = drain_inbox(_DRAIN_SECONDS, linger=LINGER_SECONDS)
+        with awake():
+            result = drain_inbox(_DRAIN_SECONDS, linger=LINGER_SECONDS)
     except PacsError as error:
         logger.warning("Indexing waits: %s", error.message)
         return  # the sweep rings again
@@ -62,6 +65,7 @@ def index_inbox() -> None:
             result.already_stored,
             result.quarantined,
         )
+    # Who found us awake did not ring.
     if spool.waiting():
         request_indexing()
 
@@ -70,6 +74,7 @@ def index_inbox() -> None:
 def sweep_inbox() -> None:
     """Rings for what waits although nobody rang: after a crash, a flush or an outage."""
     spool.clean_writing()
+    forget_old()
     if spool.waiting():
         request_indexing()
 

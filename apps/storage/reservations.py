@@ -49,7 +49,8 @@ class _Table:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._raw = os.pread(descriptor, _FILE_BYTES, 0).ljust(_FILE_BYTES, b"\0")
+        raw = os.pread(descriptor, _FILE_BYTES, 0)
+        self._raw = raw[: len(raw) - len(raw) % _SLOT.size]
 
     def live(self) -> Iterator[tuple[int, Reservation]]:
         now = time.time()

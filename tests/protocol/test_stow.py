@@ -280,6 +280,16 @@ def test_a_session_needs_its_csrf_token_to_store(archive: Archive):
     headers["X-CSRFToken"] = session.cookies["pacsweb_csrf"]
     assert session.post(archive.root + "/studies", data=body, headers=headers).status_code == 200
     assert session.get(archive.root + "/studies?limit=1").status_code == 200
+    # Every process knows the session by now, and asks for the token all the same.
+    for _ in range(8):
+        assert (
+            session.post(archive.root + "/studies", data=body, headers=headers).status_code == 200
+        )
+    for token in ("", "x" * 64):
+        headers["X-CSRFToken"] = token
+        for _ in range(4):
+            refused = session.post(archive.root + "/studies", data=body, headers=headers)
+            assert refused.status_code == 403
 
 
 def test_a_part_10_file_that_a_stranger_wrote_comes_back_the_same(archive: Archive, corpus):

@@ -188,4 +188,4 @@ def _into_inbox(
     encapsulated = transfer_syntax(syntax).encapsulated
     chunks = composition.composed(dataset, found, encapsulated=encapsulated)
     now = replace(provenance, received_at=timezone.now().isoformat())
-    return inbox.receive_part10(now, head, chunks, awaited=True)
+    return inbox.receive_part10(now, head, chunks, waiter=inbox.Waiter.NOW)

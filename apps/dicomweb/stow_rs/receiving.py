@@ -34,7 +34,7 @@ from apps.dicomweb.stow_rs.outcome import (
 from apps.dicomweb.stow_rs.peek import Uids, uids_in
 from apps.errors import InvalidRequest, OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox
-from apps.ingest.inbox import Incoming
+from apps.ingest.inbox import Incoming, Waiter
 
 # Enough to hold File Meta and the UIDs of nearly every object; more is read where it is not.
 _HEAD: Final = 64 << 10
@@ -120,8 +120,11 @@ class _Group:
 
     def commit(self, *, last: bool = False) -> list[Handled]:
         """Makes the parts durable together and tells the indexer."""
+        if not self.size:
+            return [part for part in self.parts if isinstance(part, Handled)]
         written = [part for part in self.parts if not isinstance(part, Handled)]
-        outcomes = iter(inbox.commit_together([each for _, each in written], awaited=last))
+        waiter = Waiter.NOW if last else Waiter.LATER
+        outcomes = iter(inbox.commit_together([each for _, each in written], waiter))
         inbox.ring()
         return [
             part if isinstance(part, Handled) else _outcome(part[0], next(outcomes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,8 +32,8 @@ from apps.dicomweb.xml_model import native_dicom_model
 from apps.errors import InvalidRequest, NotAcceptable, NotFound, OutOfResources
 from apps.events.log import NewEvent, record
 from apps.ingest import inbox
+from apps.ingest.inbox import Fate, Outcome, Place
 from apps.ingest.models import QuarantinedInstance
-from apps.ingest.outcomes import Fate, Outcome
 from apps.storage.capacity import capacity
 from apps.storage.reservations import release, reserve
 
@@ -171,14 +171,13 @@ class IndexedReport(Report):
         super().__init__()
         names = [each.inbox_name for each in handled if each.inbox_name]
         outcomes = inbox.outcome_of(names, INDEX_SECONDS)
-        uids = {each.uids.sop_instance_uid for each in handled}
-        places, self._originals = _places(uids), _originals(uids)
+        untold, changed = _to_look_up(handled, outcomes)
+        self._places = _places(untold) if untold else {}
+        self._originals = _originals(changed) if changed else {}
         for number, each in enumerate(handled, start=1):
-            self._add(number, each, outcomes.get(each.inbox_name), places)
+            self._add(number, each, outcomes.get(each.inbox_name))
 
-    def _add(
-        self, number: int, each: Handled, outcome: Outcome | None, places: dict[str, str]
-    ) -> None:
+    def _add(self, number: int, each: Handled, outcome: Outcome | None) -> None:
         if outcome is None:
             self.failed.append((each.uids, each.failure_reason))
             self.sentences.append(f"Part {number}: {each.explanation}")
@@ -186,13 +185,41 @@ class IndexedReport(Report):
             self.failed.append((each.uids, _REASONS.get(outcome.reason, PROCESSING_FAILURE)))
             self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
         else:
-            path = places.get(each.uids.sop_instance_uid, "")
-            originals = self._originals.get(each.uids.sop_instance_uid, ())
+            uid = each.uids.sop_instance_uid
+            path = _path(outcome.place) if outcome.place else self._places.get(uid, "")
+            originals = self._originals.get(_key(each, outcome), ())
             warning = each.warning or (_COERCED_WORDS if originals else "")
             self.stored.append(Stored(each.uids, path, warning, originals=originals))
             if warning:
                 self.sentences.append(f"Part {number}: {warning}")
             self.waiting += outcome.fate is Fate.WAITING
+
+
+def _key(each: Handled, outcome: Outcome) -> str:
+    """The SOP Instance UID under which the part's instance is stored."""
+    return outcome.place.instance if outcome.place else each.uids.sop_instance_uid
+
+
+def _to_look_up(
+    handled: Sequence[Handled], outcomes: Mapping[str, Outcome]
+) -> tuple[set[str], set[str]]:
+    """UIDs of which the database must say where they are, and of which what rules changed."""
+    untold, changed = set(), set()
+    for each in handled:
+        outcome = outcomes.get(each.inbox_name)
+        if outcome is None or outcome.fate is Fate.QUARANTINED:
+            continue
+        if outcome.place is None:
+            untold.add(each.uids.sop_instance_uid)
+        if outcome.place is None or outcome.place.coerced:
+            changed.add(_key(each, outcome))
+    return untold, changed
+
+
+def _path(place: Place) -> str:
+    if place.resource:
+        return f"/{place.resource}/{place.instance}"
+    return f"/studies/{place.study}/series/{place.series}/instances/{place.instance}"
 
 
 def _places(uids: Collection[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Final
 from apps.ingest import spool
 from apps.ingest.actions.index_batch import BatchResult, index_batch
 from apps.ingest.attempts import MOST_DEATHS, attempt, suspects
-from apps.ingest.spool import SpoolFile, SpoolName
+from apps.ingest.spool import SpoolFile, SpoolName, Waiter
 
 BATCH_FILES: Final = 400
 BATCH_SECONDS: Final = 0.25
@@ -68,7 +68,7 @@ class Inbox:
                     group.append(file)
                     size += name.size
                     self._claimed.add(str(name))
-                    self._awaited = self._awaited or name.awaited
+                    self._awaited = self._awaited or name.waiter is Waiter.NOW
         except BaseException:
             for file in group:
                 file.release()

@@ -28,6 +28,7 @@ from apps.ingest.actions.alert_studies import alert_new_studies
 from apps.ingest.actions.quarantine_instances import quarantine_instances
 from apps.ingest.actions.replace_duplicate import replace_duplicate
 from apps.ingest.actions.restore_damaged import restore_damaged
+from apps.ingest.answers import tell
 from apps.ingest.arrivals import Arrival, arrive, failed, refuse, unread
 from apps.ingest.crash_points import crash_point
 from apps.ingest.house_rules import HouseRules, house_rules
@@ -164,6 +165,7 @@ def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
         blob_store().delete(key)
     for arrival in plan.replace:
         replace_duplicate(arrival)
+    tell((*plan.store, *plan.apart), plan.quarantine)
     _settle(arrivals)
     stored, quarantined = len(plan.store) + len(plan.apart), len(plan.quarantine)
     return BatchResult(stored, len(arrivals) - stored - quarantined, quarantined)
