@@ -40,7 +40,8 @@ PLUGIN_FOLDERS = (Path("/usr/share/orthanc/plugins"), Path("/usr/lib/orthanc"))
 FRAME = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 JSON = "application/dicom+json"
-BATCH = 25
+BATCHES = (1, 25)
+"""Instances per Store request: senders differ, and a request has a cost of its own."""
 
 
 @dataclass
@@ -67,10 +68,10 @@ class Series:
             instances.append(ds.SOPInstanceUID)
         return cls(files, f"/studies/{study}/series/{series}", instances)
 
-    def batches(self, begin: int, end: int) -> Iterator[bytes]:
+    def batches(self, begin: int, end: int, size: int) -> Iterator[bytes]:
         head = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
-        for start in range(begin, end, BATCH):
-            batch = self.files[start : min(start + BATCH, end)]
+        for start in range(begin, end, size):
+            batch = self.files[start : min(start + size, end)]
             yield b"".join(head + each + b"\r\n" for each in batch) + b"--edge--\r\n"
 
 
@@ -252,11 +253,14 @@ def first_picture(server: Server, series: Series) -> None:
 
 def measure(servers: list[Server], series: Series, rounds: int, length: int) -> Measurement:
     found = Measurement()
-    half = len(series.files) // 2
-    for clients, begin, end in ((1, 0, half), (4, half, len(series.files))):
+    ways = [(size, clients) for size in BATCHES for clients in (1, 4)]
+    share = len(series.files) // len(ways)
+    for number, (size, clients) in enumerate(ways):
+        begin = number * share
+        end = begin + share if number + 1 < len(ways) else len(series.files)
         for server in servers:
-            took = server.store_all(series.batches(begin, end), clients)
-            name = f"STOW-RS, {clients} clients, searchable"
+            took = server.store_all(series.batches(begin, end, size), clients)
+            name = f"STOW-RS by {size}, {clients} clients"
             found.add(name, "instances/s", server, (end - begin) / took)
     metadata = f"{series.path}/metadata"
     for server in servers:

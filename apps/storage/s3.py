@@ -25,6 +25,8 @@ from apps.storage.blobs import CHUNK, BlobMissing, RandomAccess, valid_key
 _PARALLEL: Final = 8
 _MULTIPART_BYTES: Final = 16 << 20
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+_IS_THERE: Final = frozenset({"412", "PreconditionFailed"})
+_UNKNOWN_CONDITION: Final = frozenset({"501", "NotImplemented"})
 _FULL: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "EntityTooLarge", "507"})
 
 
@@ -58,6 +60,7 @@ class S3Store:
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
+        self._conditional = True
         self._client: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint_url,
@@ -81,10 +84,33 @@ class S3Store:
     def place(self, key: str, source: Path) -> None:
         """See BlobStore."""
         with _as_pacs_error(key):
+            small = source.stat().st_size < _MULTIPART_BYTES
+            if small and self._conditional and self._put_if_new(key, source):
+                return
             if not self._exists(key):
                 self._client.upload_file(
                     str(source), self._bucket, self._name(key), Config=self._transfer
                 )
+
+    def _put_if_new(self, key: str, source: Path) -> bool:
+        """One request for all of it; False where the server does not know the condition.
+
+        boto3's transfers would ask first, and start threads for each file.
+        """
+        try:
+            with source.open("rb") as body:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=self._name(key), Body=body, IfNoneMatch="*"
+                )
+        except ClientError as error:
+            code = str(error.response["Error"]["Code"])
+            if code in _IS_THERE:
+                return True
+            if code in _UNKNOWN_CONDITION:
+                self._conditional = False
+                return False
+            raise
+        return True
 
     def place_all(self, sources: Sequence[tuple[str, Path]]) -> None:
         """See BlobStore. Several uploads at a time."""
