@@ -26,7 +26,10 @@ _FORGOTTEN_SECONDS: Final = 60.0
 
 
 def tell(stored: Iterable[Arrival], quarantined: Iterable[tuple[Arrival, Quarantine]]) -> None:
-    """Says what became of those for which a request waits. Call it when that is committed."""
+    """Says what became of those for which a request waits. Call it when that is committed.
+
+    What a sender's rule exchanges for the stored instance came by an association: none waits.
+    """
     try:
         for arrival in stored:
             if arrival.file.name.waiter is not Waiter.NOBODY:

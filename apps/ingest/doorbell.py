@@ -1,7 +1,7 @@
 """ring(): tells the indexer that something waits. Only a hint; the inbox is the truth.
 
-While the indexer works or looks about, it holds a lock on a file beside the inbox, and nobody needs
-to ring. It looks once more after it has let go, so nothing is missed; the lock dies with it.
+While the indexer works or looks about, it holds a lock in `awake/`, and nobody needs to ring. It
+looks once more after it has let go, so nothing is missed; the lock dies with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Final
 from apps.ingest import spool
 
 _QUIET_SECONDS: Final = 0.02
-_AWAKE: Final = "awake"
 _TRIES: Final = 20
 _TRY_SECONDS: Final = 0.001
 
@@ -65,31 +64,41 @@ def awake() -> Iterator[None]:
     """
     descriptor = _open()
     try:
-        # Those who look hold the file for a moment. Where another indexer has it, that one is
-        # awake and looks once more, so nobody needs to ring for us.
-        for _ in range(_TRIES):
-            if _locked(descriptor, fcntl.LOCK_EX):
-                break
-            time.sleep(_TRY_SECONDS)
+        if descriptor is not None:
+            _hold(descriptor)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _hold(descriptor: int) -> None:
+    """Those who look hold the file for a moment, so it is tried more than once.
+
+    Where another indexer has it, that one is awake and looks once more; nobody rings for us then.
+    """
+    for _ in range(_TRIES):
+        if _locked(descriptor, fcntl.LOCK_EX):
+            return
+        time.sleep(_TRY_SECONDS)
 
 
 def _is_awake() -> bool:
-    try:
-        descriptor = _open()
-    except OSError:
-        return False  # what is wrong with the inbox is told by those who write to it
+    descriptor = _open()
+    if descriptor is None:
+        return False
     try:
         return not _locked(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
 
-def _open() -> int:
-    path = spool.folder("attempts").parent / _AWAKE
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+def _open() -> int | None:
+    """None where the disk refuses, and everybody rings. Those who write tell what is wrong."""
+    try:
+        return os.open(spool.folder("awake") / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    except OSError:
+        return None
 
 
 def _locked(descriptor: int, kind: int) -> bool:

@@ -1,7 +1,8 @@
 """The inbox on disk: the truth about what was acknowledged and is not yet indexed.
 
 `writing/` holds what is being received, `ready/` what was acknowledged, `provenance/` how those
-few objects came whose bytes could carry no File Meta of ours. A file in `ready/` is never changed;
+few objects came whose bytes could carry no File Meta of ours. Other modules keep what need not
+survive beside them. A file in `ready/` is never changed;
 it is removed once the database has committed what became of it. Writers and claimers hold a lock
 (flock) on the file itself, so a killed process leaves nothing locked and nothing to clean up but
 its half-written files.

@@ -387,6 +387,36 @@ def test_a_full_object_store_is_out_of_resources(tmp_path: Path, s3_endpoint: st
         server.server_close()
 
 
+class _Older(_Refusing):
+    """An object store that does not know conditions on writing."""
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        unknown = "If-None-Match" in self.headers
+        body = b"<Error><Code>NotImplemented</Code></Error>" if unknown else b""
+        self.server.puts.append(501 if unknown else 200)  # type: ignore[attr-defined]
+        self.send_response(501 if unknown else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_an_object_store_without_conditions_is_asked_first(tmp_path: Path, s3_endpoint: str):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Older)
+    server.puts = []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        store = S3Store(bucket="b", endpoint_url=endpoint, region="us-east-1", attempts=1)
+        source = made(tmp_path, b"bytes")
+        for key in ("a", "b"):
+            store.place(key, source)
+        assert server.puts == [501, 200, 200]  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize("url", ["", "/data", "file://host/data", "s3://", "ftp://host/x", "file:"])
 def test_an_address_we_do_not_know_is_refused(url: str):
     with pytest.raises(ImproperlyConfigured, match="PACSWEB_STORAGE_URL"):
