@@ -34,6 +34,8 @@ class CommitmentRequest(Commitment):
         GIVEN_UP = "given-up", "not deliverable"
 
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
+    # By DICOMweb it is a user who asks, and who has the report by asking for it.
+    door = models.CharField(max_length=16, default="dimse")
     calling_ae_title = models.CharField("from", max_length=16)
     called_ae_title = models.CharField("to", max_length=16)
     address = models.CharField(max_length=64, blank=True, default="")
@@ -54,7 +56,8 @@ class CommitmentRequest(Commitment):
         verbose_name_plural = "storage commitment asked of us"
         constraints = [
             models.UniqueConstraint(
-                fields=["calling_ae_title", "transaction_uid"], name="transaction_once_per_peer"
+                fields=["door", "calling_ae_title", "transaction_uid"],
+                name="transaction_once_per_peer",
             )
         ]
         indexes = [

@@ -21,6 +21,7 @@ _SERVICES: Final = (
         ("studies", "series", "instances"),
     ),
     ("Unified Procedure Steps (UPS-RS)", ("workitems",)),
+    ("Storage Commitment", ("commitment-requests",)),
     ("Non-Patient Instances", tuple(sorted({row.resource for row in SOP_CLASSES} - {""}))),
     ("Change feed (not of DICOM)", ("changes",)),
     ("Capabilities (OpenAPI)", ("openapi.json",)),

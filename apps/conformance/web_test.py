@@ -150,7 +150,9 @@ def _answered_as(facts: Mapping[str, Any], web: Caller) -> tuple[bool, str]:
 def _of_nobody(path: str) -> str:
     return "/" + path.replace("{study}", _NOBODY).replace("{series}", _NOBODY).replace(
         "{instance}", _NOBODY
-    ).replace("{workitem}", _NOBODY).replace("{aetitle}", "CONFORMANCE")
+    ).replace("{workitem}", _NOBODY).replace("{transaction}", _NOBODY).replace(
+        "{aetitle}", "CONFORMANCE"
+    )
 
 
 def _by_uri(claims: Iterable[Claim], web: Caller) -> Iterator[Outcome]:

@@ -28,8 +28,8 @@ from apps.errors import PacsError
 
 @admin.register(CommitmentRequest)
 class CommitmentRequestAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "calling_ae_title", "state", "progress", "problem")
-    list_filter = ("state", "calling_ae_title")
+    list_display = ("received_at", "calling_ae_title", "door", "state", "progress", "problem")
+    list_filter = ("state", "door", "calling_ae_title")
     search_fields = ("transaction_uid__exact", "calling_ae_title__exact")
     search_help_text = "Whole Transaction UID or AE title"
     ordering = ("-received_at",)

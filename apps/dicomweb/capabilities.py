@@ -170,9 +170,14 @@ def _remotes(own: tuple[Capability, ...]) -> tuple[Capability, ...]:
     return tuple(rows)
 
 
+_COMMITMENT: Final = "commitment-requests/{transaction}"
+_COMMITMENTS: Final = (
+    Capability(_COMMITMENT, "POST", "RequestCommitment", (), _WORK_ITEM, _WORK_ITEM_BODY),
+    Capability(_COMMITMENT, "GET", "CheckCommitment", ("accept",), _WORK_ITEM),
+)
 OWN: Final = _table()
 WORK_ITEMS: Final = _work_items()
-TABLE: Final = (*OWN, *_remotes(OWN), *WORK_ITEMS)
+TABLE: Final = (*OWN, *_remotes(OWN), *WORK_ITEMS, *_COMMITMENTS)
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
 _SWITCHES: Final = frozenset({"deletionlock", "fuzzymatching"})

@@ -10,6 +10,7 @@ from apps.dicom.sop_classes import TABLE
 from apps.dicomweb import non_patient
 from apps.dicomweb.capabilities import openapi_document
 from apps.dicomweb.changes import list_changes
+from apps.dicomweb.commitment import check_result, request_commitment
 from apps.dicomweb.door import resource
 from apps.dicomweb.qido.views import search_instances, search_series, search_studies
 from apps.dicomweb.rejection import purge, reject, restore
@@ -109,6 +110,11 @@ urlpatterns = [
         "subscribers/<str:aetitle>",
         resource(GET=subscriptions.event_channel),
         name="event-channel",
+    ),
+    path(
+        "commitment-requests/<str:transaction>",
+        resource(GET=check_result, POST=request_commitment),
+        name="commitment-request",
     ),
     path("remotes", resource(GET=remotes.list_remotes), name="remotes"),
     path(

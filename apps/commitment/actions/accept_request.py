@@ -19,6 +19,7 @@ from apps.events.log import Actor, NewEvent, record
 
 State = CommitmentRequest.State
 
+WEB: Final = "dicomweb"
 MOST_INSTANCES: Final = 500_000
 ASSOCIATION_LEASE: Final = timedelta(seconds=15)
 """An association that has not said for so long that it is open does not deliver the report."""
@@ -30,12 +31,22 @@ class TransactionInUse(IdentityConflict):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, by which association; `association` is "" where it cannot carry the report."""
+    """Who asks, by which association; `association` is "" where it cannot carry the report.
+
+    By the door `dicomweb` the title is the beginning of the user's name, who fetches the report.
+    """
 
     calling_ae_title: str
     called_ae_title: str
     address: str
     association: str = ""
+    door: str = "dimse"
+
+    @property
+    def actor(self) -> Actor:
+        """For the event log."""
+        kind = "ae" if self.door == "dimse" else "user"
+        return Actor(kind, self.calling_ae_title, self.address, self.door)
 
 
 def accept_request(asking: Asking, information: bytes, encoding: Encoding) -> CommitmentRequest:
@@ -57,15 +68,18 @@ def accept_request(asking: Asking, information: bytes, encoding: Encoding) -> Co
             known = _known(asking, uid)
             if known is None:
                 raise
-    if bytes(known.content_sha256) != digest or known.state not in (State.RECEIVED, State.VERIFIED):
+    fetched = asking.door == WEB and known.state == State.REPORTED
+    open_states = (State.RECEIVED, State.VERIFIED)
+    if bytes(known.content_sha256) != digest or not (fetched or known.state in open_states):
         raise TransactionInUse("The Transaction UID is in use.")
-    _moved(known, asking)
+    if asking.door != WEB:
+        _moved(known, asking)
     return known
 
 
 def _known(asking: Asking, uid: str) -> CommitmentRequest | None:
     return CommitmentRequest.objects.filter(
-        calling_ae_title=asking.calling_ae_title, transaction_uid=uid
+        door=asking.door, calling_ae_title=asking.calling_ae_title, transaction_uid=uid
     ).first()
 
 
@@ -84,6 +98,7 @@ def _kept(
     with transaction.atomic():
         request = CommitmentRequest.objects.create(
             transaction_uid=uid,
+            door=asking.door,
             calling_ae_title=asking.calling_ae_title,
             called_ae_title=asking.called_ae_title,
             address=asking.address,
@@ -107,7 +122,7 @@ def _kept(
             [
                 NewEvent(
                     "CommitmentRequested",
-                    Actor("ae", asking.calling_ae_title, asking.address, "dimse"),
+                    asking.actor,
                     payload={"request": request.pk, "instances": request.instances},
                 )
             ]

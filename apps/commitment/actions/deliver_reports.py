@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.access.principals import Permission, Principal, permit
 from apps.commitment import leases
-from apps.commitment.actions.accept_request import ASSOCIATION_LEASE
+from apps.commitment.actions.accept_request import ASSOCIATION_LEASE, WEB
 from apps.commitment.actions.note_committed import note_committed
 from apps.commitment.models import CommitmentRequest
 from apps.commitment.selectors import commitment_policy, event_type_of, information_of
@@ -41,7 +41,7 @@ def deliver_reports() -> int:
     now = timezone.now()
     rows = CommitmentRequest.objects.filter(
         leases.due(now), leases.free(now), _unattended(now), state=State.VERIFIED
-    )
+    ).exclude(door=WEB)
     delivered = 0
     silent: set[str] = set()
     for request in rows.order_by("verified_at", "pk")[:_AT_ONCE]:
@@ -111,15 +111,21 @@ def try_report_again(principal: Principal, request: CommitmentRequest) -> bool:
     """
     permit(principal, Permission.ADMINISTER)
     with transaction.atomic():
-        changed = CommitmentRequest.objects.filter(
-            leases.free(timezone.now()), pk=request.pk, state__in=(State.VERIFIED, State.GIVEN_UP)
-        ).update(
-            state=State.VERIFIED,
-            verified_at=timezone.now(),
-            attempts=0,
-            next_attempt_at=None,
-            association="",
-            association_until=None,
+        changed = (
+            CommitmentRequest.objects.filter(
+                leases.free(timezone.now()),
+                pk=request.pk,
+                state__in=(State.VERIFIED, State.GIVEN_UP),
+            )
+            .exclude(door=WEB)
+            .update(
+                state=State.VERIFIED,
+                verified_at=timezone.now(),
+                attempts=0,
+                next_attempt_at=None,
+                association="",
+                association_until=None,
+            )
         )
         if changed:
             actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)

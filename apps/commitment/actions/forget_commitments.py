@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import Q
 from django.utils import timezone
 
+from apps.commitment.actions.accept_request import WEB
 from apps.commitment.models import CommitmentInquiry, CommitmentRequest, ScrubRun
 from apps.commitment.selectors import commitment_policy
 
@@ -16,9 +18,10 @@ _AT_ONCE: Final = 200
 def forget_commitments() -> int:
     """How many rows went. What was promised stays in the receipts."""
     limit = timezone.now() - timedelta(days=commitment_policy().keep_days)
+    over = Q(state__in=(CommitmentRequest.State.REPORTED, CommitmentRequest.State.GIVEN_UP))
+    # Over the web nobody may ever have come for the result.
     requests = CommitmentRequest.objects.filter(
-        state__in=(CommitmentRequest.State.REPORTED, CommitmentRequest.State.GIVEN_UP),
-        received_at__lt=limit,
+        over | Q(door=WEB, state=CommitmentRequest.State.VERIFIED), received_at__lt=limit
     )
     inquiries = CommitmentInquiry.objects.filter(
         state__in=(
