@@ -75,6 +75,8 @@ def _targets(facts: Mapping[str, Any], web: Caller) -> Iterator[str]:
         uids = WorkItem.objects.order_by("-pk").values_list("sop_instance_uid", flat=True)[:1]
         yield from (path.replace("{workitem}", quote(uid)) for uid in uids)
         return
+    if "{transaction}" in path:
+        return  # fetching a result is the promise to whoever asked: not ours to fetch
     if "{study}" not in path:
         yield path.replace("{aetitle}", "CONFORMANCE")
         return
