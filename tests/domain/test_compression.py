@@ -366,6 +366,19 @@ def test_the_original_goes_after_its_time_and_only_while_the_other_is_good():
     assert set(blob_store().keys()) == {good.blob_key, healed.blob_key}
 
 
+def test_a_damaged_compressed_image_is_healed_by_its_original():
+    ds = smooth()
+    send(part10(ds))
+    compressed()
+    blob_store().delete(Instance.objects.get().blob_key)
+    start_scrub(ADMIN)
+    scrub_blobs(20)
+    assert Study.objects.get().alerts.count() == 1
+    assert restore_originals_of(ADMIN, ds.StudyInstanceUID) == 1
+    assert Study.objects.get().alerts.count() == 0
+    assert given_out(ds.SOPInstanceUID).PixelData == ds.PixelData
+
+
 def test_the_sweeper_leaves_originals_and_what_is_being_made():
     ds = smooth()
     send(part10(ds))

@@ -45,8 +45,8 @@ from apps.storage.capacity import capacity
 logger = logging.getLogger(__name__)
 State = CompressionRun.State
 
-_LOOKED_AT_ONCE: Final = 200
-_MADE_AT_ONCE: Final = 25
+# Their metadata is in memory together, and that of one with many frames is megabytes.
+_LOOKED_AT_ONCE: Final = 25
 _BATCH_SECONDS: Final = 2.0
 _RENEW_SECONDS: Final = 15.0
 
@@ -142,7 +142,7 @@ def _batch(run: CompressionRun, asked: Asked, pace: Pace, until: float) -> bool:
         for key, candidate in candidates:
             _look(batch, asked, candidate, run.rule.name, spend)
             batch.last = key
-            if len(batch.made) >= _MADE_AT_ONCE or time.monotonic() >= stop:
+            if time.monotonic() >= stop:
                 break
     except BaseException:
         for each in batch.made:

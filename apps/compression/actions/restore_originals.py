@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
+from apps.archive.actions.alert_damage import alert_damage
 from apps.archive.actions.repoint_instance import BlobContent, repoint_instance
 from apps.archive.actions.take_back_originals import STILL_READ
 from apps.archive.models import CompressedInstance, Instance, Study
@@ -75,7 +76,9 @@ def _restore(principal: Principal, row: CompressedInstance) -> bool:
         current.save(update_fields=["state", "removal_due_at"])
         told = {"instances": 1, "sop_instance_uids": [row.sop_instance_uid]}
         actor = actor_of(principal)
-        record([NewEvent("OriginalsRestored", actor, row.study_instance_uid, payload=told)])
+        event = NewEvent("OriginalsRestored", actor, row.study_instance_uid, payload=told)
+        # It may have been the compressed blob that was damaged.
+        record([event, *alert_damage([row.study_instance_uid], actor)])
     return True
 
 
