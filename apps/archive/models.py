@@ -434,7 +434,7 @@ class CompressedInstance(models.Model):
     sop_instance_uid = ExactText("SOP Instance UID")
     study_instance_uid = ExactText("Study Instance UID")
     state = models.CharField(max_length=8, choices=State, default=State.MAKING)
-    rule = ExactText("by the rule", default="", blank=True)
+    rule = ExactText("rule", default="", blank=True)
     transfer_syntax_uid = ExactText("Transfer Syntax")
     blob_key = ExactText("compressed blob", unique=True)
     size_bytes = models.BigIntegerField("bytes")

@@ -27,6 +27,10 @@ HTJ2K_RPCL_LOSSLESS: Final = "1.2.840.10008.1.2.4.202"
 """Lossless, and a client that reads only its beginning has a smaller picture (PS3.5 8.2.14)."""
 
 
+# Less is not worth a second blob for a month, nor the work of whoever wants it uncompressed.
+_WORTH_WHILE: Final = 0.95
+
+
 class OriginalDamaged(Exception):
     """The blob is not as it was received: it must not be taken for the truth."""
 
@@ -110,8 +114,8 @@ def _written(
     dataset = encapsulated_dataset(location, HTJ2K_RPCL_LOSSLESS, spend)
     with scratch_file() as file:
         size, sha256 = _write(file, _head(location, provenance), dataset)
-        if size >= location.size_bytes:
-            raise UnsupportedPixels("Compressed, it would not be smaller.")
+        if size > _WORTH_WHILE * location.size_bytes:
+            raise UnsupportedPixels("Compressed, it would hardly be smaller.")
         row = CompressedInstance.objects.create(
             sop_instance_uid=location.sop_instance_uid,
             study_instance_uid=location.study_instance_uid,

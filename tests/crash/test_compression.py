@@ -11,9 +11,10 @@ import pytest
 
 from apps.ingest.crash_points import COMPRESSION_POINTS
 from tests.builders import ct_slice, new_uid, part10
-from tests.crash.test_kill import empty_sqlite, sqlite_installation
+from tests.crash.forks import Forks
+from tests.crash.test_kill import empty_sqlite, forks, sqlite_installation
 
-__all__ = ["empty_sqlite"]
+__all__ = ["empty_sqlite", "forks"]
 pytestmark = pytest.mark.crash
 FILES = 3
 
@@ -28,9 +29,11 @@ def make_files(folder: Path) -> None:
         (folder / str(number)).write_bytes(part10(ds))
 
 
-def test_a_kill_at_each_step_loses_nothing(tmp_path: Path, empty_sqlite: Path) -> None:
+def test_a_kill_at_each_step_loses_nothing(
+    tmp_path: Path, empty_sqlite: Path, forks: Forks
+) -> None:
     """Each step on the installation that the one before was killed on and recovered."""
-    installation = sqlite_installation(tmp_path, empty_sqlite)
+    installation = sqlite_installation(tmp_path, empty_sqlite, forks)
     for point in COMPRESSION_POINTS:
         make_files(installation.files / point)
     code, out = installation.run("compress", str(installation.files))
