@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import Final
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from apps.archive.models import CompressedInstance, Instance
@@ -73,7 +74,8 @@ def compress_blobs(seconds: float) -> bool:
     rows = CompressionRun.objects.filter(
         leases.free(timezone.now()), state=State.RUNNING, rule__enabled=True
     )
-    run = rows.select_related("rule").order_by("worked_at").first()
+    longest = F("worked_at").asc(nulls_first=True)  # a new one first, in either database
+    run = rows.select_related("rule").order_by(longest, "pk").first()
     if run is None or not leases.take(CompressionRun.objects.filter(pk=run.pk)):
         return False
     run.refresh_from_db()
