@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from apps.access.principals import Principal
 from apps.archive.entities import ENTITY_MAPS
+from apps.archive.private_keys import private_part
 from apps.archive.selectors import count, scope_of
 from apps.dicom.attributes import BY_TAG, TIME_OF, Attribute, Entity
 from apps.dicom.query import FUZZY_NAMES, Key, Query, plan
@@ -53,7 +54,8 @@ def _key_explained(key: Key, keys: list[Key], query: Query, principal: Principal
     without = _counted(query, others, principal) if others else None
     reasons: list[str] = []
     nearest: tuple[str, ...] = ()
-    if key in plan(replace(query, keys=(key,))).unsupported:
+    left, _ = private_part(replace(query, keys=(key,)))
+    if key in plan(left).unsupported:
         reasons.append("This attribute cannot be a key at this level.")
         alone = None
     elif alone is None:

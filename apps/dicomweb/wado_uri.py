@@ -136,7 +136,7 @@ def _as_picture(
     options = uri_options(asked, media_type=media_type or JPEG)
     options = replace(options, annotation=annotation)
     state = _presentation_state(principal, asked)
-    shown = StateFrames(principal, state).shown(location, number) if state else None
+    shown = StateFrames(principal, state).named(location, number) if state else None
     seed = (location.digest, repr(options), str(number), *(shown.seed if shown else ()))
     etag = f'"{boundary_of(*seed, display_variant())[8:]}"'
     response: HttpResponseBase

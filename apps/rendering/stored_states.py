@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.access.principals import Principal
-from apps.errors import NotFound, UnsupportedPixels
+from apps.errors import InvalidRequest, NotFound, UnsupportedPixels
 from apps.rendering.blended import (
     SUPERIMPOSED,
     UNDERLYING,
@@ -68,11 +68,25 @@ class StateFrames:
 
     def __iter__(self) -> Iterator[ShownFrame]:
         """Each that is stored here, in the state's order; of a blending state the underlying."""
-        dataset = self._dataset
-        if is_blending(dataset):
-            dataset = layer_of(dataset, UNDERLYING)
-        for location, number in self._frames_of(dataset):
+        for location, number in self._frames_of(self._underlying):
             yield self.shown(location, number)
+
+    @property
+    def _underlying(self) -> Item:
+        """What the state says of the frames that it shows, or lays another over."""
+        if is_blending(self._dataset):
+            return layer_of(self._dataset, UNDERLYING)
+        return self._dataset
+
+    def named(self, location: Location, number: int) -> ShownFrame:
+        """As `shown`, of a frame that the caller names; InvalidRequest where it is for others."""
+        for each in referenced_images(self._underlying):
+            same = each.sop_instance_uid == location.sop_instance_uid
+            if same and (not each.frames or number in each.frames):
+                return self.shown(location, number)
+        raise InvalidRequest(
+            "This presentation state is for other images.", offending=("presentationUID",)
+        )
 
     def shown(self, location: Location, number: int) -> ShownFrame:
         """What the state shows of frame `number`, from 1.

@@ -206,6 +206,9 @@ def test_QID_08_over_the_web_the_creator_may_be_left_out_and_the_field_included(
     assert answer["0020000D"]["Value"] == [ds.StudyInstanceUID]
     assert client.get("/dicom-web/studies?00291010=no").status_code == 204
     assert client.get("/dicom-web/studies?00291099=no").status_code == 400
+    (why,) = client.get("/dicom-web/studies?explain=1&00291010=no").json()["keys"]
+    assert (why["keyword"], why["alone"]) == ("00291010", 0)
+    assert why["reasons"] == ["No stored object has this value."]
     made = PrivateAttribute.objects.get()
     url = f"/api/private-attributes/{made.pk}/collection/"
     body = {"content_type": "application/json"}

@@ -326,6 +326,12 @@ def test_URI_02_a_presentation_state_by_wado_uri(archive: Archive, image):
     assert np.array_equal(shown, 255 - values(image))
     assert archive.stack.get(base).status_code == 400
     assert archive.stack.get(with_series + "&windowCenter=1&windowWidth=2").status_code == 400
+    others = state_for(ramp(study=image.StudyInstanceUID))
+    archive.store(others)
+    theirs = with_series.replace(state.SOPInstanceUID, others.SOPInstanceUID)
+    theirs = theirs.replace(state.SeriesInstanceUID, others.SeriesInstanceUID)
+    refused = archive.stack.get(theirs)
+    assert (refused.status_code, "for other images" in refused.text) == (400, True)
 
 
 def test_PIX_05_three_scrambled_tables_give_the_picture_back(archive: Archive, corpus):
