@@ -1,7 +1,8 @@
-"""Runs the whole test suite as two streams side by side, one for each core of a small machine.
+"""Runs the whole test suite in parts, some side by side.
 
-Each stream is a pytest of its own with its own throwaway servers and folders. Their output comes
-one after the other, so that a failure can be read; the last line counts everything.
+Each part is a pytest of its own with its own throwaway servers and folders. Tests of servers wait
+for most of their time, so one part more than a small machine has cores runs at once. The output
+comes one after the other, so that a failure can be read; the last line counts everything.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ import tempfile
 import time
 from typing import IO
 
-_APART = ("tests/crash", "tests/platform", "tests/browser", "tests/strangers", "tests/standards")
-# Each stream is a list of pytest runs, one after the other.
-_STREAMS = (
-    (_APART,),
-    (
-        # What needs no database, or brings both of its own, is run once, by the second.
-        ("--database=postgresql", "-m", "django_db", "tests/domain"),
-        tuple(f"--ignore={folder}" for folder in _APART),
-    ),
+_AT_ONCE = 3
+_PROTOCOL = "tests/protocol"
+# The longest first, so that none is left running alone.
+PARTS: tuple[tuple[str, ...], ...] = (
+    (_PROTOCOL, f"--ignore={_PROTOCOL}/dimse"),
+    ("tests/crash", "tests/platform"),
+    # What needs no database, or brings both of its own, is run once, by the part after it.
+    ("--database=postgresql", "-m", "django_db", "tests/domain"),
+    ("tests/domain", "tests/architecture", "tests/budgets"),
+    ("tests/browser", "tests/strangers"),
+    (f"{_PROTOCOL}/dimse",),
+    ("tests/standards",),
 )
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
@@ -35,22 +39,21 @@ def _counted(output: str) -> dict[str, int]:
 def main(extra: list[str]) -> int:
     """Exit code 0 when every run passed."""
     started = time.monotonic()
-    waiting = [list(stream) for stream in _STREAMS]
-    running: list[tuple[int, tuple[str, ...], subprocess.Popen[bytes], IO[bytes]]] = []
+    waiting = list(PARTS)
+    running: list[tuple[tuple[str, ...], subprocess.Popen[bytes], IO[bytes]]] = []
     total: dict[str, int] = {}
     worst = 0
-    while running or any(waiting):
-        for number, stream in enumerate(waiting):
-            if stream and not any(each[0] == number for each in running):
-                arguments = stream.pop(0)
-                log = tempfile.NamedTemporaryFile()  # noqa: SIM115 -- closed when the run ends
-                command = [sys.executable, "-m", "pytest", *arguments, *extra]
-                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
-                running.append((number, arguments, process, log))
+    while running or waiting:
+        while waiting and len(running) < _AT_ONCE:
+            arguments = waiting.pop(0)
+            log = tempfile.NamedTemporaryFile()  # noqa: SIM115 -- closed when the run ends
+            command = [sys.executable, "-m", "pytest", *arguments, *extra]
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
+            running.append((arguments, process, log))
         time.sleep(0.5)
-        for each in [each for each in running if each[2].poll() is not None]:
+        for each in [each for each in running if each[1].poll() is not None]:
             running.remove(each)
-            _, arguments, process, log = each
+            arguments, process, log = each
             log.seek(0)
             output = log.read().decode(errors="replace")
             log.close()

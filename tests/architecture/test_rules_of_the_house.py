@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -161,3 +162,23 @@ def test_documents_name_only_variables_that_exist(name: str) -> None:
     known = set(VARIABLE.findall(configuration_document.document()))
     used = set(VARIABLE.findall((PROJECT_ROOT / name).read_text()))
     assert {each for each in used - known if not OTHER_VARIABLES.match(each)} == set()
+
+
+def test_every_test_is_in_a_part_of_the_suite() -> None:
+    """A folder that no part names would silently never be run, one in two parts be run twice."""
+    parts = [
+        part
+        for part in runpy.run_path(str(PROJECT_ROOT / "scripts" / "run_tests.py"))["PARTS"]
+        if "-m" not in part
+    ]
+    for path in sorted((PROJECT_ROOT / "tests").rglob("test_*.py")):
+        name = relative(path)
+        left_out = "--ignore="
+        runs = [
+            part
+            for part in parts
+            if any(name.startswith(f"{each}/") for each in part)
+            and not any(name.startswith(f"{each.removeprefix(left_out)}/") for each in part[1:]
+                        if each.startswith(left_out))
+        ]  # fmt: skip
+        assert len(runs) == 1, name

@@ -91,6 +91,7 @@ def test_no_request_of_the_description_is_a_500(archive: Archive, image, row):
         "frames": "1",
         "element": "7FE00010",
         "workitem": "1.2.3",
+        "transaction": "1.2.3",
         "aetitle": "WATCHER",
         "remote": "NOWHERE",
     }
