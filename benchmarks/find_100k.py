@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.query_100k import SYLLABLES  # noqa: E402 - after the path
-from tests.servers import free_port  # noqa: E402
+from tests.servers import TcpRedis, free_port  # noqa: E402
 
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 
@@ -114,7 +114,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pacsweb-find-") as folder:
         port = free_port()
+        redis = TcpRedis(Path(folder) / "redis")
+        redis.start()
         environment = {
+            "PACSWEB_REDIS_URL": redis.url,
             "PACSWEB_DATA_DIR": folder,
             "PACSWEB_DICOM_PORT": str(port),
             "PACSWEB_BIND": "127.0.0.1",
@@ -138,11 +141,12 @@ def main() -> None:
                     work = [(port, number, options.runs) for number in range(clients)]
                     taken = sorted(each for times in pool.starmap(_client, work) for each in times)
                 p50, p95 = statistics.median(taken), taken[int(len(taken) * 0.95)]
-                print(f"{clients} clients: p50 {p50 * 1000:.1f} ms, p95 {p95 * 1000:.1f} ms")
+                print(f"{clients} client(s): p50 {p50 * 1000:.1f} ms, p95 {p95 * 1000:.1f} ms")
             _all(port, server)
         finally:
             server.terminate()
             server.wait()
+            redis.stop()
 
 
 if __name__ == "__main__":
