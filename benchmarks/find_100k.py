@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.query_100k import SYLLABLES  # noqa: E402 - after the path
-from tests.servers import TcpRedis, free_port  # noqa: E402
+from tests.servers import TcpRedis, free_port  # noqa: E402 - as above
 
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 

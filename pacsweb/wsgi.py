@@ -22,8 +22,8 @@ if NAME_VARIABLE in os.environ:
     die_with_parent()
 _django = get_wsgi_application()
 # Only now: models exist once the application is made.
-from apps.dicomweb.hot_frames import hot_frame  # noqa: E402
-from apps.network.recorder import PROCESS_RECORDER  # noqa: E402
+from apps.dicomweb.hot_frames import hot_frame  # noqa: E402 - as said above
+from apps.network.recorder import PROCESS_RECORDER  # noqa: E402 - as said above
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

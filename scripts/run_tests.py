@@ -48,7 +48,7 @@ def main(extra: list[str]) -> int:
             arguments = waiting.pop(0)
             log = tempfile.NamedTemporaryFile()  # noqa: SIM115 -- closed when the run ends
             command = [sys.executable, "-m", "pytest", *arguments, *extra]
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - our own words
             running.append((arguments, process, log))
         time.sleep(0.5)
         for each in [each for each in running if each[1].poll() is not None]:

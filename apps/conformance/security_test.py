@@ -12,7 +12,12 @@ from django.conf import settings
 from apps.conformance.document import Claim
 from apps.conformance.outcome import Outcome
 from apps.network import tls
-from apps.network.associate_items import ProposedContext, Remote, UserIdentity
+from apps.network.associate_items import (
+    USER_AND_PASSCODE,
+    ProposedContext,
+    Remote,
+    UserIdentity,
+)
 from apps.network.association import OutgoingAssociation, Timeouts
 from apps.network.peer_errors import AssociationRejected, PeerUnreachable
 from apps.network.scu import PLAIN, VERIFICATION
@@ -38,7 +43,8 @@ def identities(claims: Iterable[Claim], target: Remote) -> Iterator[Outcome]:
     for claim in claims:
         passed, said = True, []
         for kind in claim.facts["kinds"]:
-            identity = UserIdentity(kind, _USER, b"no passcode" if kind == 2 else b"")  # noqa: PLR2004
+            passcode = b"no passcode" if kind == USER_AND_PASSCODE else b""
+            identity = UserIdentity(kind, _USER, passcode)
             try:
                 with OutgoingAssociation.open(target, _ECHO, identity=identity) as association:
                     acknowledged = association.identity_answer is not None

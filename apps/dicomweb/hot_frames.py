@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.db import DatabaseError
@@ -88,7 +89,7 @@ class HotFramesMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """The inner answer, unchanged."""
         response = self._get_response(request)
-        if isinstance(response, HttpResponse) and response.status_code == 200:  # noqa: PLR2004
+        if isinstance(response, HttpResponse) and response.status_code == HTTPStatus.OK:
             _learn(request, response)
         return response
 

@@ -52,6 +52,10 @@ class ProposedContext:
     as_scp: bool = False
 
 
+USER_AND_PASSCODE: Final = 2
+"""The User-Identity-Type that has a secondary field (PS3.7 table D.3-14)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
     """Who somebody is (PS3.7 D.3.3.7): 1 a user name, 2 with passcode, 3 Kerberos, 4 SAML, 5 JWT.

@@ -387,6 +387,14 @@ def test_a_full_object_store_is_out_of_resources(tmp_path: Path, s3_endpoint: st
         server.server_close()
 
 
+class _OlderServer(http.server.ThreadingHTTPServer):
+    """Notes what it answered to each PUT."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.puts: list[int] = []
+
+
 class _Older(_Refusing):
     """An object store that does not know conditions on writing."""
 
@@ -394,7 +402,8 @@ class _Older(_Refusing):
         self.rfile.read(int(self.headers["Content-Length"]))
         unknown = "If-None-Match" in self.headers
         body = b"<Error><Code>NotImplemented</Code></Error>" if unknown else b""
-        self.server.puts.append(501 if unknown else 200)  # type: ignore[attr-defined]
+        assert isinstance(self.server, _OlderServer)
+        self.server.puts.append(501 if unknown else 200)
         self.send_response(501 if unknown else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -402,8 +411,7 @@ class _Older(_Refusing):
 
 
 def test_an_object_store_without_conditions_is_asked_first(tmp_path: Path, s3_endpoint: str):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Older)
-    server.puts = []  # type: ignore[attr-defined]
+    server = _OlderServer(("127.0.0.1", 0), _Older)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -411,7 +419,7 @@ def test_an_object_store_without_conditions_is_asked_first(tmp_path: Path, s3_en
         source = made(tmp_path, b"bytes")
         for key in ("a", "b"):
             store.place(key, source)
-        assert server.puts == [501, 200, 200]  # type: ignore[attr-defined]
+        assert server.puts == [501, 200, 200]
     finally:
         server.shutdown()
         server.server_close()
