@@ -13,6 +13,7 @@ from apps.dicom.attributes import Attribute
 from apps.dicom.transfer_syntaxes import TransferSyntax
 from apps.dicomweb.capabilities import OWN, WORK_ITEMS, Capability
 from apps.dicomweb.negotiation import DICOM
+from apps.dicomweb.qido.results import ONLY_WITH_VALUE
 from apps.dicomweb.status import TABLE as STATUSES
 from apps.rendering.options import MEDIA_TYPES
 
@@ -59,24 +60,31 @@ def by_uri() -> Iterator[tuple[str, Claim]]:
         )
 
 
+def when_returned(row: Attribute) -> str:
+    """When answers to a search hold the attribute."""
+    if row.ps3_18 != "R":
+        return "on request"
+    return "always, but only on request without a value" if row.tag in ONLY_WITH_VALUE else "always"
+
+
 def search_keys() -> Iterator[tuple[Attribute, Claim]]:
     """One for each attribute of QIDO-RS: it is returned, and its value finds its object."""
     for row in ATTRIBUTES:
         if row.entity not in QUERY_ENTITIES:
             continue
-        when = "always" if row.ps3_18 == "R" else "on request"
         yield (
             row,
             Claim(
                 f"qido:{row.entity.value}:{row.keyword}",
                 f"{row.keyword} is a search attribute at level {row.entity.value}, returned "
-                f"{when}.",
+                f"{when_returned(row)}.",
                 "web-key",
                 {
                     "level": row.entity.value,
                     "keyword": row.keyword,
                     "tag": row.tag,
                     "always": row.ps3_18 == "R",
+                    "only_with_value": row.tag in ONLY_WITH_VALUE,
                 },
             ),
         )

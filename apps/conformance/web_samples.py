@@ -26,6 +26,10 @@ def samples(resource: str, media_type: str) -> Sequence[Instance]:
         return _newest(_rendered(plain))
     if resource.endswith("/pixeldata") and plain.startswith("image/"):
         return _newest(_stored_as(plain))  # never transcoded (PS3.18 10.4.1.1.7)
+    if resource.endswith("/pixeldata") and not media_type.startswith("multipart/"):
+        # Frames of what is encapsulated come as parts, whatever was asked for.
+        native = [row.uid for row in SYNTAXES if not row.encapsulated]
+        return _newest(_pictures().filter(transfer_syntax_uid__in=native))
     if resource.endswith("/frames/{frames}"):
         return [*_newest(_stored_as(plain)), *_newest(_pictures())]
     return _newest(_pictures()) or _newest(Instance.objects.all())

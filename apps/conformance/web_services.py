@@ -84,8 +84,7 @@ def _tables() -> Iterator[Table]:
         "Search attributes (QIDO-RS)",
         ("attribute", "level", "returned"),
         tuple(
-            Row((row.keyword, row.entity.value, "always" if row.ps3_18 == "R" else "on request"),
-                claim)
+            Row((row.keyword, row.entity.value, web_claims.when_returned(row)), claim)
             for row, claim in web_claims.search_keys()
         ),
     )  # fmt: skip

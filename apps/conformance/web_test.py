@@ -213,7 +213,8 @@ def _key(
     claim: Claim, target: str, usual: Mapping[str, Any], every: Mapping[str, Any], web: Caller
 ) -> Outcome:
     tag = f"{claim.facts['tag']:08X}"
-    returned = tag in (usual if claim.facts["always"] else every)
+    left_out = claim.facts["only_with_value"] and "Value" not in every.get(tag, {})
+    returned = tag in (usual if claim.facts["always"] and not left_out else every)
     said = "returned" if returned else "not returned"
     value = _simple(every.get(tag, {}))
     keyword = claim.facts["keyword"]

@@ -32,7 +32,7 @@ _ALWAYS: Final = {
     Level.INSTANCE: ("NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
 }
 # Without a value these are left out unless asked for: OHIF's study list dies of an empty one.
-_ONLY_WITH_VALUE: Final = frozenset({BY_KEYWORD["ModalitiesInStudy"].tag})
+ONLY_WITH_VALUE: Final = frozenset({BY_KEYWORD["ModalitiesInStudy"].tag})
 _UNIQUE: Final = frozenset(
     BY_KEYWORD[keyword].tag
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -70,7 +70,7 @@ def result(
         "00081190": {"vr": "UR", "Value": [base + path_of(match, level)]},
     }
     for tag, text in match.values.items():
-        if tag in unwanted or (not text and tag in _ONLY_WITH_VALUE - asked):
+        if tag in unwanted or (not text and tag in ONLY_WITH_VALUE - asked):
             continue
         found[f"{tag:08X}"] = element(tag, text)
     for tag, item in match.items.items():
