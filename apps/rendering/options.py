@@ -11,8 +11,8 @@ from apps.dicom.whole_numbers import read_whole_number
 from apps.errors import InvalidRequest, NotAcceptable
 
 PNG, JPEG, GIF = "image/png", "image/jpeg", "image/gif"
-JP2, JXL = "image/jp2", "image/jxl"
-MEDIA_TYPES: Final = (JPEG, PNG, GIF, JP2, JXL)
+JP2, JPH, JXL = "image/jp2", "image/jph", "image/jxl"
+MEDIA_TYPES: Final = (JPEG, PNG, GIF, JP2, JPH, JXL)
 """What a single frame can be rendered to, the default first (PS3.18 8.7.4)."""
 
 LARGEST_SIDE: Final = 16384

@@ -15,6 +15,7 @@ from apps.rendering.options import (
     GIF,
     JP2,
     JPEG,
+    JPH,
     JXL,
     PNG,
     Region,
@@ -244,7 +245,7 @@ def test_thumbnails_are_small_jpegs() -> None:
     assert len(rendered.body) < 5000
 
 
-@pytest.mark.parametrize("media_type", [JP2, JXL])
+@pytest.mark.parametrize("media_type", [JP2, JPH, JXL])
 @pytest.mark.parametrize("shape", [(64, 48), (64, 48, 3)])
 def test_jpeg_2000_and_jpeg_xl_keep_every_value_unless_a_quality_is_named(
     media_type: str, shape: tuple[int, ...]
@@ -256,7 +257,7 @@ def test_jpeg_2000_and_jpeg_xl_keep_every_value_unless_a_quality_is_named(
         options = RenderOptions(media_type, quality)
         return render_frame(smooth.tobytes(), image(smooth, **WHOLE), EXPLICIT, options)
 
-    decode = imagecodecs.jpeg2k_decode if media_type == JP2 else imagecodecs.jpegxl_decode
+    decode = imagecodecs.jpegxl_decode if media_type == JXL else imagecodecs.jpeg2k_decode
     kept, fine, coarse = rendered(None), rendered(95), rendered(20)
     assert (kept.media_type, kept.lossy, fine.lossy) == (media_type, False, True)
     assert np.array_equal(decode(kept.body), smooth)

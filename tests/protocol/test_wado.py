@@ -444,7 +444,8 @@ def test_WAD_18_pictures_at_every_level(archive: Archive, cine, resource):
     [
         ("image/png", b"\x89PNG"),
         ("image/gif", b"GIF8"),
-        ("image/jp2", b"\0\0\0\x0cjP  "),
+        ("image/jp2", b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 "),
+        ("image/jph", b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjph "),
         ("image/jxl", b"\xff\x0a"),
         ("image/*", b"\xff\xd8"),
     ],
