@@ -61,7 +61,7 @@ class Receiver:
         self._process = process
         self._limits = limits
         self._recorder = PROCESS_RECORDER
-        self._housekeeper = Housekeeper(self._recorder)
+        self._housekeeper = Housekeeper()
         self._associations: set[AcceptedAssociation] = set()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -98,6 +98,7 @@ class Receiver:
         if decision.known:
             self._housekeeper.saw(caller.calling)
         note = association.note
+        note.keeps_refused = self._housekeeper.keeps_refused()
         if wants_to_store(caller, decision) and not self._housekeeper.bookings.book(
             note.name, caller.calling, lambda: note.received_bytes
         ):
@@ -159,7 +160,6 @@ class Receiver:
         name = f"{os.getpid()}-{next(self._numbers)}"
         tls = connection.secured if isinstance(connection, TlsConnection) else None
         note = noting.begun(name, address, tls)
-        note.keeps_refused = self._recorder.keeps_refused
         association = AcceptedAssociation(
             self._entity,
             self,

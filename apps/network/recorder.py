@@ -42,7 +42,6 @@ class Recorder:
         self._lock = threading.Lock()
         self._lost = 0
         self._complained = False
-        self.keeps_refused = False
 
     def start(self) -> None:
         """Starts the thread that writes; it ends with the process."""

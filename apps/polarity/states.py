@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from apps.archive.models import Instance
@@ -27,7 +26,8 @@ from apps.retrieve.coercion import character_set_of, followed
 from apps.retrieve.frames import frame_table_of, stored_frame
 from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_by_key, dicom_json_of
-from apps.retrieve.polarity import polarity_rules, rule_of, shown
+from apps.retrieve.polarity import Rule as DisplayRule
+from apps.retrieve.polarity import polarity_rules, rule_of, turned
 
 SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 """What a state can be sent in, the first choice first."""
@@ -73,9 +73,9 @@ def corrections_of(keys: Sequence[int]) -> Iterator[tuple[int, str]]:
         images = dicom_json_by_key(meant)
         for key in meant:
             image = images.get(key, {})
-            rule, turned = rule_of(image, *came[key]), shown(image, *came[key])
-            if rule is not None and turned is not None:
-                yield key, state_uid(image, turned, rule.since)
+            rule = rule_of(rules, image, *came[key])
+            if rule is not None:
+                yield key, state_uid(image, turned(image, rule), rule.since)
 
 
 def state_of(location: Location, rules: Sequence[Rule] = ()) -> State:
@@ -83,15 +83,13 @@ def state_of(location: Location, rules: Sequence[Rule] = ()) -> State:
 
     `rules` are what is coerced of the image for the destination: the state says the same.
     """
-    found = _rule(location)
-    if found is None:
+    rule = _rule(location)
+    if rule is None:
         raise NotFound("No polarity rule turns this image round any more.")
-    source, received_at, moment = found
     image = dicom_json_of(location.key)
-    turned = shown(image, source, received_at)
-    if turned is None:
-        raise NotFound("No polarity rule turns this image round any more.")
-    document = correcting_state(image, turned, moment, lambda: _default_window(location, image))
+    document = correcting_state(
+        image, turned(image, rule), rule.since, lambda: _default_window(location, image)
+    )
     return State(
         document[_SOP_INSTANCE]["Value"][0],
         followed(_inlined(document, location), location, rules),
@@ -99,12 +97,11 @@ def state_of(location: Location, rules: Sequence[Rule] = ()) -> State:
     )
 
 
-def _rule(location: Location) -> tuple[str, datetime, datetime] | None:
-    """Source and time of receipt of the image, and when the rule that is for it was made."""
+def _rule(location: Location) -> DisplayRule | None:
+    """The rule that turns the image round now."""
     fields = ("source_ae_title", "received_at")
     came = Instance.objects.filter(pk=location.key).values_list(*fields).first()
-    rule = came and rule_of(dicom_json_of(location.key), *came)
-    return (*came, rule.since) if came and rule else None
+    return rule_of(polarity_rules(), dicom_json_of(location.key), *came) if came else None
 
 
 def _default_window(location: Location, image: Mapping[str, Any]) -> Window:

@@ -28,8 +28,8 @@ def fragments_of(
 ) -> Iterator[bytes]:
     """The packed JSON of each instance in series and instance order; empty if none is visible."""
     rows = instances_of(principal, study_instance_uid, series_instance_uid, sop_instance_uid)
-    if polarity_rules():
-        yield from shown_fragments(rows)
+    if rules := polarity_rules():
+        yield from shown_fragments(rules, rows)
         return
     fragments = rows.values_list("metadata__fragment", flat=True)
     for fragment in fragments.iterator(chunk_size=500):
@@ -66,11 +66,12 @@ def dicom_json_by_key(keys: Collection[int]) -> dict[int, dict[str, Any]]:
 def shown_json_of(instance_key: int) -> dict[str, Any]:
     """The same as it is to be shown: by the rules for sources that state a wrong polarity."""
     dataset = dicom_json_of(instance_key)
-    if not polarity_rules():
+    rules = polarity_rules()
+    if not rules:
         return dataset
     fields = ("source_ae_title", "received_at")
     found = Instance.objects.filter(pk=instance_key).values_list(*fields).first()
-    return (shown(dataset, *found) if found else None) or dataset
+    return (shown(rules, dataset, *found) if found else None) or dataset
 
 
 @lru_cache(maxsize=64)

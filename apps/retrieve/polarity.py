@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +18,7 @@ import orjson
 from django.conf import settings
 from django.db.models import QuerySet
 
+from apps.access.prepared import Prepared
 from apps.archive.fragments import pack, plain
 from apps.archive.models import Instance
 from apps.network.models import PolarityRule
@@ -31,7 +30,6 @@ _SOP_INSTANCE: Final = "00080018"
 _ORIGINAL: Final = "04000561"
 _OTHER: Final = {"MONOCHROME1": "MONOCHROME2", "MONOCHROME2": "MONOCHROME1"}
 _SHAPE_OF: Final = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
-_REFRESH_SECONDS: Final = 2.0
 # Stands where the service's address goes while a fragment is rewritten; nobody can know it.
 _BASE: Final = f"pacsweb-{secrets.token_hex(16)}".encode()
 
@@ -71,25 +69,23 @@ def read_rule(row: PolarityRule) -> Rule:
 
 
 class _Rules:
-    """The enabled rules, read again every two seconds: nearly always there are none."""
+    """The enabled rules, asked for with each use, so that a change counts at once everywhere.
+
+    One small compiled query, nearly always of no rows; they are read again only where they differ.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-        self._known: tuple[Rule, ...] = ()
+        self._asked = Prepared(PolarityRule.objects.filter(enabled=True).values_list(), [])
+        self._read: tuple[list[tuple[Any, ...]], tuple[Rule, ...]] = [], ()
 
     def __call__(self) -> tuple[Rule, ...]:
-        now = time.monotonic()
-        with self._lock:
-            if now >= self._until:
-                rows = PolarityRule.objects.filter(enabled=True)
-                self._known = tuple(map(read_rule, rows))
-                self._until = now + _REFRESH_SECONDS
-            return self._known
-
-    def forget(self) -> None:
-        """For whoever has just changed one."""
-        self._until = 0.0
+        rows = self._asked.rows()
+        known, rules = self._read
+        if rows != known:
+            # Asked before the rules are read: a change in between is seen the next time.
+            rules = tuple(map(read_rule, PolarityRule.objects.filter(enabled=True)))
+            self._read = rows, rules
+        return rules
 
 
 polarity_rules = _Rules()
@@ -112,19 +108,26 @@ def is_grey(dataset: Mapping[str, Any]) -> bool:
     return _text(dataset, _PHOTOMETRIC).upper() in _OTHER
 
 
-def rule_of(dataset: Mapping[str, Any], source: str, received_at: datetime) -> Rule | None:
+def rule_of(
+    rules: Sequence[Rule], dataset: Mapping[str, Any], source: str, received_at: datetime
+) -> Rule | None:
     """The rule that turns an image round; None where none does, or it is no grey image."""
     if not is_grey(dataset):
         return None
-    rules = (each for each in polarity_rules() if each.fits(source, received_at))
-    return next((each for each in rules if each.covers(dataset)), None)
+    meant = (each for each in rules if each.fits(source, received_at))
+    return next((each for each in meant if each.covers(dataset)), None)
 
 
-def shown(dataset: Mapping[str, Any], source: str, received_at: datetime) -> dict[str, Any] | None:
+def shown(
+    rules: Sequence[Rule], dataset: Mapping[str, Any], source: str, received_at: datetime
+) -> dict[str, Any] | None:
     """The data set in DICOM JSON as it is to be shown; None where no rule turns it round."""
-    rule = rule_of(dataset, source, received_at)
-    if rule is None:
-        return None
+    rule = rule_of(rules, dataset, source, received_at)
+    return None if rule is None else turned(dataset, rule)
+
+
+def turned(dataset: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+    """The data set of a grey image as the rule says that it is to be shown."""
     stated = _text(dataset, _PHOTOMETRIC).upper()
     # Either of the two says that the smallest value is white (PS3.3 C.7.6.3.1.2, C.11.6).
     white = stated == "MONOCHROME1" or _text(dataset, _SHAPE).upper() == "INVERSE"
@@ -139,20 +142,20 @@ def shown(dataset: Mapping[str, Any], source: str, received_at: datetime) -> dic
     return dict(sorted(changed.items()))
 
 
-def shown_fragments(rows: QuerySet[Instance]) -> Iterator[bytes]:
+def shown_fragments(rules: Sequence[Rule], rows: QuerySet[Instance]) -> Iterator[bytes]:
     """Metadata fragments of the instances in order, those a rule turns round rewritten."""
     fields = ("metadata__fragment", "source_ae_title", "received_at")
     for fragment, source, received_at in rows.values_list(*fields).iterator(chunk_size=500):
         if fragment is None:
             continue
         known = bytes(fragment)
-        if any(rule.fits(source, received_at) for rule in polarity_rules()):
-            known = _rewritten(known, source, received_at)
+        if any(rule.fits(source, received_at) for rule in rules):
+            known = _rewritten(rules, known, source, received_at)
         yield known
 
 
-def _rewritten(fragment: bytes, source: str, received_at: datetime) -> bytes:
-    dataset = shown(orjson.loads(plain(fragment, _BASE)), source, received_at)
+def _rewritten(rules: Sequence[Rule], fragment: bytes, source: str, received_at: datetime) -> bytes:
+    dataset = shown(rules, orjson.loads(plain(fragment, _BASE)), source, received_at)
     if dataset is None:
         return fragment
     return pack(tuple(orjson.dumps(dataset).split(_BASE)))

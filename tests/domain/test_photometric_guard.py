@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ from apps.polarity.actions.observe_images import observe_images
 from apps.polarity.judging import FEWEST_SIBLINGS, likeness_of
 from apps.polarity.models import PolarityFinding, PolarityObservation
 from apps.polarity.selectors import said_of
-from apps.retrieve.polarity import polarity_rules
 from apps.storage.stores import blob_store
 from tests.builders import ct_slice, new_uid, part10
 from tests.radiographs import radiograph
@@ -53,10 +52,8 @@ MARCH_1 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> Iterator[None]:
-    polarity_rules.forget()
-    yield
-    polarity_rules.forget()
+def _folders(data_folders: Path) -> None:
+    """Each test has folders of its own."""
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polarity_rule
 from apps.network.models import PolarityRule
-from apps.retrieve.polarity import polarity_rules
 from apps.storage.stores import blob_store
 from tests.builders import ct_slice, part10
 
@@ -34,10 +33,8 @@ CR = "1.2.840.10008.5.1.4.1.1.1"
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> Any:
-    polarity_rules.forget()
-    yield
-    polarity_rules.forget()
+def _folders(data_folders: Path) -> None:
+    """Each test has folders of its own."""
 
 
 @pytest.fixture
@@ -75,7 +72,6 @@ def rule(**fields: Any) -> PolarityRule:
         **{"source_ae_title": "CR1", "first_day": today, "reason": "states MONOCHROME2"} | fields
     )
     set_polarity_rule(system_principal("test"), made)
-    polarity_rules.forget()
     return made
 
 
@@ -98,6 +94,19 @@ def metadata(root: Client, instance: Instance) -> dict[str, Any]:
     return answer.json()[0]
 
 
+def test_a_rule_changed_by_another_process_counts_at_once(root: Client) -> None:
+    """Whatever wrote it: nothing here is told of the change."""
+    image = arrive("CR1")
+    rules = PolarityRule.objects.filter(pk=rule().pk)
+    for enabled in (True, False, True):
+        rules.update(enabled=enabled)
+        assert air(root, image) == (255 if enabled else 0)
+        shown = "MONOCHROME1" if enabled else "MONOCHROME2"
+        assert metadata(root, image)["00280004"]["Value"] == [shown]
+    rules.update(source_ae_title="CR2")
+    assert air(root, image) == 0
+
+
 def test_the_incident_replayed(root: Client) -> None:
     wrong, right = arrive("CR1"), arrive("CR2")
     before = (air(root, wrong), air(root, right), metadata(root, wrong))
@@ -116,7 +125,6 @@ def test_the_incident_replayed(root: Client) -> None:
     assert same == {tag: value for tag, value in before[2].items() if tag != "00280004"}
     assert hashlib.sha256(b"".join(blob_store().stream(key))).hexdigest() == stored
     lift_polarity_rule(system_principal("test"), made)
-    polarity_rules.forget()
     assert air(root, wrong) == 0
     assert metadata(root, wrong) == before[2]
     kinds = Event.objects.filter(kind__startswith="Polarity").values_list("kind", flat=True)

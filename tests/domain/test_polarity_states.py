@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from apps.network.actions.set_polarity_rule import lift_polarity_rule, set_polar
 from apps.network.models import PolarityRule
 from apps.polarity.states import SYNTAXES, State, corrections_of, state_of
 from apps.retrieve.locations import Location, locations_by_key
-from apps.retrieve.polarity import polarity_rules
 from tests.domain.test_photometric_guard import MARCH_1, arrive, path, root
 from tests.programs import need
 
@@ -34,17 +32,14 @@ __all__ = ["root"]
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> Iterator[None]:
-    polarity_rules.forget()
-    yield
-    polarity_rules.forget()
+def _folders(data_folders: Path) -> None:
+    """Each test has folders of its own."""
 
 
 @pytest.fixture
 def rule(db: None) -> PolarityRule:
     made = PolarityRule(source_ae_title="CR1", first_day=MARCH_1.date(), reason="test")
     set_polarity_rule(system_principal("test"), made)
-    polarity_rules.forget()
     return made
 
 
@@ -110,7 +105,6 @@ def test_the_state_shows_what_the_rule_shows(
     state = kept(state_of(located(instance)))
     assert np.array_equal(rendered(root, path(state)), corrected)
     lift_polarity_rule(system_principal("test"), rule)
-    polarity_rules.forget()
     assert np.array_equal(rendered(root, path(state)), corrected)
     assert not np.array_equal(rendered(root, path(instance)), corrected)
 
@@ -188,5 +182,4 @@ def test_only_images_under_a_rule_have_a_state(rule: PolarityRule) -> None:
             state_of(located(each))
     rule.enabled = False
     set_polarity_rule(system_principal("test"), rule)
-    polarity_rules.forget()
     assert list(corrections_of(keys)) == []

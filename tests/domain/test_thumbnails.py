@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from apps.network.models import PolarityRule
 from apps.rendering.actions.make_thumbnails import make_thumbnails
 from apps.rendering.models import Thumbnail, ThumbnailPolicy, ThumbnailProgress
 from apps.rendering.stored import LISTED
-from apps.retrieve.polarity import polarity_rules
 from apps.storage.stores import blob_store
 from pacsweb.settings.environment import PROJECT_ROOT
 from tests.builders import ct_slice, new_uid, part10
@@ -37,11 +35,8 @@ MINE = system_principal("test")
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> Iterator[None]:
-    polarity_rules.forget()
+def _folders(data_folders: Path) -> None:
     IngestPolicy.objects.create(pk=1, study_quiet_seconds=0)
-    yield
-    polarity_rules.forget()
 
 
 @pytest.fixture
@@ -149,7 +144,6 @@ def test_a_display_rule_shows_at_once_and_only_for_its_source(root: Client):
     today = timezone.localdate()
     rule = PolarityRule(source_ae_title="CR1", first_day=today, reason="states MONOCHROME2")
     set_polarity_rule(MINE, rule)
-    polarity_rules.forget()
     assert asked(root, url(turned)) != before
     without_bytes(other)
     asked(root, url(other))

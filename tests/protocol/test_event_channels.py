@@ -332,7 +332,8 @@ def test_who_may_listen(stack: Stack, receiver: str, house: House) -> None:
     assert told.headers["Content-Location"] in told.text
 
 
-def test_a_session_may_listen_from_our_own_pages_alone(stack: Stack, receiver: str) -> None:
+def _signed_in(stack: Stack) -> tuple[requests.Session, dict[str, str]]:
+    """A session, and the headers by which a page of ours would listen."""
     session = requests.Session()
     login = stack.url("/login/")
     session.get(login, timeout=10)
@@ -342,7 +343,30 @@ def test_a_session_may_listen_from_our_own_pages_alone(stack: Stack, receiver: s
         "csrfmiddlewaretoken": session.cookies["pacsweb_csrf"],
     }
     session.post(login, data=form, headers={"Referer": login}, timeout=10)
-    cookie = {"Cookie": "; ".join(f"{each.name}={each.value}" for each in session.cookies)}
+    cookies = "; ".join(f"{each.name}={each.value}" for each in session.cookies)
+    return session, {"Cookie": cookies, "Origin": stack.base_url}
+
+
+def test_who_signed_out_is_told_nothing_more(worklist: Worklist, receiver: str) -> None:
+    stack = worklist.archive.stack
+    session, headers = _signed_in(stack)
+    uid = worklist.create()
+    following(worklist, receiver, uid)
+    with listen(stack, receiver, headers) as channel:
+        assert next_event(channel)[0] == 1
+        script = "from django.contrib.sessions.models import Session as S; S.objects.filter"
+        key = session.cookies["pacsweb_session"]
+        stack.manage("shell", "-v0", "-c", f"{script}(pk={key!r}).delete()")
+        assert worklist.state(uid, ups.IN_PROGRESS).status_code == 200
+        with pytest.raises(ConnectionClosed) as closed:
+            channel.recv(SECONDS)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == CloseCode.POLICY_VIOLATION
+
+
+def test_a_session_may_listen_from_our_own_pages_alone(stack: Stack, receiver: str) -> None:
+    _, headers = _signed_in(stack)
+    cookie = {"Cookie": headers["Cookie"]}
     with listen(stack, receiver, {**cookie, "Origin": stack.base_url}):
         pass
     assert _refused(stack, receiver, cookie)[0] == 401

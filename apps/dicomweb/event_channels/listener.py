@@ -118,7 +118,6 @@ class Listener:
             self._bell.clear()
             try:
                 told = await self._tell_batch()
-                await self._check_again()
             except DatabaseError as failure:
                 _log.warning("The database does not answer: %s", type(failure).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -129,6 +128,7 @@ class Listener:
     async def _tell_batch(self) -> bool:
         """Sends what waits, a bounded part of it; True when there was anything."""
         reports = await self._in_thread(reports_after, self.receiver, self._position)
+        await self._check_again(now=bool(reports))
         for each in reports:
             text = message(each.pk, each.sop_instance_uid, each.event_type, each.document)
             await self._sent(self._socket.send(text))
@@ -165,7 +165,8 @@ class Listener:
         except DatabaseError as failure:
             _log.warning("A position was not kept: %s", type(failure).__name__)
 
-    async def _check_again(self) -> None:
-        if time.monotonic() - self._checked_at > _CHECK_SECONDS:
+    async def _check_again(self, *, now: bool) -> None:
+        """Whoever may not listen any more is told nothing, and let go within a minute."""
+        if now or time.monotonic() - self._checked_at > _CHECK_SECONDS:
             await self._in_thread(check_again, self._opening, self._admission)
             self._checked_at = time.monotonic()

@@ -19,7 +19,6 @@ from apps.network.models import PolarityRule
 from apps.polarity.actions.alert_polarity import alert_polarity
 from apps.polarity.actions.find_changes import payload_of, studies_of
 from apps.polarity.models import PolarityFinding
-from apps.retrieve.polarity import polarity_rules
 
 State = PolarityFinding.State
 
@@ -107,7 +106,6 @@ def reopen_finding(principal: Principal, pk: int) -> None:
         elif rule is not None:
             lift_polarity_rule(principal, rule)
         _tell(principal, finding, "PolarityFindingReopened")
-    polarity_rules.forget()
 
 
 @contextmanager
@@ -126,7 +124,6 @@ def _deciding(
         finding.save()
         name = "Dismissed" if state == State.DISMISSED else "Confirmed"
         _tell(principal, finding, f"PolarityFinding{name}")
-    polarity_rules.forget()
 
 
 def _locked(pk: int) -> PolarityFinding:
