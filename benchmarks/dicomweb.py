@@ -118,13 +118,13 @@ class Orthanc:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="orthanc-benchmark-"))
-        self.port = free_port()
+        self.port, self.dicom_port = free_port(), free_port()
         plugin = next(each / PLUGIN for each in PLUGIN_FOLDERS if (each / PLUGIN).exists())
         configuration = {
             "StorageDirectory": str(self.folder / "storage"),
             "IndexDirectory": str(self.folder / "index"),
             "HttpPort": self.port,
-            "DicomPort": free_port(),
+            "DicomPort": self.dicom_port,
             "AuthenticationEnabled": False,
             "Plugins": [str(plugin)],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},

@@ -55,7 +55,8 @@ def _p_data(control: int, value: bytes) -> bytes:
     return struct.pack(">BxIIBB", 4, len(value) + 6, len(value) + 2, 1, control) + value
 
 
-def _message(uid: str, data: bytes, message_id: int, maximum: int) -> bytes:
+def message_of(uid: str, data: bytes, message_id: int, maximum: int) -> bytes:
+    """A C-STORE request with its data set, in PDUs of the length that the receiver allows."""
     room = (maximum or 131072) - 6
     parts = [_p_data(3, _command(uid, message_id))]
     for start in range(0, len(data), room):
@@ -198,7 +199,7 @@ def send(port: int, called: str, series: Series, associations: int) -> tuple[flo
     def one(share: list[tuple[str, bytes]]) -> None:
         connection = Connection(port, called)
         messages = [
-            _message(uid, data, 1 + number % 60000, connection.maximum)
+            message_of(uid, data, 1 + number % 60000, connection.maximum)
             for number, (uid, data) in enumerate(share)
         ]
         ready.release()
