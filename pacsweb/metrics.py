@@ -20,6 +20,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from apps.access.addresses import client_address
+from apps.access.audit import ANSWER_CUT_OFF
 from apps.access.authentication import principal_of
 from apps.access.principals import Permission, permit
 from apps.archive.models import Patient, Series, Study
@@ -27,6 +28,7 @@ from apps.commitment.models import CommitmentInquiry, CommitmentRequest
 from apps.commitment.selectors import damaged_instances, latest_scrub
 from apps.errors import NotAuthenticated, PacsError
 from apps.events.log import latest_sequence
+from apps.events.models import Event
 from apps.ingest.inbox import depth
 from apps.ingest.models import QuarantinedInstance
 from apps.rendering.stored import thumbnails_held
@@ -54,6 +56,11 @@ def _archive() -> Iterator[Metric]:
     yield _gauge("instances", "Instances in the archive.", total["instances"] or 0)
     yield _gauge("stored_bytes", "Bytes of the instances in the archive.", total["size"] or 0)
     yield CounterMetricFamily("pacsweb_events", "Events recorded.", value=latest_sequence())
+    yield CounterMetricFamily(
+        "pacsweb_answers_cut_off",
+        "Answers that failed after they had begun.",
+        value=Event.objects.filter(kind=ANSWER_CUT_OFF).count(),
+    )
 
 
 def _quarantine() -> Iterator[Metric]:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from typing import Any
+from typing import Any, Final
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
@@ -17,6 +17,9 @@ from apps.events.log import Actor, NewEvent, record
 _logger = logging.getLogger(__name__)
 # Reading one study makes thousands of requests; they are one reading.
 QUIET_SECONDS = 300
+ANSWER_CUT_OFF: Final = "AnswerCutOff"
+"""Kind of the event that says that an answer failed after it had begun."""
+
 _MOST_REMEMBERED = 10_000
 _recent: dict[tuple[str, ...], float] = {}
 _lock = threading.Lock()

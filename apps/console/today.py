@@ -11,9 +11,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from apps.access.audit import ANSWER_CUT_OFF
 from apps.archive.models import Instance, Study
 from apps.commitment.models import CommitmentInquiry, CommitmentRequest
 from apps.commitment.selectors import damaged_instances, latest_scrub
+from apps.events.models import Event
 from apps.ingest.inbox import depth
 from apps.ingest.models import ImportJob, QuarantinedInstance
 from apps.network.models import AssociationRecord
@@ -165,6 +167,22 @@ def _stored_bytes() -> Figure:
     return Figure("Stored bytes", "no damage known", "calm", note, link)
 
 
+def _cut_off() -> Figure:
+    """Answers that failed after they had begun: somebody did not get what was asked for."""
+    since = timezone.now() - timedelta(days=7)
+    recent = Event.objects.filter(kind=ANSWER_CUT_OFF, occurred_at__gte=since)
+    count = recent.count()
+    newest = recent.order_by("-sequence").first()
+    link = reverse("admin:events_event_changelist") + f"?kind__exact={ANSWER_CUT_OFF}"
+    return Figure(
+        "Answers cut off",
+        f"{count} in the last 7 days" if count else "none in the last 7 days",
+        "attention" if count else "calm",
+        f"The latest to {newest.actor_name}: {newest.payload.get('path', '')}" if newest else "",
+        link,
+    )
+
+
 def _commitment() -> Figure:
     """Reports and questions that do not get through, and why the latest does not."""
     late = CommitmentRequest.objects.filter(
@@ -227,6 +245,7 @@ def today() -> list[Figure]:
         _quarantine(),
         _jobs(),
         _stored_bytes(),
+        _cut_off(),
         _commitment(),
         _polarity(),
         _without_order(),

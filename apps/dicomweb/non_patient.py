@@ -36,6 +36,7 @@ from apps.dicomweb.wado_rs.parts import (
     boundary_of,
     content_type,
     keep_private,
+    length_of,
     streamed_response,
 )
 from apps.dicomweb.xml_model import native_dicom_model
@@ -113,7 +114,9 @@ def retrieve_instance(
     boundary = boundary_of(uid, location.digest)
     media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
     part = Part(media_type, base + location.path, outgoing.length, outgoing.chunks)
-    return streamed_response(body(boundary, [part]), content_type(boundary, DICOM))
+    whole = streamed_response(body(boundary, [part]), content_type(boundary, DICOM))
+    whole["Content-Length"] = str(length_of(boundary, part))
+    return whole
 
 
 def retrieve_bulkdata(

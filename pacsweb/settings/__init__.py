@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.dicomweb.hot_frames.HotFramesMiddleware",
     "pacsweb.unread_bodies.UnreadBodyMiddleware",
+    "pacsweb.unfinished_answers.UnfinishedAnswerMiddleware",
     "pacsweb.readiness.ReadinessMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pydicom
@@ -18,6 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pydicom.uid import generate_uid as new_uid
+from requests.exceptions import ChunkedEncodingError
 
 from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive, header, parts_of, path_of, read
@@ -110,6 +113,45 @@ def test_WAD_08_a_study_is_a_multipart_of_its_instances(archive: Archive):
         assert header(head, "Content-Length") == str(len(body))
         assert header(head, "Content-Location") == archive.root + path_of(ds)
     assert response.content.rstrip().endswith(b"--")
+
+
+def test_WAD_08_an_answer_that_fails_midway_is_never_taken_for_a_whole_one(
+    archive: Archive,
+) -> None:
+    """Whether its length was announced or not: the connection breaks, and that is counted."""
+    if archive.stack.production:
+        pytest.skip("cuts a blob short, which only a local folder lets us do")
+    study, folder = new_uid(), archive.stack.data_dir / "blobs"
+    slices = [ct_slice(study=study, number=n, size=256) for n in (1, 2)]
+    archive.store(slices[0])
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    archive.store(slices[1])
+    (short,) = {path for path in folder.rglob("*") if path.is_file()} - before
+    short.chmod(0o600)
+    os.truncate(short, short.stat().st_size - 100)
+    counted = _cut_off(archive)
+    alone = path_of(slices[1])
+    with ThreadPoolExecutor() as others:
+        meanwhile = [
+            others.submit(archive.get, path_of(slices[0]), INSTANCES, timeout=30) for _ in range(40)
+        ]
+        for path, accept in (
+            (f"/studies/{study}", INSTANCES),
+            (f"/studies/{study}", "application/zip"),
+            (alone, "application/dicom"),
+        ):
+            with pytest.raises((requests.ConnectionError, ChunkedEncodingError)):
+                archive.get(path, accept, timeout=30)
+    for each in meanwhile:
+        ((_, body),) = parts_of(each.result())
+        assert read(body).PixelData == slices[0].PixelData
+    archive.stack.wait_until(lambda: _cut_off(archive) == counted + 3)
+
+
+def _cut_off(archive: Archive) -> float:
+    page = requests.get(archive.stack.url("/metrics"), timeout=30).text
+    (line,) = (each for each in page.splitlines() if each.startswith("pacsweb_answers_cut_off_to"))
+    return float(line.split()[1])
 
 
 def test_WAD_12_what_is_left_of_a_study_is_sent_and_said(archive: Archive):

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from apps.dicomweb.wado_rs.parts import complete
 from apps.retrieve.instances import OutgoingInstance
 from apps.retrieve.locations import Location
 
@@ -53,7 +54,7 @@ def zipped(outgoing: Iterable[tuple[Location, OutgoingInstance] | None]) -> Iter
             entry = zipfile.ZipInfo(_name(location, names), _MOMENT)
             entry.external_attr = 0o644 << 16
             with archive.open(entry, "w", force_zip64=True) as file:
-                for chunk in instance.chunks:
+                for chunk in complete(instance.chunks, instance.length):
                     file.write(chunk)
                     yield outlet.taken()
             yield outlet.taken()

@@ -19,6 +19,7 @@ from apps.dicomweb.wado_rs.parts import (
     content_type,
     if_none_match,
     keep_private,
+    length_of,
     not_modified,
     streamed_response,
 )
@@ -75,6 +76,7 @@ def _multipart(value: BulkValue, media_type: str, uri: str, etag: str) -> HttpRe
     boundary = boundary_of(etag, uri)
     part = Part(media_type, uri, value.length, value.chunks(0, value.length))
     response = streamed_response(body(boundary, [part]), content_type(boundary, media_type))
+    response["Content-Length"] = str(length_of(boundary, part))
     keep_private(response, etag)
     return response
 

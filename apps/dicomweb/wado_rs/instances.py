@@ -22,7 +22,14 @@ from apps.dicomweb.negotiation import (
     matches,
 )
 from apps.dicomweb.wado_rs.archives import ZIP, zipped
-from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, streamed_response
+from apps.dicomweb.wado_rs.parts import (
+    Part,
+    body,
+    boundary_of,
+    complete,
+    content_type,
+    streamed_response,
+)
 from apps.errors import NotAcceptable, NotFound, UnsupportedPixels
 from apps.retrieve.conversion import converted
 from apps.retrieve.instances import OutgoingInstance, as_stored
@@ -126,7 +133,7 @@ def instance_response(location: Location, entry: MediaRange) -> HttpResponseBase
 
 def _alone(location: Location, outgoing: OutgoingInstance) -> HttpResponseBase:
     media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
-    response = streamed_response(outgoing.chunks, media_type)
+    response = streamed_response(complete(outgoing.chunks, outgoing.length), media_type)
     response["Content-Length"] = str(outgoing.length)
     name = _plain(location.sop_instance_uid, "instance")
     response["Content-Disposition"] = f'attachment; filename="{name}.dcm"'

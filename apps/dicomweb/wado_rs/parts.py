@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from apps.dicomweb.status import RangeNotSatisfiable
+from apps.errors import UnreadableInstance
 
 _GATHERED = 256 << 10
 _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
@@ -63,9 +64,26 @@ def body(boundary: str, parts: Iterable[Part | None]) -> Iterator[bytes]:
             yield b""
             continue
         yield opening(boundary, part, first=first)
-        yield from part.chunks
+        yield from complete(part.chunks, part.length)
         first = False
     yield closing(boundary)
+
+
+def complete(chunks: Iterable[bytes], length: int) -> Iterator[bytes]:
+    """The chunks, once it is sure that they are as long as was said; else UnreadableInstance.
+
+    A blob that was cut short on disk must not look like a small instance.
+    """
+    for chunk in chunks:
+        length -= len(chunk)
+        yield chunk
+    if length:
+        raise UnreadableInstance("The stored bytes are not as many as were received.")
+
+
+def length_of(boundary: str, part: Part) -> int:
+    """Bytes of a body that has this part alone."""
+    return len(opening(boundary, part, first=True)) + part.length + len(closing(boundary))
 
 
 def whole_response(
