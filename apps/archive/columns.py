@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import models
 
 from apps.dicom.attributes import Matching
-from apps.dicom.values import fold_name
+from apps.dicom.values import fold_name, normalise
 from apps.indexing.columns import AttributeColumn, NumberColumn
 
 _GROUPS: Final = ("alphabetic", "ideographic", "phonetic")
@@ -22,7 +22,7 @@ _LARGEST: Final = 2**63 - 1
 class Columns:
     """Which attribute fills which column of a model."""
 
-    texts: tuple[tuple[str, str], ...]  # (column, keyword)
+    texts: tuple[tuple[str, str, str], ...]  # (column, keyword, VR)
     numbers: tuple[tuple[str, str], ...]
     names: tuple[str, ...]  # text columns that have three folded columns beside them
 
@@ -36,7 +36,7 @@ def columns_of(model: type[models.Model]) -> Columns:
         if isinstance(field, AttributeColumn):
             if field.attribute.from_children:
                 continue
-            texts.append((name, field.attribute.keyword))
+            texts.append((name, field.attribute.keyword, field.attribute.vr))
             if f"{name}_{_GROUPS[0]}" in fields:
                 names.append(name)
         elif isinstance(field, NumberColumn) and field.attribute.matching is not Matching.COUNT:
@@ -55,6 +55,13 @@ def column_text(text: str) -> str:
     return raw[:_LONGEST_BYTES].decode("utf-8", "ignore")
 
 
+def _searched(vr: str, text: str) -> str:
+    """As sent, but for what no search would find: a DS by its number, `2024.01.02`, `11:20:00`."""
+    if vr == "DS" or (vr == "DA" and "." in text) or (vr == "TM" and ":" in text):
+        return normalise(vr, text)
+    return text
+
+
 def column_number(text: str) -> int | None:
     """A whole number of 64 bits; None for anything else, and for several values."""
     if not text or len(text) > 20:  # noqa: PLR2004 - the longest 64-bit number
@@ -71,7 +78,7 @@ def values_for(model: type[models.Model], attributes: dict[str, str]) -> dict[st
     columns = columns_of(model)
     get = attributes.get
     values: dict[str, Any] = {
-        name: column_text(get(keyword, "")) for name, keyword in columns.texts
+        name: column_text(_searched(vr, get(keyword, ""))) for name, keyword, vr in columns.texts
     }
     for name, keyword in columns.numbers:
         values[name] = column_number(get(keyword, ""))
@@ -101,9 +108,9 @@ def fill_empty(row: models.Model, attributes: dict[str, str], *, but: frozenset[
     """
     columns = columns_of(type(row))
     filled: dict[str, Any] = {}
-    for name, keyword in columns.texts:
+    for name, keyword, vr in columns.texts:
         if (value := attributes.get(keyword)) and name not in but and not getattr(row, name):
-            filled[name] = column_text(value)
+            filled[name] = column_text(_searched(vr, value))
     for name, keyword in columns.numbers:
         if (value := attributes.get(keyword)) and getattr(row, name) is None:
             filled[name] = column_number(value)

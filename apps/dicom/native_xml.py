@@ -76,7 +76,34 @@ def _tree(document: bytes) -> _Node:
 
 
 def _attributes(node: _Node) -> DicomJson:
-    return {each.attributes["tag"].upper(): _element(each) for each in node.named("DicomAttribute")}
+    found: DicomJson = {}
+    private: list[_Node] = []
+    for each in node.named("DicomAttribute"):
+        tag = each.attributes["tag"].upper()
+        if each.attributes.get("privateCreator") and tag[4:6] == "00":
+            private.append(each)
+        else:
+            found[tag] = _element(each)
+    for each in private:
+        tag = each.attributes["tag"].upper()
+        block = _block(found, tag[:4], each.attributes["privateCreator"])
+        found[f"{tag[:4]}{block}{tag[6:]}"] = _element(each)
+    return dict(sorted(found.items()))
+
+
+def _block(found: DicomJson, group: str, creator: str) -> str:
+    """The block that the creator has in the data set, else the first free one (PS3.5 7.8.1)."""
+    free = ""
+    for block in (f"{number:02X}" for number in range(0x10, 0x100)):
+        reserved = found.get(f"{group}00{block}")
+        if reserved is None:
+            free = free or block
+        elif (reserved.get("Value") or [""])[0].strip() == creator.strip():
+            return block
+    if not free:
+        raise UnreadableInstance("The metadata has too many private creators in one group.")
+    found[f"{group}00{free}"] = {"vr": "LO", "Value": [creator]}
+    return free
 
 
 def _element(node: _Node) -> DicomJson:
@@ -91,7 +118,7 @@ def _element(node: _Node) -> DicomJson:
     elif vr == "PN":
         values = [_name(each) for each in node.named("PersonName")]
     else:
-        values = [_value(vr, each.words) for each in node.named("Value")]
+        values = [_value(vr, each.words) if each.words else None for each in node.named("Value")]
     return {"vr": vr, "Value": values} if values else {"vr": vr}
 
 

@@ -37,6 +37,7 @@ _DATETIME = re.compile(
 )
 _INTEGER = re.compile(r"[+-]?\d+")
 _UID = re.compile(r"[0-9.]{1,64}")
+_ODD_UID = re.compile(r"[0-9A-Za-z._-]{1,128}")
 _DAYS_OF_MONTH: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -157,6 +158,11 @@ def is_uid(text: str) -> bool:
     return _UID.fullmatch(text) is not None
 
 
+def may_be_uid(text: str) -> bool:
+    """True for what some senders use as a UID: it is kept as it is, and must be found (UID-02)."""
+    return _ODD_UID.fullmatch(text) is not None
+
+
 _FORMS: Final = {
     "DA": _date,
     "TM": _time,
@@ -175,7 +181,7 @@ _CHECKS: Final = {
     "DA": is_date,
     "TM": is_time,
     "DT": lambda text: utc_moment(text) != "",
-    "UI": is_uid,
+    "UI": may_be_uid,
 } | (
     dict.fromkeys(INTEGER_VRS, lambda text: _INTEGER.fullmatch(text) is not None)
     | dict.fromkeys(DECIMAL_VRS, _is_decimal)

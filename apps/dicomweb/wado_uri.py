@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -13,13 +12,18 @@ from apps.access.audit import view_event
 from apps.access.principals import Principal
 from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from apps.dicom.values import may_be_uid
 from apps.dicom.whole_numbers import whole_number
 from apps.dicomweb.negotiation import DICOM, MediaRange, parse_accept
 from apps.dicomweb.pictures import picture_of
 from apps.dicomweb.rendering_parameters import warn_of_ignored
 from apps.dicomweb.wado_rs.instances import instance_response
 from apps.dicomweb.wado_rs.parts import boundary_of, if_none_match, not_modified, whole_response
-from apps.dicomweb.wado_rs.rendered_objects import report_response
+from apps.dicomweb.wado_rs.rendered_objects import (
+    own_media_type,
+    passed_through,
+    report_response,
+)
 from apps.errors import InvalidRequest, NotAcceptable
 from apps.rendering.burned_in import parse_annotation
 from apps.rendering.options import JPEG, MEDIA_TYPES, uri_options
@@ -44,7 +48,6 @@ _PICTURE_ONLY: Final = (
 )
 _PRESENTATION: Final = ("presentationSeriesUID", "presentationUID")
 _NOT_WITH_PRESENTATION: Final = ("region", "windowCenter", "windowWidth", "annotation")
-_UID: Final = re.compile(r"^[0-9A-Za-z.]{1,64}$")
 
 
 def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseBase:
@@ -58,6 +61,8 @@ def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseB
         return _as_dicom(location, asked)
     if media_type in REPORT_TYPES:
         return report_response(request, location, media_type)
+    if media_type == own_media_type(location):
+        return passed_through(request, location, media_type)
     return _as_picture(request, principal, location, asked, media_type)
 
 
@@ -67,7 +72,7 @@ def _check(asked: Mapping[str, str]) -> None:
         raise InvalidRequest(f"The request lacks {', '.join(missing)}.", offending=missing)
     if asked["requestType"] != "WADO":
         raise InvalidRequest("requestType must be WADO.", offending=("requestType",))
-    bad = tuple(name for name in _REQUIRED[1:] if not _UID.match(asked[name]))
+    bad = tuple(name for name in _REQUIRED[1:] if not may_be_uid(asked[name]))
     if bad:
         raise InvalidRequest(f"{', '.join(bad)} must be UIDs.", offending=bad)
     _check_presentation(asked)
@@ -78,7 +83,7 @@ def _check_presentation(asked: Mapping[str, str]) -> None:
     named = [name for name in _PRESENTATION if name in asked]
     if not named:
         return
-    if len(named) < len(_PRESENTATION) or not all(_UID.match(asked[name]) for name in named):
+    if len(named) < len(_PRESENTATION) or not all(may_be_uid(asked[name]) for name in named):
         raise InvalidRequest(
             "presentationSeriesUID and presentationUID go together and are UIDs.",
             offending=_PRESENTATION,
@@ -96,7 +101,9 @@ def _media_type(content_type: str, location: Location) -> str:
     The transfer-syntax media parameter has no place here (PS3.18 8.7.3.5.2); it is ignored.
     """
     can_make: tuple[str, ...] = (DICOM,)
-    if location.packed_frames is not None:
+    if own := own_media_type(location):
+        can_make = (DICOM, own)
+    elif location.packed_frames is not None:
         can_make = (*MEDIA_TYPES, DICOM)
     elif sop_class(location.sop_class_uid).kind in KINDS_WITH_CONTENT_TREE:
         can_make = (*REPORT_TYPES, DICOM)
@@ -118,7 +125,7 @@ def _as_dicom(location: Location, asked: Mapping[str, str]) -> HttpResponseBase:
     if asked.get("anonymize"):
         raise InvalidRequest("Objects are not de-identified here.", offending=("anonymize",))
     syntax = asked.get("transferSyntax", "")
-    if syntax and syntax != EXPLICIT_VR_LITTLE_ENDIAN and not _UID.match(syntax):
+    if syntax and syntax != EXPLICIT_VR_LITTLE_ENDIAN and not may_be_uid(syntax):
         raise InvalidRequest("transferSyntax must be a UID.", offending=("transferSyntax",))
     return instance_response(location, MediaRange(DICOM, (("transfer-syntax", syntax),)))
 

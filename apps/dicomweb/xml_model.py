@@ -29,11 +29,22 @@ def native_dicom_model(dataset: dict[str, Any]) -> bytes:
 
 def _attributes(dataset: dict[str, Any], out: list[str]) -> None:
     for tag, element in dataset.items():
-        keyword = keyword_for_tag(int(tag, 16))
-        named = f" keyword={quoteattr(keyword)}" if keyword else ""
-        out.append(f'<DicomAttribute tag="{tag}" vr={quoteattr(element["vr"])}{named}>')
+        creator = _creator_of(tag, dataset) if int(tag[3], 16) & 1 else ""
+        if creator:
+            # Which block a creator has is the data set's own matter and not said.
+            named, shown = f" privateCreator={_quoted(creator)}", f"{tag[:4]}00{tag[6:]}"
+        else:
+            keyword = keyword_for_tag(int(tag, 16))
+            named, shown = f" keyword={quoteattr(keyword)}" if keyword else "", tag
+        out.append(f'<DicomAttribute tag="{shown}" vr={quoteattr(element["vr"])}{named}>')
         _content(element, out)
         out.append("</DicomAttribute>")
+
+
+def _creator_of(tag: str, dataset: dict[str, Any]) -> str:
+    """Who reserved the block of a private element (PS3.5 7.8.1); empty for the creators."""
+    values = dataset.get(f"{tag[:4]}00{tag[4:6]}", {}).get("Value")
+    return str(values[0] or "") if tag[4:6] != "00" and values else ""
 
 
 def _content(element: dict[str, Any], out: list[str]) -> None:
@@ -52,8 +63,8 @@ def _content(element: dict[str, Any], out: list[str]) -> None:
             out.append(f'<PersonName number="{number}">')
             _name(value or {}, out)
             out.append("</PersonName>")
-        elif value is not None:
-            out.append(f'<Value number="{number}">{_text(value)}</Value>')
+        else:
+            out.append(f'<Value number="{number}">{"" if value is None else _text(value)}</Value>')
 
 
 def _name(groups: dict[str, str], out: list[str]) -> None:
@@ -68,4 +79,9 @@ def _name(groups: dict[str, str], out: list[str]) -> None:
 
 
 def _text(value: object) -> str:
-    return escape(str(value).translate(_UNSENDABLE))
+    """A carriage return would be read as a line feed if it stood there as it is (XML 2.11)."""
+    return escape(str(value).translate(_UNSENDABLE), {"\r": "&#13;"})
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(text.translate(_UNSENDABLE))

@@ -110,7 +110,7 @@ def _name_of(attribute: Attribute) -> str:
 
 
 class AttributeColumn(ExactText):
-    """A text attribute in DICOM form: normalised, multiple values joined by a backslash."""
+    """A text attribute as it was sent, multiple values joined by a backslash."""
 
     def __init__(self, keyword: str, **options: Any) -> None:
         self.attribute = attribute_named(keyword)

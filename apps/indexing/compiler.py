@@ -27,7 +27,7 @@ from apps.dicom.criteria import (
 )
 from apps.dicom.query import Ordering
 from apps.errors import InvalidRequest
-from apps.indexing.moments import moment_condition
+from apps.indexing.moments import moment_condition, time_range
 from apps.indexing.paths import owner_of
 
 Rows = QuerySet[Any, Any]
@@ -126,7 +126,8 @@ def _condition(attribute: Attribute, criterion: Criterion, entities: EntityMap) 
         case Uids(values) | Numbers(values):
             return _one_of(path, values, several=attribute.multiple)
         case Between(low, high):
-            return between(path, low, high)
+            times = attribute.vr == "TM"
+            return time_range(path, criterion) if times else between(path, low, high)
         case Names(names, words):
             return _names(attribute, names, words, entities)
         case Moment(time=time):

@@ -54,11 +54,42 @@ def _range(path: str, between: Between | None) -> Q:
     return lower & Q(**{f"{path}__lte": between.high}) if between.high else lower
 
 
+def time_range(path: str, between: Between | None) -> Q:
+    """The rows whose time lies between; it stands there as it was sent: `08`, `080000.000`."""
+    if between is None:
+        return Q()
+    lower = _from_time(path, between.low) if between.low else Q(**{f"{path}__gt": ""})
+    return lower & _until_time(path, between.high) if between.high else lower
+
+
+def _from_time(path: str, low: str) -> Q:
+    return Q(**{f"{path}__gte": _earliest_text(low)})
+
+
+def _until_time(path: str, high: str) -> Q:
+    return Q(**{f"{path}__lte": _latest_text(high)})
+
+
+def _earliest_text(time: str) -> str:
+    """The first in text order of all that a normalised time is written as: `08` for `080000`."""
+    while len(time) > 2 and time.endswith("00"):  # noqa: PLR2004 the hours stay
+        time = time[:-2]
+    return time
+
+
+def _latest_text(time: str) -> str:
+    """The last in text order of all that a normalised time is written as: `080000.000000`."""
+    if not time:
+        return ""
+    seconds, _, fraction = time.partition(".")
+    return f"{seconds}.{fraction:0<6}"
+
+
 def _condition(date: str, time: str, asked: Moment, by: int) -> Q:
     if by:
         return _shifted(date, time, asked, by)
     if not asked.combined:
-        return _range(date, asked.dates) & _range(time, asked.times)
+        return _range(date, asked.dates) & time_range(time, asked.times)
     dates, times = asked.dates, asked.times
     assert dates is not None
     assert times is not None
@@ -72,10 +103,12 @@ def _interval(date: str, time: str, low: tuple[str, str], high: tuple[str, str])
     """
     condition = Q(**{f"{date}__gt": ""})
     if low[0]:
-        later = Q(**{f"{date}__gt": low[0]}) | Q(**{f"{time}__gte": low[1]})
+        later = Q(**{f"{date}__gt": low[0]}) | _from_time(time, low[1])
         condition = Q(**{f"{date}__gte": low[0]}) & later
     if high[0]:
-        earlier = Q(**{f"{date}__lt": high[0]}) | Q(**{f"{time}__lte": high[1], f"{time}__gt": ""})
+        earlier = Q(**{f"{date}__lt": high[0]}) | (
+            _until_time(time, high[1]) & Q(**{f"{time}__gt": ""})
+        )
         condition &= Q(**{f"{date}__lte": high[0]}) & earlier
     return condition
 
@@ -106,5 +139,5 @@ def _window(time: str, times: Between | None, by: int) -> Q:
         return Q()
     _, low = shift("", times.low or _MIDNIGHT, by)
     _, high = shift("", times.high or _LAST_TIME, by)
-    after, before = Q(**{f"{time}__gte": low}), Q(**{f"{time}__lte": high})
+    after, before = _from_time(time, low), _until_time(time, high)
     return after & before if low <= high else after | before

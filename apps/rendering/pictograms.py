@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
 from apps.dicom.sop_classes import sop_class
+from apps.rendering.encoding import written
 from apps.rendering.options import PNG
 from apps.rendering.render import RenderedImage
 
@@ -147,15 +149,20 @@ _DRAWINGS: Final[dict[str, tuple[str, Callable[[_Canvas], None]]]] = {
 }
 
 
-def pictogram_of(sop_class_uid: str, size: int = 192) -> RenderedImage:
-    """The pictogram of a SOP Class; see `pictogram`."""
+def pictogram_of(sop_class_uid: str, size: int = 192, media_type: str = PNG) -> RenderedImage:
+    """The pictogram of a SOP Class; see `pictogram`. Drawn small, it is made into any type."""
     row = sop_class(sop_class_uid)
     kind = row.kind
     if kind == "waveform" and "ECG" in row.keyword:
         kind = "ecg"
     elif row.keyword == "EncapsulatedPDFStorage":
         kind = "pdf"
-    return pictogram(kind, size)
+    drawn = pictogram(kind, size)
+    if media_type == PNG:
+        return drawn
+    image = Image.open(io.BytesIO(drawn.body)).convert("RGB")
+    content, lossy = written(image, media_type, None, {})
+    return replace(drawn, media_type=media_type, body=content, lossy=lossy)
 
 
 @cache

@@ -18,7 +18,11 @@ _numbers = count(1)
 
 
 def _normal(attributes: dict[str, str]) -> dict[str, str]:
-    return {name: normalise(BY_KEYWORD[name].vr, text) for name, text in attributes.items()}
+    """Times stay as they were written, as they do when an instance arrives."""
+    return {
+        name: text if BY_KEYWORD[name].vr == "TM" else normalise(BY_KEYWORD[name].vr, text)
+        for name, text in attributes.items()
+    }
 
 
 def _uid() -> str:
@@ -113,7 +117,7 @@ def _text(row: Any, entity: Entity) -> dict[str, str]:
     found = {}
     for attribute in of_entity(entity):
         value = getattr(row, snake(attribute.keyword), None)
-        found[attribute.keyword] = "" if value is None else str(value)
+        found[attribute.keyword] = "" if value is None else normalise(attribute.vr, str(value))
     return found
 
 

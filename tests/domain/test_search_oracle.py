@@ -39,7 +39,23 @@ COMPONENT = st.text(alphabet="abAÄ山や\u0301 -", max_size=3)
 GROUP = st.lists(COMPONENT, max_size=3).map("^".join)
 NAME = st.lists(GROUP, max_size=3).map("=".join)
 DATE = st.sampled_from(["", "20231231", "20240101", "20240102", "20240229"])
-TIME = st.sampled_from(["", "00", "0030", "1000", "100000.5", "1800", "233000", "235960"])
+TIME = st.sampled_from(
+    [
+        "",
+        "00",
+        "000000.000",
+        "0030",
+        "10",
+        "1000",
+        "100000.00",
+        "100000.5",
+        "100000.500000",
+        "18",
+        "1800",
+        "233000",
+        "235960",
+    ]
+)
 OFFSET = st.sampled_from(["", "+0000", "+0100", "-0500", "+1400", "nonsense"])
 MODALITY = st.sampled_from(["", "CT", "MR", "SR"])
 NUMBER = st.sampled_from(["", "1", "+1", "02", "x"])

@@ -203,11 +203,41 @@ def test_QID_14_xml_has_a_part_for_each_result(archive: Archive, series):
         assert modality.get("number") == "1"
 
 
+def test_UID_02_what_breaks_the_rules_for_UIDs_is_found_as_it_is(archive: Archive):
+    study, series = "1.2." + "7" * 66, "Study-1.03"
+    assert archive.store(ct_slice(study=study, series=series)).status_code in {200, 202}
+    assert archive.json(f"/studies?StudyInstanceUID={study}")
+    assert archive.json(f"/studies/{study}/series?SeriesInstanceUID={series}")
+    assert archive.json(f"/studies/{study}/series/{series}/instances")
+
+
+@pytest.mark.parametrize("written", ["10", "1000", "100000", "100000.000", "100000.000000"])
+def test_QID_09_a_time_is_found_however_it_was_written(archive: Archive, written):
+    ds = ct_slice(StudyTime=written, PatientID=new_uid()[-16:])
+    assert archive.store(ds).status_code == 200
+    for asked in (written, "10", "1000-1000", "100000.00", "-100000", "095959.9-1000", "10-"):
+        path = f"/studies?PatientID={ds.PatientID}&StudyTime={asked}"
+        assert values(archive.json(path), "00080030") == [written], asked
+    for asked in ("100000.000001-", "-095959.999999", "1001"):
+        path = f"/studies?PatientID={ds.PatientID}&StudyTime={asked}"
+        assert archive.get(path, JSON).status_code == 204, asked
+
+
+def test_QID_09_dates_and_weights_of_other_writing_are_found(archive: Archive):
+    ds = ct_slice(StudyDate="1997.04.24", StudyTime="11:20:00", PatientWeight="70.50")
+    ds.PatientID = new_uid()[-16:]
+    assert archive.store(ds).status_code in {200, 202}
+    asked = "StudyDate=19970424&StudyTime=112000&PatientWeight=70.5"
+    assert archive.json(f"/studies?PatientID={ds.PatientID}&{asked}")
+
+
 @pytest.mark.parametrize(
     ("path", "named"),
     [
         ("/studies?StudyDate=yesterday", "00080020"),
         ("/studies?StudyInstanceUID=1.2/3", "StudyInstanceUID"),
+        ("/studies?0020000D=no-uid", "StudyInstanceUID"),
+        ("/studies/no-uid/series", "StudyInstanceUID"),
         ("/studies?SeriesDescription=x&SOPInstanceUID=1.2", "SOPInstanceUID"),
         ("/studies?NoSuchAttribute=1", "NoSuchAttribute"),
         ("/studies?limit=many", "limit"),

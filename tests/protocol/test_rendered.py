@@ -178,6 +178,17 @@ def test_a_pdf_passes_through_and_gives_ranges(archive: Archive):
     some = archive.get(path_of(ds) + "/rendered", "application/pdf", headers={"Range": "bytes=0-7"})
     assert (some.status_code, some.content) == (206, b"%PDF-1.4")
     assert archive.get(path_of(ds) + "/rendered", "image/png").status_code == 406
+    by_uri = (
+        f"/wado?requestType=WADO&studyUID={ds.StudyInstanceUID}&seriesUID={ds.SeriesInstanceUID}"
+        f"&objectUID={ds.SOPInstanceUID}&contentType=application/pdf"
+    )
+    assert archive.stack.get(by_uri).content == whole.content
+    # What is no image has a drawing for a thumbnail, at every level and in the type asked for.
+    series = path_of(ds).partition("/instances/")[0]
+    for path in (path_of(ds), series, f"/studies/{ds.StudyInstanceUID}"):
+        drawn = archive.get(f"{path}/thumbnail?viewport=64,48", "image/jpeg")
+        assert drawn.headers["Content-Type"] == "image/jpeg"
+        assert Image.open(io.BytesIO(drawn.content)).size == (48, 48)
 
 
 def test_a_video_passes_through_and_gives_ranges(archive: Archive):

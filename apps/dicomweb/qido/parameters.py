@@ -12,6 +12,7 @@ from pydicom.datadict import keyword_dict
 
 from apps.dicom.attributes import BY_TAG, Entity, any_attribute
 from apps.dicom.query import FUZZY_NAMES, Key, Level, Query
+from apps.dicom.values import may_be_uid
 from apps.dicom.whole_numbers import whole_number
 from apps.errors import InvalidRequest
 
@@ -19,7 +20,6 @@ LARGEST_PAGE: Final = 10_000
 """More results than this are had page by page; the answer's Warning tells how many remain."""
 
 _HEX = re.compile(r"^[0-9A-Fa-f]{8}$")
-_UID = re.compile(r"^[0-9A-Za-z.]{1,64}$")
 _TIMEZONE_OFFSET: Final = 0x00080201
 _FIRST_BLOCK, _LAST = 0x10, 0xFF
 _STUDY_UID: Final = 0x0020000D
@@ -73,7 +73,7 @@ def search_from(
     asked = frozenset(path[0] for path in (*settings.include, *(key.path for key in keys)))
     for tag, uid in ((_STUDY_UID, study), (_SERIES_UID, series)):
         if uid is not None:
-            if not _UID.match(uid):
+            if not may_be_uid(uid):
                 raise InvalidRequest("The path holds something that is no UID.")
             _refuse_second(keys, tag)
             keys.append(Key((tag,), (uid,)))
@@ -238,7 +238,7 @@ def key_of(name: str, value: str) -> Key:
     vr = attribute.vr if attribute else ""
     if vr == "UI":
         values = tuple(filter(None, (each.strip() for each in re.split(r"[,\\]", value))))
-        if not all(_UID.match(each) for each in values if each != "*"):
+        if not all(may_be_uid(each) for each in values if each != "*"):
             raise InvalidRequest(f"{name} is no list of UIDs.", offending=(name,))
         return Key(path, values)
     if attribute is not None and attribute.keyword == "ModalitiesInStudy":

@@ -16,8 +16,9 @@ from apps.access.searches import note_search
 from apps.archive.explanations import explained
 from apps.archive.private_values import is_indexed_private
 from apps.archive.selectors import count, search
-from apps.dicom.attributes import BY_TAG
-from apps.dicom.query import Level
+from apps.dicom.attributes import BY_TAG, any_attribute
+from apps.dicom.query import Key, Level
+from apps.dicom.values import is_uid
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import (
     DICOM_JSON,
@@ -92,6 +93,8 @@ def _search(
         raise TooBroad(failure.message) from failure
     if page.unsupported:
         raise _unsupported([key.path[-1] for key in page.unsupported])
+    if not found and not asked.query.offset:
+        _refuse_no_uids(asked.query.keys)
     unwanted = unwanted_tags(
         level, asked.asked_tags, study=study is not None, series=series is not None
     )
@@ -140,6 +143,15 @@ def _unsupported(tags: Sequence[int]) -> InvalidRequest:
     return InvalidRequest(
         f"{', '.join(names)} cannot be used as a key in this search.", offending=names
     )
+
+
+def _refuse_no_uids(keys: Sequence[Key]) -> None:
+    """What breaks the rules for UIDs may be stored all the same; where it is not, it was a slip."""
+    for key in keys:
+        attribute = any_attribute(key.path[-1])
+        odd = (value for value in key.values if value.strip("*") and not is_uid(value))
+        if attribute is not None and attribute.vr == "UI" and next(odd, None) is not None:
+            raise InvalidRequest(f"{attribute.keyword} is no UID.", offending=(attribute.keyword,))
 
 
 def _remaining(asked: Search, returned: int, principal: Principal) -> list[str]:

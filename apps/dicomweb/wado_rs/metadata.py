@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from typing import Any
+from urllib.parse import quote
 
-import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.audit import view_event
@@ -93,13 +95,27 @@ def _untagged(request: HttpRequest, offer: Offer, fragments: Iterable[bytes]) ->
     return response
 
 
+def _digit_for_digit(fragment: bytes) -> dict[str, Any]:
+    """The document with its numbers as they are written: `1.50` stays `1.50`."""
+    found: dict[str, Any] = json.loads(fragment, parse_float=str, parse_int=str)
+    return found
+
+
+def _path_of(document: dict[str, Any]) -> str:
+    """Where the metadata of this instance alone is had."""
+    uids = (document[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
+    study, series, instance = (quote(uid, safe="") for uid in uids)
+    return f"/studies/{study}/series/{series}/instances/{instance}/metadata"
+
+
 def _xml(fragments: Iterable[bytes], base: str) -> tuple[str, Iterator[bytes]]:
     """One part per instance (PS3.18 8.7.3.2): parsed from the JSON, without touching a file."""
     boundary = boundary_of(base, "metadata")
 
     def parts() -> Iterator[Part]:
         for fragment in fragments:
-            model = native_dicom_model(orjson.loads(plain(fragment, base.encode())))
-            yield Part(DICOM_XML, base, len(model), (model,))
+            document = _digit_for_digit(plain(fragment, base.encode()))
+            model = native_dicom_model(document)
+            yield Part(DICOM_XML, f"{base}{_path_of(document)}", len(model), (model,))
 
     return boundary, body(boundary, parts())

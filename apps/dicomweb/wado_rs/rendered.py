@@ -34,7 +34,7 @@ from apps.dicomweb.wado_rs.parts import (
 )
 from apps.dicomweb.wado_rs.rendered_objects import rendered_object
 from apps.errors import NotFound, UnsupportedPixels
-from apps.rendering.options import GIF, MEDIA_TYPES, RenderOptions, Viewport
+from apps.rendering.options import GIF, MEDIA_TYPES, PNG, RenderOptions, Viewport
 from apps.rendering.pictograms import pictogram_of
 from apps.rendering.stored import middle_frame
 from apps.retrieve.frames import check_frame_number, frame_table_of
@@ -88,21 +88,31 @@ def retrieve_thumbnail(  # noqa: PLR0917  the URL's own order
 ) -> HttpResponseBase:
     """One small picture; of several frames the middle one, of what is no image a pictogram."""
     target = _target(principal, study, series, instance, frames)
-    location = target.location or representative_of(principal, study, series)
-    offer, _ = choose(acceptable(request), _OFFERS)
+    location = target.location or _stands_for(principal, target)
+    offer, entry = choose(acceptable(request), _OFFERS)
     options = rendering_options(request, offer.media_type, thumbnail=True)
     options = replace(options, viewport=options.viewport or THUMBNAIL)
     view_event(principal, "StudyViewed", study)
-    if location.packed_frames is None or transfer_syntax(location.transfer_syntax_uid).video:
-        return _pictogram(request, location)
+    if not _is_picture(location):
+        # Drawings are PNG wherever that will do.
+        if entry.covers(PNG) and not entry.multipart:
+            offer = Offer(PNG)
+        return _pictogram(request, location, options.viewport or THUMBNAIL, offer)
     numbers = target.frames or (middle_frame(location),)
     return _answer(request, location, numbers[:1], options, offer)
 
 
-def _pictogram(request: HttpRequest, location: Location) -> HttpResponseBase:
-    picture = pictogram_of(location.sop_class_uid)
-    etag = f'"pictogram-{location.sop_class_uid[:64]}"'
-    return whole_response(request, (picture.body,), picture.media_type, etag)
+def _pictogram(
+    request: HttpRequest, location: Location, viewport: Viewport, offer: Offer
+) -> HttpResponseBase:
+    size = min(viewport.width or viewport.height, viewport.height or viewport.width)
+    picture = pictogram_of(location.sop_class_uid, size, offer.media_type)
+    boundary = boundary_of(location.sop_class_uid, offer.label, str(picture.width))
+    if offer.multipart:
+        uri = f"{base_url(request)}{location.path}/thumbnail"
+        part = Part(picture.media_type, uri, len(picture.body), (picture.body,))
+        return streamed_response(body(boundary, [part]), content_type(boundary, picture.media_type))
+    return whole_response(request, (picture.body,), picture.media_type, f'"{boundary[8:]}"')
 
 
 def _target(

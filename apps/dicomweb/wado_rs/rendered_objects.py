@@ -55,14 +55,13 @@ def rendered_object(
 ) -> HttpResponseBase:
     """The object for people. Raises NotAcceptable where it cannot be shown as anything asked."""
     kind = sop_class(location.sop_class_uid).kind
-    if transfer_syntax(location.transfer_syntax_uid).video:
-        response = _video(request, location)
-    elif kind in KINDS_WITH_CONTENT_TREE:
+    if kind in KINDS_WITH_CONTENT_TREE:
         response = _report(request, location)
     elif location.sop_class_uid in RENDERED_STATES:
         response = _presented(request, principal, location)
-    elif _ENCAPSULATED_DOCUMENT in dicom_json_of(location.key):
-        response = _document(request, location)
+    elif media_type := own_media_type(location):
+        choose(acceptable(request), [Offer(media_type)])
+        response = passed_through(request, location, media_type)
     else:
         raise NotAcceptable("This instance is no image and cannot be rendered as one.")
     view_event(principal, "StudyViewed", location.study_instance_uid)
@@ -85,18 +84,29 @@ def _report(request: HttpRequest, location: Location) -> HttpResponseBase:
     return report_response(request, location, offer.media_type)
 
 
-def _document(request: HttpRequest, location: Location) -> HttpResponseBase:
-    """The encapsulated file in its own media type, nothing else (PS3.3 C.24.2)."""
-    media_type = document_type(dicom_json_of(location.key)) or "application/octet-stream"
-    choose(acceptable(request), [Offer(media_type)])
+def own_media_type(location: Location) -> str:
+    """Of a video or an encapsulated document, which can be had as nothing else; else empty."""
+    syntax = transfer_syntax(location.transfer_syntax_uid)
+    if syntax.video:
+        return syntax.media_type
+    if location.packed_frames is not None:
+        return ""
+    metadata = dicom_json_of(location.key)
+    if _ENCAPSULATED_DOCUMENT not in metadata:
+        return ""
+    return document_type(metadata) or "application/octet-stream"
+
+
+def passed_through(request: HttpRequest, location: Location, media_type: str) -> HttpResponseBase:
+    """The video or document as it was stored (PS3.3 C.24.2), with ranges."""
+    if transfer_syntax(location.transfer_syntax_uid).video:
+        return _video(request, location, media_type)
     value = bulk_value(location, (_ENCAPSULATED_DOCUMENT,))
     return alone(request, value, media_type, f'"{location.digest[:32]}-document"')
 
 
-def _video(request: HttpRequest, location: Location) -> HttpResponseBase:
+def _video(request: HttpRequest, location: Location, media_type: str) -> HttpResponseBase:
     """The stored stream; a player may ask for ranges of it."""
-    media_type = transfer_syntax(location.transfer_syntax_uid).media_type
-    choose(acceptable(request), [Offer(media_type)])
     pieces = frame_table_of(location).fragments(0)
     etag = f'"{location.digest[:32]}-video"'
     if if_none_match(request, etag):
