@@ -9,6 +9,11 @@ from pacsweb.metrics import metrics
 
 admin.autodiscover()
 
+handler400 = "pacsweb.refusals.bad_request"
+handler403 = "pacsweb.refusals.not_permitted"
+handler404 = "pacsweb.refusals.not_found"
+handler500 = "pacsweb.refusals.failed"
+
 urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("", include("apps.access.urls")),

@@ -71,6 +71,22 @@ TABLE: Final[dict[type[Exception], int]] = {
 }
 
 
+FHIR_MOUNT: Final = "/fhir"
+FHIR_JSON: Final = "application/fhir+json"
+# http://hl7.org/fhir/R4/valueset-issue-type.html
+_ISSUES: Final = {
+    400: "invalid",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    413: "too-costly",
+    500: "exception",
+    503: "transient",
+    507: "no-store",
+}
+
+
 def status_of(failure: Exception) -> int:
     """The HTTP status of a failure: its own row, or that of the nearest parent class."""
     for kind in type(failure).__mro__:
@@ -88,11 +104,25 @@ def sentence_of(failure: Exception) -> str:
     return "Something failed here; the log has the details."
 
 
+def _outcome(failure: Exception) -> str:
+    issue = {
+        "severity": "error",
+        "code": _ISSUES.get(status_of(failure), "processing"),
+        "diagnostics": sentence_of(failure),
+    }
+    return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+
+
 def failure_response(request: HttpRequest, failure: Exception) -> HttpResponse:
-    """The failure as a response: JSON, or plain text for clients that ask for text first."""
+    """The failure as a response: JSON, or plain text for clients that ask for text first.
+
+    Below `/fhir` it is an OperationOutcome (FHIR R4 3.1.0.1.5).
+    """
     message = sentence_of(failure)
     accept = request.META.get("HTTP_ACCEPT", "").lower()
-    if "text/plain" in accept or "text/html" in accept:
+    if request.path_info.startswith(FHIR_MOUNT):
+        response = HttpResponse(_outcome(failure), content_type=f"{FHIR_JSON}; charset=utf-8")
+    elif "text/plain" in accept or "text/html" in accept:
         response = HttpResponse(message + "\n", content_type="text/plain; charset=utf-8")
     else:
         body: dict[str, object] = {"message": message}

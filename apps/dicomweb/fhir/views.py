@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -20,49 +18,19 @@ from apps.dicomweb.fhir.imaging_study import ASKED, Resource, imaging_study
 from apps.dicomweb.fhir.parameters import SEARCH_PARAMETERS, query_from
 from apps.dicomweb.links import MOUNT, base_url
 from apps.dicomweb.qido.parameters import split_parameters
-from apps.dicomweb.status import sentence_of, status_of
+from apps.dicomweb.status import FHIR_JSON
 from apps.dicomweb.wado_rs.parts import keep_private
-from apps.errors import NotAuthenticated, NotFound, PacsError
+from apps.errors import NotFound
 
-FHIR_JSON: Final = "application/fhir+json"
 _STUDY_UID: Final = 0x0020000D
-_ISSUES: Final = {400: "invalid", 403: "forbidden", 404: "not-found", 507: "no-store"}
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, Principal, P], HttpResponseBase]
 
 
-def _in_fhir(view: View[P]) -> View[P]:
-    """Failures as an OperationOutcome; who is not signed in is answered as everywhere."""
-
-    @functools.wraps(view)
-    def answer(
-        request: HttpRequest, principal: Principal, /, *args: P.args, **path: P.kwargs
-    ) -> HttpResponseBase:
-        try:
-            return view(request, principal, *args, **path)
-        except NotAuthenticated:
-            raise
-        except PacsError as failure:
-            status = status_of(failure)
-            issue = {
-                "severity": "error",
-                "code": _ISSUES.get(status, "processing"),
-                "diagnostics": sentence_of(failure),
-            }
-            return _answer({"resourceType": "OperationOutcome", "issue": [issue]}, status)
-
-    return answer
-
-
-def _answer(resource: Resource, status: int = 200) -> HttpResponse:
-    response = HttpResponse(
-        orjson.dumps(resource), content_type=f"{FHIR_JSON}; charset=utf-8", status=status
-    )
+def _answer(resource: Resource) -> HttpResponse:
+    response = HttpResponse(orjson.dumps(resource), content_type=f"{FHIR_JSON}; charset=utf-8")
     keep_private(response, "")
     return response
 
 
-@_in_fhir
 def read_imaging_study(request: HttpRequest, principal: Principal, study: str) -> HttpResponseBase:
     """`GET /fhir/ImagingStudy/{Study Instance UID}`: with series and instances."""
     permit(principal, Permission.VIEW_IMAGES)
@@ -82,7 +50,6 @@ def _series_of(studies: list[int]) -> QuerySet[Series]:
     return Series.objects.filter(study_id__in=studies).order_by("series_number", "pk")
 
 
-@_in_fhir
 def search_imaging_studies(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     """`GET /fhir/ImagingStudy?…`: a searchset Bundle; instances are had by reading one."""
     permit(principal, Permission.VIEW_IMAGES)
@@ -132,7 +99,6 @@ def _links(
     return links
 
 
-@_in_fhir
 def capability_statement(_request: HttpRequest, _principal: Principal) -> HttpResponseBase:
     """`GET /fhir/metadata`."""
     parameters: list[dict[str, Any]] = [
