@@ -6,6 +6,7 @@ client sees "connection aborted" in place of the sentence that says why (RFC 911
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,11 @@ _CHUNK: Final = 1 << 20
 _MOST_BYTES: Final = 64 << 20
 _MOST_SECONDS: Final = 5.0
 """What is read on behalf of a refused caller; then the connection is closed, and said to be."""
+
+_AT_ONCE: Final = 2
+"""So many refused callers may be slow at once: they must not hold every place of the process."""
+
+_places = threading.Semaphore(_AT_ONCE)
 
 
 class UnreadBodyMiddleware:
@@ -30,9 +36,19 @@ class UnreadBodyMiddleware:
         response = self._get_response(request)
         if request.method in _WITHOUT_BODY or response.streaming:
             return response
-        if not _read_rest(request):
+        if not _read_rest_in_turn(request):
             response["Connection"] = "close"
         return response
+
+
+def _read_rest_in_turn(request: HttpRequest) -> bool:
+    """Whether the body was read to its end; it is not begun where others are slow already."""
+    if not _places.acquire(timeout=_MOST_SECONDS / 10):
+        return False
+    try:
+        return _read_rest(request)
+    finally:
+        _places.release()
 
 
 def _read_rest(request: HttpRequest) -> bool:

@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.urls import get_resolver
 
 from pacsweb.launch import NAME_VARIABLE, die_with_parent
+from pacsweb.silent_senders import begin_watch, watched
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -21,6 +22,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pacsweb.settings")
 if NAME_VARIABLE in os.environ:
     # A worker forked by a web process that was killed would keep the port.
     die_with_parent()
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _django = get_wsgi_application()
 # Only now: models exist once the application is made.
 from apps.dicomweb.hot_frames import hot_frame  # noqa: E402 - as said above
@@ -35,6 +37,8 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     if frame is not None:
         start_response("200 OK", frame.headers)
         return [frame.content]
+    if environ["REQUEST_METHOD"] not in _WITHOUT_BODY:
+        watched(environ)
     answer = _django(environ, start_response)
     if not isinstance(answer, HttpResponse):
         return answer
@@ -47,6 +51,7 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
 # The views import codecs and more: before the first request, not during it.
 get_resolver().url_patterns  # noqa: B018
 PROCESS_RECORDER.start()
+begin_watch()
 # What stands now stands for good. Looking through all of it again and again for garbage would keep
 # one request in sixty waiting for a tenth of a second.
 gc.collect()
