@@ -6,6 +6,7 @@ their size; those inside sequences are held one at a time.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from struct import pack
@@ -27,6 +28,18 @@ _TAG_DIGITS: Final = 8
 _DEEPEST: Final = 64
 _UNDEFINED: Final = 0xFFFFFFFF
 _BULK_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UC", "UN", "UR", "UT"})
+
+
+# What pydicom raises for JSON that may hold anything.
+_UNWRITABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class Bulk(Protocol):
@@ -121,27 +134,25 @@ def _written(tag: str, element: DicomJson, bulk: FindBulk) -> bytes:
 
     try:
         dataset = Dataset.from_json({tag: _plain(element)}, nested)
+    except UnreadableInstance:
+        raise
+    except _UNWRITABLE as error:
+        raise UnreadableInstance(f"The metadata's {tag} cannot be read.") from error
+    try:
         out = DicomBytesIO()
         out.is_little_endian, out.is_implicit_VR = True, False
         write_dataset(out, dataset, "utf_8")
         return bytes(out.getvalue())
-    except UnreadableInstance:
-        raise
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        NotImplementedError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    # An OSError is what pydicom makes of a number that its VR cannot hold; no file is read here.
+    except (*_UNWRITABLE, OSError) as error:
         raise UnreadableInstance(f"The metadata's {tag} cannot be written.") from error
 
 
 def _plain(element: DicomJson, depth: int = 0) -> DicomJson:
     """Numbers of DS in at most 16 characters, items without File Meta; else untouched."""
     values = element.get("Value")
+    if "InlineBinary" in element:
+        _check_base64(element["InlineBinary"])
     if depth > _DEEPEST:
         raise UnreadableInstance("The metadata's sequences are nested too deep.")
     if not isinstance(values, list):
@@ -155,6 +166,14 @@ def _plain(element: DicomJson, depth: int = 0) -> DicomJson:
     if element.get("vr") == "DS":
         return {**element, "Value": [_decimal(value) for value in values]}
     return element
+
+
+def _check_base64(text: Any) -> None:
+    """What is no base64 would be read as something else, or as nothing."""
+    try:
+        base64.b64decode("".join(text.split()), validate=True)
+    except (AttributeError, ValueError):
+        raise UnreadableInstance("The metadata holds an InlineBinary that is no base64.") from None
 
 
 def _decimal(value: Any) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import lt
 from typing import Final, Protocol
-from urllib.parse import quote
 
 from apps.dicom import attributes as attributes_table
 from apps.dicom import json_model, uids
@@ -342,7 +341,7 @@ class Scanning:
     def _pieces(self, attributes: dict[str, str]) -> tuple[bytes, ...]:
         """The JSON, cut where the base URL belongs; the rest of each URL is written here."""
         study, series, instance = (
-            _quoted(attributes.get(keyword, ""))
+            uids.in_path(attributes.get(keyword, ""))
             for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         )
         resource = sop_class(attributes["SOPClassUID"]).resource
@@ -368,12 +367,6 @@ def _object(members: list[str], tags: list[int]) -> str:
     if not all(map(lt, tags, tags[1:])):
         members = json_model.in_order(members, tags)
     return "{" + ",".join(members) + "}"
-
-
-def _quoted(uid: str) -> str:
-    """The UID as a segment of a URL's path."""
-    plain = uid.isascii() and uid.replace(".", "").isalnum()
-    return uid if plain else quote(uid, safe="")
 
 
 def _number(text: str | None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from typing import Final
+from urllib.parse import quote
 
 from pydicom.uid import UID_dictionary
 
@@ -44,6 +45,12 @@ def derived(namespace: str, *parts: str) -> str:
 def is_valid(uid: str) -> bool:
     """At most 64 characters, digits and dots, no leading zero but in `0` itself (PS3.5 9.1)."""
     return len(uid) <= _MAXIMUM_LENGTH and _VALID(uid) is not None
+
+
+def in_path(uid: str) -> str:
+    """The UID as a segment of a URL's path: those from the field may hold anything."""
+    plain = uid.isascii() and uid.replace(".", "").isalnum()
+    return uid if plain else quote(uid, safe="")
 
 
 def name_of(uid: str) -> str:

@@ -18,6 +18,7 @@ from apps.dicom.frames import FrameTable
 from apps.dicom.query import Query
 from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import transfer_syntax
+from apps.dicom.uids import in_path
 from apps.errors import NotFound, OutOfResources
 from apps.storage.stores import blob_store
 
@@ -56,12 +57,11 @@ class Location:
     def path(self) -> str:
         """The instance's path below the service's base URL."""
         resource = sop_class(self.sop_class_uid).resource
+        instance = in_path(self.sop_instance_uid)
         if resource:
-            return f"/{resource}/{self.sop_instance_uid}"
-        return (
-            f"/studies/{self.study_instance_uid}/series/{self.series_instance_uid}"
-            f"/instances/{self.sop_instance_uid}"
-        )
+            return f"/{resource}/{instance}"
+        study, series = in_path(self.study_instance_uid), in_path(self.series_instance_uid)
+        return f"/studies/{study}/series/{series}/instances/{instance}"
 
     @property
     def digest(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -265,6 +266,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
+# What pydicom warns of quotes values of patients' data sets, which belong in no log.
+warnings.filterwarnings("ignore", module=r"pydicom\.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -281,13 +284,20 @@ LOGGING = {
         },
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format}
+        "console": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format},
+        "failures": {
+            "class": "logging.StreamHandler",
+            "formatter": ENVIRONMENT.log_format,
+            "level": "ERROR",
+        },
     },
     "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "ERROR"},
         "pynetdicom": {"level": "WARNING"},
+        # By a handler of its own: the library sets its logger's level when it is imported.
+        "pydicom": {"handlers": ["failures"], "propagate": False},
         "axes": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},

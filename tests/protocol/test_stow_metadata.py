@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import imagecodecs
 import numpy as np
@@ -203,6 +204,9 @@ def test_STW_01_malformed_metadata_is_the_senders_fault(archive: Archive, conten
     "element",
     [
         {"00280010": {"vr": "US", "Value": ["many"]}},
+        {"00280010": {"vr": "US", "Value": [70000]}},
+        {"00081140": {"vr": "SQ", "Value": [{"00280010": {"vr": "US", "Value": [-1]}}]}},
+        {"00420011": {"vr": "OB", "InlineBinary": "*no base64*"}},
         {"0020000D": "text"},
         {"zzzzzzzz": {"vr": "LO"}},
         {"00081140": {"vr": "SQ", "Value": [1]}},
@@ -216,6 +220,30 @@ def test_STW_04_what_cannot_be_written_is_refused_by_instance(archive: Archive, 
     assert response.status_code == 409, response.text
     (item,) = response.json()["00081198"]["Value"]
     assert item["00081197"]["Value"] == [0xC000]
+
+
+def test_STW_06_metadata_without_a_type_is_what_the_whole_body_says(archive: Archive):
+    ds = ct_slice()
+    text = json.dumps([metadata_of(ds, "x")]).encode()
+    sent = body(("", "", text), (OCTETS, "x", ds.PixelData)).replace(b"Content-Type: \r\n", b"", 1)
+    assert archive.post("/studies", sent, JSON).status_code == 200
+    assert back(archive, ds).PixelData == ds.PixelData
+
+
+def test_UID_02_what_is_no_uid_stays_one_segment_of_every_link_and_out_of_the_log(archive: Archive):
+    ds = ct_slice()
+    del ds.PixelData
+    odd = f"{ds.StudyInstanceUID[:40]} Doe?x=/../<b>\r\nSet-Cookie: a=b"
+    text = json.dumps([{**ds.to_json_dict(), "0020000D": {"vr": "UI", "Value": [odd]}}])
+    response = archive.post("/studies", text, "application/dicom+json")
+    assert response.status_code == 200, response.text
+    link = f"{archive.root}/studies/{quote(odd, safe='')}"
+    assert response.headers["Location"] == link
+    assert response.json()["00081190"]["Value"] == [link]
+    assert "Set-Cookie" not in response.headers
+    (found,) = archive.json(f"/instances?SOPInstanceUID={ds.SOPInstanceUID}")
+    assert found["00081190"]["Value"][0].startswith(f"{link}/series/")
+    assert "Doe" not in archive.stack.log(1 << 30)
 
 
 def test_dicom_written_here_is_what_pydicom_writes(archive: Archive):

@@ -10,6 +10,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from apps.archive.selected import Match
 from apps.dicom.attributes import BY_KEYWORD, BY_TAG, Entity
 from apps.dicom.query import Level
+from apps.dicom.uids import in_path
 
 Element = dict[str, Any]
 
@@ -80,11 +81,11 @@ def result(
 
 def path_of(match: Match, level: Level) -> str:
     """Where the match can be retrieved, below the base URL."""
-    path = f"/studies/{match.study_instance_uid}"
+    path = f"/studies/{in_path(match.study_instance_uid)}"
     if level is not Level.STUDY:
-        path += f"/series/{match.series_instance_uid}"
+        path += f"/series/{in_path(match.series_instance_uid)}"
     if level is Level.INSTANCE:
-        path += f"/instances/{match.sop_instance_uid}"
+        path += f"/instances/{in_path(match.sop_instance_uid)}"
     return path
 
 

@@ -67,13 +67,15 @@ class Spooled:
 
 
 def assembled(
-    parts: Iterator[Part], provenance: Provenance, study: str | None
+    parts: Iterator[Part], provenance: Provenance, study: str | None, metadata_type: str
 ) -> Iterator[Handled]:
     """Reads the whole body, then stores instance by instance. Raises InvalidRequest, PartCutOff."""
     with ExitStack() as open_files:
         datasets: list[DicomJson] = []
         bulk: dict[str, Spooled] = {}
         for part in parts:
+            if not datasets:
+                part.headers.setdefault("content-type", metadata_type)
             if _is_metadata(part, first=not datasets):
                 datasets += _metadata(part)
             else:

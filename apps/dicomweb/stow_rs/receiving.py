@@ -94,7 +94,7 @@ def receive_parts(
     provenance = Provenance(door="stow", source_address=principal.address, user=principal.name)
     part_type, source = parts_of(request)
     if part_type in {DICOM_JSON, DICOM_XML}:
-        yield from assembled(iter(source), provenance, study)
+        yield from assembled(iter(source), provenance, study, part_type)
     else:
         yield from _receive_each(iter(source), provenance, study)
 

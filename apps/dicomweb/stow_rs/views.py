@@ -14,6 +14,7 @@ from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.fragments import plain
 from apps.archive.models import Amendment, Instance, NonPatientInstance
+from apps.dicom.uids import in_path
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Offer, acceptable, choose
 from apps.dicomweb.stow_rs.multipart import PartCutOff
@@ -148,7 +149,7 @@ class Report:
             if each.path.startswith("/studies/")
         }
         if study is not None:
-            studies = {f"/studies/{study}"}
+            studies = {f"/studies/{in_path(study)}"}
         answer: dict[str, Any] = {}
         if len(studies) == 1:
             answer["00081190"] = {"vr": "UR", "Value": [base + studies.pop()]}
@@ -218,8 +219,13 @@ def _to_look_up(
 
 def _path(place: Place) -> str:
     if place.resource:
-        return f"/{place.resource}/{place.instance}"
-    return f"/studies/{place.study}/series/{place.series}/instances/{place.instance}"
+        return f"/{place.resource}/{in_path(place.instance)}"
+    return _path_below_study(place.study, place.series, place.instance)
+
+
+def _path_below_study(*uids: str) -> str:
+    study, series, instance = map(in_path, uids)
+    return f"/studies/{study}/series/{series}/instances/{instance}"
 
 
 def _places(uids: Collection[str]) -> dict[str, str]:
@@ -227,12 +233,10 @@ def _places(uids: Collection[str]) -> dict[str, str]:
     rows = Instance.objects.filter(sop_instance_uid__in=list(uids)).values_list(
         "study__study_instance_uid", "series__series_instance_uid", "sop_instance_uid"
     )
-    places = {
-        sop: f"/studies/{study}/series/{series}/instances/{sop}" for study, series, sop in rows
-    }
+    places = {sop: _path_below_study(study, series, sop) for study, series, sop in rows}
     apart = NonPatientInstance.objects.filter(sop_instance_uid__in=list(uids))
     for resource, sop in apart.values_list("resource", "sop_instance_uid"):
-        places[sop] = f"/{resource}/{sop}"
+        places[sop] = f"/{resource}/{in_path(sop)}"
     return places
 
 
