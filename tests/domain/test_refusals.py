@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 
 from apps.access.models import User
 
@@ -38,6 +38,7 @@ def sentence(document: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize(("path", "form"), _DOORS)
+@override_settings(ALLOWED_HOSTS=["testserver"])
 def test_unknown_paths_and_foreign_hosts(root: Client, path: str, form: str) -> None:
     lost = root.get(path)
     assert (lost.status_code, lost["Content-Type"]) == (404, form)
