@@ -12,6 +12,7 @@ from pydicom.datadict import dictionary_VR
 
 from apps.dicom.data_sets import Document, items_at, text_at
 from apps.dicom.mpps import tag_of
+from apps.dicom.values import is_lawful
 from apps.errors import InvalidValue, MissingAttribute, MissingValue, WrongState
 
 PUSH: Final = "1.2.840.10008.5.1.4.34.6.1"
@@ -89,6 +90,32 @@ _LONGEST_PATIENT_ID: Final = 256
 _OUTPUT: Final = tag_of("OutputInformationSequence")
 # What an N-SET can never touch.
 _FIXED: Final = frozenset({_CLASS, _INSTANCE, TRANSACTION_UID, MODIFIED})
+# Whose procedure it is: "Not Allowed" in an N-SET. The same again, as some send all they know, is.
+_RELATIONSHIP: Final = tuple(
+    tag_of(each)
+    for each in (
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+        "OtherPatientIDsSequence",
+        "PatientBirthDate",
+        "PatientSex",
+        "AdmissionID",
+        "IssuerOfAdmissionIDSequence",
+        "AdmittingDiagnosesDescription",
+        "AdmittingDiagnosesCodeSequence",
+        "ReferencedRequestSequence",
+    )
+)
+_MOMENTS: Final = tuple(
+    tag_of(each)
+    for each in (
+        "ScheduledProcedureStepStartDateTime",
+        "ExpectedCompletionDateTime",
+        "ScheduledProcedureStepExpirationDateTime",
+    )
+)
 
 
 class Fault(IntEnum):
@@ -181,6 +208,9 @@ def modified(current: Document, changes: Document, now: str) -> Document:
     emptied = tuple(tag for tag in _REQUIRED if tag in changes and not text_at(changes, tag))
     if emptied:
         raise MissingValue("Attributes of type 1 have no value.", offending=emptied)
+    others = tuple(t for t in _RELATIONSHIP if t in changes and changes[t] != current.get(t))
+    if others:
+        raise InvalidValue("A UPS stays the patient's it was made for.", offending=others)
     _check_values(changes)
     kept = {tag: each for tag, each in changes.items() if tag not in _FIXED}
     return {**current, **kept, MODIFIED: {"vr": "DT", "Value": [now]}}
@@ -194,11 +224,18 @@ def _check_values(document: Document) -> None:
     )
     if wrong:
         raise InvalidValue("An enumerated value is none of those allowed.", offending=wrong)
+    unlawful = tuple(tag for tag in _MOMENTS if not _is_moment(text_at(document, tag)))
+    if unlawful:
+        raise InvalidValue("A date and time is none.", offending=unlawful)
     if len(text_at(document, _PATIENT_ID)) > _LONGEST_PATIENT_ID:
         raise InvalidValue("The Patient ID is too long.", offending=(_PATIENT_ID,))
     with_nul = tuple(tag for tag, each in document.items() if _has_nul(each))
     if with_nul:
         raise InvalidValue("No text may hold a NUL.", offending=with_nul)
+
+
+def _is_moment(text: str) -> bool:
+    return not text or is_lawful("DT", text.strip())
 
 
 def _has_nul(value: Any) -> bool:

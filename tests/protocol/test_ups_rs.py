@@ -156,6 +156,8 @@ def test_what_a_create_is_refused_for(worklist: Worklist) -> None:
     refused(worklist.send("POST", f"?{fresh}", work(TransactionUID=KEY)), 400, "Transaction UID")
     refused(worklist.send("POST", f"?{fresh}", work(PatientID="x" * 300)), 400, "too long")
     refused(worklist.send("POST", f"?{fresh}", work(SOPInstanceUID=uid)), 400, "different")
+    never = work(ScheduledProcedureStepStartDateTime="tomorrow")
+    refused(worklist.send("POST", f"?{fresh}", never), 400, "date and time")
     refused(worklist.send("POST", "?workitem=no-uid", work()), 400, "no UID")
     refused(worklist.send("POST", f"?{ups.GLOBAL_SUBSCRIPTION}", work()), 400, "no UID")
     assert worklist.send("GET", f"/{fresh}").status_code == 404
@@ -241,6 +243,8 @@ def test_what_an_update_is_refused_for(worklist: Worklist) -> None:
     refused(worklist.send("POST", f"/{uid}", state), 400, "its own resource")
     refused(worklist.send("POST", f"/{uid}", data_set(ProcedureStepLabel="")), 400, "no value")
     refused(worklist.send("POST", f"/{uid}", b""), 400, "no attribute")
+    refused(worklist.send("POST", f"/{uid}", data_set(PatientName="Other^Eva")), 400, "stays")
+    assert worklist.send("POST", f"/{uid}", data_set(PatientID="T-1")).status_code == 200
     refused(worklist.send("POST", f"/{uid}?nonsense", data_set(ProcedureStepLabel="x")), 400)
     label = data_set(ProcedureStepLabel="x")
     for method, path in (("POST", ""), ("PUT", "/state"), ("POST", "/cancelrequest"), ("GET", "")):
