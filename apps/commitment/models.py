@@ -85,7 +85,11 @@ class CommitmentInquiry(Commitment):
         GIVEN_UP = "given-up", "no answer"
 
     state = models.CharField(max_length=16, choices=State, default=State.TO_ASK)
-    peer = models.ForeignKey(ApplicationEntity, on_delete=models.CASCADE, related_name="inquiries")
+    # The title stays where the peer is removed: so does what it promised.
+    peer = models.ForeignKey(
+        ApplicationEntity, on_delete=models.SET_NULL, null=True, related_name="inquiries"
+    )
+    peer_title = models.CharField("peer", max_length=16, db_default="", default="")
     reminders = models.PositiveIntegerField(default=0)
     purpose = models.CharField("asked because of", max_length=200, blank=True, default="")
     created_at = models.DateTimeField()
@@ -101,7 +105,7 @@ class CommitmentInquiry(Commitment):
         indexes = [models.Index(fields=["state", "next_attempt_at"])]
 
     def __str__(self) -> str:
-        return f"{self.peer} {self.created_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.peer_title} {self.created_at:%Y-%m-%d %H:%M:%S}"
 
 
 class References(models.Model):

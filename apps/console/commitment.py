@@ -50,9 +50,10 @@ class CommitmentRequestAdmin(ReadOnlyAdmin):
 
 @admin.register(CommitmentInquiry)
 class CommitmentInquiryAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "peer", "state", "instances", "failed", "problem")
-    list_filter = ("state", "peer")
-    search_fields = ("transaction_uid__exact", "peer__title__exact")
+    list_display = ("created_at", "peer_title", "state", "instances", "failed", "problem")
+    list_filter = ("state", "peer_title")
+    search_fields = ("transaction_uid__exact", "peer_title__exact")
+    exclude = ("peer",)
     ordering = ("-created_at",)
     actions = ["ask_anew"]
 

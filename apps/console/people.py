@@ -34,6 +34,10 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         names = [each.name for each in row.groups.all()]
         return ", ".join(names) or ("superuser" if row.is_superuser else "none")
 
+    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Deactivated, not deleted: drafts, tokens, decisions and histories name the person."""
+        return False
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Roles come with the rows."""
         return super().get_queryset(request).prefetch_related("groups")

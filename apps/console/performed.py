@@ -338,19 +338,13 @@ class WorkflowPeerAdmin(RuleAdmin):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "kind", "receiver", "state", "attempts", "last_error")
-    list_filter = ("state", "kind", "destination")
+    list_display = ("created_at", "kind", "destination_title", "state", "attempts", "last_error")
+    list_filter = ("state", "kind", "destination_title")
     search_fields = ("sop_instance_uid__exact",)
     search_help_text = "Whole SOP Instance UID"
     ordering = ("-id",)
-    list_select_related = ("destination__application_entity",)
-    exclude = ("document",)
+    exclude = ("document", "destination")
     actions = ["try_again", "give_up"]
-
-    @admin.display(description="to")
-    def receiver(self, row: Delivery) -> str:
-        """AE title of the other system."""
-        return row.destination.application_entity.title
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Django asks this for actions with `permissions=["decide"]`."""
@@ -371,7 +365,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             self,
             request,
             rows,
-            lambda row: f"{row.get_kind_display()} · {self.receiver(row)}",
+            lambda row: f"{row.get_kind_display()} · {row.destination_title}",
             title="Give up messages",
             consequence="The other systems will not be told. They can be tried again later.",
             action="give_up",

@@ -20,11 +20,14 @@ def queue(kind: Delivery.Kind, sop_instance_uid: str, document: Document) -> Non
         [
             Delivery(
                 destination=destination,
+                destination_title=destination.application_entity.title.strip(),
                 kind=kind,
                 sop_instance_uid=sop_instance_uid,
                 document=document,
                 next_attempt_at=now,
             )
-            for destination in WorkflowPeer.objects.filter(enabled=True, **wants)
+            for destination in WorkflowPeer.objects.filter(enabled=True, **wants).select_related(
+                "application_entity"
+            )
         ]
     )

@@ -101,6 +101,7 @@ def tell_receivers(
         [
             Delivery(
                 destination=peer,
+                destination_title=peer.application_entity.title.strip(),
                 kind=Delivery.Kind.EVENT,
                 sop_instance_uid=item.sop_instance_uid,
                 event_type=event_type,

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pydicom.dataset import Dataset
 
+from apps.access.actions.keep_rule import drop_rule
 from apps.access.principals import system_principal
 from apps.archive.models import Instance, Receipt, Study
 from apps.commitment import pace
@@ -43,7 +44,7 @@ from apps.commitment.selectors import event_type_of, outcomes_of
 from apps.dicom.element_shapes import Encoding
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dicom.storage_commitment import Reference, action_information
-from apps.errors import InvalidRequest
+from apps.errors import InvalidRequest, NotFound
 from apps.events.models import Event
 from apps.ingest import inbox, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
@@ -353,6 +354,28 @@ def test_a_peer_that_never_reports_is_asked_again_and_then_given_up():
     assert ask_again(ADMIN, inquiry)
     inquiry.refresh_from_db()
     assert (inquiry.state, inquiry.reminders) == ("to-ask", 0)
+
+
+def test_what_a_peer_promised_stays_when_the_peer_is_removed():
+    peer = ApplicationEntity.objects.create(title="ARCHIVE")
+    kept = request_commitment(peer, [(CT_IMAGE_STORAGE, "1.2.3")], "test")
+    open_one = request_commitment(peer, [(CT_IMAGE_STORAGE, "1.2.4")], "test")
+    assert kept is not None
+    assert open_one is not None
+    CommitmentInquiry.objects.filter(pk=kept.pk).update(state="committed")
+    drop_rule(ADMIN, peer)
+    ask_peers(0)
+    kept.refresh_from_db()
+    open_one.refresh_from_db()
+    assert (kept.state, kept.peer_title, kept.references.count()) == ("committed", "ARCHIVE", 1)
+    assert open_one.state == "given-up"
+    assert open_one.problem == "ARCHIVE was removed here before it had answered."
+    with pytest.raises(NotFound, match="no application entity here any more"):
+        ask_again(ADMIN, open_one)
+    again = ApplicationEntity.objects.create(title="ARCHIVE")
+    assert ask_again(ADMIN, open_one)
+    open_one.refresh_from_db()
+    assert (open_one.state, open_one.peer) == ("to-ask", again)
 
 
 def test_nothing_sent_is_nothing_asked():

@@ -8,11 +8,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.access.actions.keep_rule import drop_rule
 from apps.access.authentication import forget_remembered
 from apps.access.models import User
+from apps.access.principals import system_principal
+from apps.errors import WrongState
+from apps.events.models import Event
 from apps.network.models import ApplicationEntity
 from apps.worklist.actions.change_step import change_step
 from apps.worklist.actions.create_work_item import create_work_item
+from apps.worklist.actions.deliver import deliver
 from apps.worklist.actions.link_study import link_study
 from apps.worklist.actions.start_step import StepReport, start_step
 from apps.worklist.models import (
@@ -144,6 +149,20 @@ def test_messages_to_other_systems_are_tried_again_or_given_up() -> None:
     client.post(url, {**chosen, "action": "give_up", "confirmed": "1"})
     message.refresh_from_db()
     assert message.state == "cancelled"
+    with pytest.raises(WrongState, match="workflow of RIS"):
+        drop_rule(system_principal("test"), entity)
+    sent = Delivery.objects.create(
+        destination=peer, destination_title="RIS", kind="n-set", sop_instance_uid="1.3",
+        document={}, next_attempt_at=timezone.now(),
+    )  # fmt: skip
+    drop_rule(system_principal("test"), peer)
+    deliver()
+    sent.refresh_from_db()
+    assert (sent.state, sent.last_error) == ("cancelled", "RIS was removed here.")
+    assert Event.objects.get(kind="DeliveryCancelled", payload__delivery=sent.pk)
+    assert "RIS" in client.get(url).content.decode()
+    refused = client.post(url, {"_selected_action": [sent.pk], "action": "try_again"}, follow=True)
+    assert "The other system was removed here." in refused.content.decode()
     for name in ("servicerequest", "workflowpeer", "unlinkedstudy"):
         assert client.get(f"/admin/worklist/{name}/").status_code == 200
 

@@ -24,7 +24,7 @@ from apps.commitment.references import (
 from apps.commitment.selectors import commitment_policy
 from apps.dicom.storage_commitment import Reference, action_information
 from apps.dicom.uids import mint
-from apps.errors import PacsError
+from apps.errors import NotFound, PacsError
 from apps.events.log import Actor, NewEvent, record
 from apps.network.models import ApplicationEntity
 from apps.network.storage_commitment import Report, ask, remote_of
@@ -54,6 +54,7 @@ def request_commitment(
         inquiry = CommitmentInquiry.objects.create(
             transaction_uid=mint(),
             peer=peer,
+            peer_title=peer.title.strip(),
             purpose=purpose[:200],
             created_at=timezone.now(),
         )
@@ -82,15 +83,20 @@ def ask_peers(same_association_seconds: float = _SAME_ASSOCIATION_SECONDS) -> in
 def ask_again(principal: Principal, inquiry: CommitmentInquiry) -> bool:
     """For a person who has seen to the reason: the question is put anew, at once.
 
-    False for one that is answered well or on its way. Raises NotPermitted.
+    False for one that is answered well or on its way. Raises NotPermitted, and NotFound where the
+    peer was removed and none has its title.
     """
     permit(principal, Permission.ADMINISTER)
     with transaction.atomic():
+        peer = ApplicationEntity.objects.filter(title=inquiry.peer_title).first()
+        if peer is None:
+            raise NotFound(f"{inquiry.peer_title} is no application entity here any more.")
         changed = CommitmentInquiry.objects.filter(
             leases.free(timezone.now()), pk=inquiry.pk
         ).exclude(state=State.COMMITTED)
         if not changed.update(
             state=State.TO_ASK,
+            peer=peer,
             transaction_uid=mint(),
             attempts=0,
             reminders=0,
@@ -106,12 +112,16 @@ def ask_again(principal: Principal, inquiry: CommitmentInquiry) -> bool:
 
 
 def _ask(inquiry: CommitmentInquiry, wait_seconds: float) -> bool:
+    peer = inquiry.peer
+    if peer is None:
+        _give_up(inquiry, f"{inquiry.peer_title} was removed here before it had answered.")
+        return False
     if inquiry.state == State.ASKED and not _asked_anew(inquiry):
         return False
     began = timezone.now()
     try:
         ask(
-            remote_of(settings.PACSWEB.ae_title, inquiry.peer, inquiry.peer.title),
+            remote_of(settings.PACSWEB.ae_title, peer, peer.title),
             lambda implicit: action_information(
                 inquiry.transaction_uid, _wanted(inquiry), implicit=implicit
             ),
@@ -140,7 +150,7 @@ def _wanted(inquiry: CommitmentInquiry) -> Iterator[Reference]:
 def _heard(inquiry: CommitmentInquiry, report: Report) -> int:
     """The status for the peer's report on our own association."""
     try:
-        record_report(inquiry.peer.title, report.information, implicit=report.implicit)
+        record_report(inquiry.peer_title, report.information, implicit=report.implicit)
     except PacsError as error:
         logger.warning("A storage commitment report was refused: %s", error.message)
         return _INVALID_ARGUMENT
@@ -152,7 +162,7 @@ _INVALID_ARGUMENT: Final = 0x0115
 
 def _asked_anew(inquiry: CommitmentInquiry) -> bool:
     """No report came in time: a new transaction, up to a limit; False when that is reached."""
-    silent = f"{inquiry.peer.title} accepted the request and has not reported."
+    silent = f"{inquiry.peer_title} accepted the request and has not reported."
     if inquiry.reminders + 1 >= ATTEMPTS_WITHOUT_REPORT:
         _give_up(inquiry, silent)
         return False
@@ -184,5 +194,5 @@ def _give_up(inquiry: CommitmentInquiry, problem: str) -> None:
         CommitmentInquiry.objects.filter(pk=inquiry.pk).update(
             state=State.GIVEN_UP, problem=problem, leased_until=None, next_attempt_at=None
         )
-        told = {"inquiry": inquiry.pk, "peer": inquiry.peer.title, "problem": problem}
+        told = {"inquiry": inquiry.pk, "peer": inquiry.peer_title, "problem": problem}
         record([NewEvent("CommitmentNotObtained", _ACTOR, payload=told)])

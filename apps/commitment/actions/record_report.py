@@ -31,8 +31,7 @@ def record_report(title: str, information: bytes, *, implicit: bool) -> Commitme
     with transaction.atomic():
         inquiry = (
             CommitmentInquiry.objects.select_for_update(of=("self",))
-            .select_related("peer")
-            .filter(transaction_uid=uid, peer__title=title)
+            .filter(transaction_uid=uid, peer_title=title.strip())
             .first()
         )
         if inquiry is None or not uid:
@@ -69,5 +68,5 @@ def _keep(inquiry: CommitmentInquiry, outcome: dict[str, int]) -> int:
         row.save(update_fields=["outcomes"])
         failed += sum(map(bool, failures))
         good = [uid for uid, failure in zip(uids, failures, strict=True) if not failure]
-        note_copied(good, inquiry.peer.title, now)
+        note_copied(good, inquiry.peer_title, now)
     return failed

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit, system_principal
 from apps.dicom import ups
-from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
+from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable, WrongState
 from apps.events.log import NewEvent, record
 from apps.network.associate_items import Remote
 from apps.network.normalized import NormalizedAssociation, Outcome, normalized_association
@@ -26,6 +26,11 @@ _CLASS_OF: Final = {
     Delivery.Kind.SET: MPPS,
     Delivery.Kind.AVAILABILITY: AVAILABILITY,
     Delivery.Kind.EVENT: ups.EVENT,
+}
+_EVENT_OF: Final = {
+    Delivery.State.DELIVERED: "DeliveryEnded",
+    Delivery.State.REFUSED: "DeliveryRefused",
+    Delivery.State.CANCELLED: "DeliveryCancelled",
 }
 # Nobody else takes a delivery while it is under way; after a crash it is free again by itself.
 _LEASE: Final = timedelta(minutes=2)
@@ -41,6 +46,8 @@ def deliver() -> int:
     """Tries everything that is due, one association for each destination; how many arrived."""
     now = timezone.now()
     due = Delivery.objects.filter(state=Delivery.State.WAITING, next_attempt_at__lte=now)
+    for orphan in due.filter(destination=None)[:_AT_ONCE]:
+        _end(orphan, Delivery.State.CANCELLED, f"{orphan.destination_title} was removed here.")
     destinations = WorkflowPeer.objects.filter(
         pk__in=due.values("destination"), enabled=True, application_entity__enabled=True
     ).select_related("application_entity")
@@ -144,7 +151,7 @@ def _end(delivery: Delivery, state: Delivery.State, error: str) -> None:
         Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING).update(
             state=state, ended_at=timezone.now(), last_error=error[:200]
         )
-        kind = "DeliveryEnded" if state == Delivery.State.DELIVERED else "DeliveryRefused"
+        kind = _EVENT_OF[state]
         payload = {
             "delivery": delivery.pk,
             "kind": delivery.kind,
@@ -162,15 +169,19 @@ def _later(delivery: Delivery, error: str) -> None:
 
 
 def decide_delivery(principal: Principal, delivery_id: int, *, retry: bool) -> None:
-    """A person has it tried again at once, or gives it up. Raises NotPermitted, NotFound."""
+    """A person has it tried again at once, or gives it up.
+
+    Raises NotPermitted, NotFound, and WrongState where nobody is left to tell it to.
+    """
     permit(principal, Permission.ADMINISTER)
     state = Delivery.State.WAITING if retry else Delivery.State.CANCELLED
     with transaction.atomic():
         now = timezone.now()
-        changed = (
-            Delivery.objects.filter(pk=delivery_id)
-            .exclude(state=Delivery.State.DELIVERED)
-            .update(state=state, next_attempt_at=now, ended_at=None if retry else now)
+        rows = Delivery.objects.filter(pk=delivery_id)
+        if retry and rows.filter(destination=None).exists():
+            raise WrongState("The other system was removed here.")
+        changed = rows.exclude(state=Delivery.State.DELIVERED).update(
+            state=state, next_attempt_at=now, ended_at=None if retry else now
         )
         if not changed:
             raise NotFound("There is no such delivery, or it has arrived.")

@@ -12,7 +12,7 @@ class WorkflowPeer(models.Model):
     """What an application entity means for the workflow: which entries it gets, what it is told."""
 
     application_entity = models.OneToOneField(
-        ApplicationEntity, on_delete=models.CASCADE, related_name="workflow_peer"
+        ApplicationEntity, on_delete=models.PROTECT, related_name="workflow_peer"
     )
     own_entries_only = models.BooleanField(
         "gets its own entries",
@@ -52,9 +52,11 @@ class Delivery(models.Model):
         REFUSED = "refused", "refused by the other system"
         CANCELLED = "cancelled", "cancelled"
 
+    # The title stays where the destination is removed: so does what it was told.
     destination = models.ForeignKey(
-        WorkflowPeer, on_delete=models.CASCADE, related_name="deliveries"
+        WorkflowPeer, on_delete=models.SET_NULL, null=True, related_name="deliveries"
     )
+    destination_title = models.CharField("to", max_length=16, db_default="", default="")
     kind = models.CharField(max_length=16, choices=Kind)
     sop_instance_uid = ExactText("SOP Instance UID")
     document = models.JSONField()
