@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections
 from django.http import HttpResponse
 from django.urls import get_resolver
 
@@ -31,8 +30,6 @@ from apps.network.recorder import PROCESS_RECORDER  # noqa: E402 - as said above
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """Django's answer; a whole one as a list, which granian sends in one piece."""
-    # What Django itself does when a request begins.
-    close_old_connections()
     frame = hot_frame(environ)
     if frame is not None:
         start_response("200 OK", frame.headers)

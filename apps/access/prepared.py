@@ -7,13 +7,25 @@ It goes to the driver itself: Django's cursor costs four times what such a quest
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
+
+
+class _Here(threading.local):
+    """This thread's connection: Django's own look-up costs as much as a question."""
+
+    def __init__(self) -> None:
+        self.database: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
+
+
+_here = _Here()
 
 
 class Prepared:
@@ -32,7 +44,7 @@ class Prepared:
 
         A moment is given as `adapted` makes it. Raises what Django's cursor raises.
         """
-        database = connections[DEFAULT_DB_ALIAS]
+        database = _here.database
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = _compile(self._rows, self._marks)

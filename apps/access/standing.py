@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from apps.access.models import User
 from apps.access.prepared import Prepared, adapted
@@ -32,6 +33,16 @@ _BEGINNING: Final = datetime(1971, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What kind of sign-in, and which rights it has."""
+
+    by_session: bool
+    by_token: bool
+    superuser: bool
+    rights: frozenset[Right]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The values that made a principal. `session_key` or `token_id` is set, or neither (Basic)."""
 
@@ -43,16 +54,23 @@ class Standing:
     session_key: str = ""
     token_id: int | None = None
 
-    def holds(self) -> bool:
-        """Whether the database says the same now. Raises what the database raises."""
+    @property
+    def form(self) -> Form:
+        """What of it shapes the question; the rest are its values."""
+        return Form(bool(self.session_key), self.token_id is not None, self.superuser, self.rights)
+
+    def values(self) -> list[object]:
+        """In the order of `sign_in`'s marks."""
         values: list[object] = [self.user_id, self.username, self.password]
         if self.session_key:
             values += [self.session_key, _now()]
         elif self.token_id is not None:
             values += [self.token_id, _now()]
-        asked = _question(bool(self.session_key), self.token_id is not None, self.superuser)
-        rows = asked.rows(*values)
-        return bool(rows) and (self.superuser or _rights(rows) == self.rights)
+        return values
+
+    def holds(self) -> bool:
+        """Whether the database says the same now. Raises what the database raises."""
+        return bool(_question(self.form).rows(*self.values()))
 
 
 def rights_of(user: User) -> frozenset[Right]:
@@ -77,14 +95,14 @@ def _second(second: int, _vendor: str) -> object:
     return adapted(datetime.fromtimestamp(second, UTC))
 
 
-def _granted(user_id: int) -> QuerySet[Permission]:
+def _granted(user_id: int, codes: Iterable[str] = tuple(_CODES)) -> QuerySet[Permission]:
     """As Django's ModelBackend has it: directly, or by a group."""
     directly = User.user_permissions.through._default_manager.filter(user_id=user_id)
     by_group = Group.permissions.through._default_manager.filter(group__user=user_id)
     return Permission.objects.filter(
         Q(pk__in=directly.values("permission_id")) | Q(pk__in=by_group.values("permission_id")),
         content_type__app_label=_APP,
-        codename__in=list(_CODES),
+        codename__in=list(codes),
     ).order_by()
 
 
@@ -93,21 +111,44 @@ def _granted_now() -> Prepared:
     return Prepared(_granted(_USER).values_list("codename"), [_USER])
 
 
-@functools.cache
-def _question(by_session: bool, by_token: bool, superuser: bool) -> Prepared:
-    """The rights that are held now, for a superuser a row; none where the sign-in is void."""
+def sign_in(form: Form) -> tuple[QuerySet[User], list[str | int | datetime]]:
+    """The user while such a sign-in stands, else nobody; and the marks that stand for its values.
+
+    May be a part of a larger question: what is asked about the sign-in and what for it is then
+    answered together.
+    """
     user = User.objects.filter(
-        pk=_USER, username=_NAME, password=_PASSWORD, is_active=True, is_superuser=superuser
+        pk=_USER, username=_NAME, password=_PASSWORD, is_active=True, is_superuser=form.superuser
     )
     marks: list[str | int | datetime] = [_USER, _NAME, _PASSWORD]
-    if by_session:
+    if form.by_session:
         sessions = Session.objects.filter(session_key=_SESSION, expire_date__gt=_BEGINNING)
         user = user.filter(Exists(sessions))
         marks += [_SESSION, _BEGINNING]
-    elif by_token:
+    elif form.by_token:
         tokens = valid_tokens(_BEGINNING).filter(pk=_TOKEN, user=OuterRef("pk"))
         user = user.filter(Exists(tokens))
         marks += [_TOKEN, _BEGINNING]
-    if superuser:
-        return Prepared(user.values_list("username"), marks)
-    return Prepared(_granted(_USER).filter(Exists(user)).values_list("codename"), marks)
+    return (user if form.superuser else _with_just(user, form.rights)), marks
+
+
+def _with_just(user: QuerySet[User], rights: frozenset[Right]) -> QuerySet[User]:
+    """The user while these rights, and no others, are held."""
+    held = [code for code, right in _CODES.items() if right in rights]
+    others = [code for code in _CODES if code not in held]
+    if others:
+        user = user.filter(~Exists(_granted(_USER, others)))
+    if not held:
+        return user
+    counted = (
+        _granted(_USER, held)
+        .values("content_type__app_label")
+        .annotate(number=Count("codename", distinct=True))
+    )
+    return user.alias(held=Subquery(counted.values("number"))).filter(held=len(held))
+
+
+@functools.lru_cache(maxsize=64)
+def _question(form: Form) -> Prepared:
+    user, marks = sign_in(form)
+    return Prepared(user.values_list("pk"), marks)

@@ -8,6 +8,7 @@ the whole stack: here is no answer but 200.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import DatabaseError
@@ -23,13 +25,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from apps.access.audit import view_event
 from apps.access.authentication import standing_of
 from apps.access.principals import Principal
-from apps.access.standing import Standing
 from apps.dicomweb.links import MOUNT, base_url
-from apps.dicomweb.wado_rs.frames import fits, frame_etag, multipart_of, outgoing_frame, plan_for
+from apps.dicomweb.wado_rs.frames import (
+    Plan,
+    fits,
+    frame_etag,
+    one_part_of,
+    outgoing_frame,
+    plan_for,
+)
 from apps.errors import PacsError
 from apps.retrieve.frames import check_frame_number, frame_table_of
-from apps.retrieve.locations import location_of
-from apps.retrieve.transcoding import as_it_is
+from apps.retrieve.locations import Location, StandingLocator
+from apps.retrieve.transcoding import as_it_is, differs_by_object
 from apps.storage.blobs import BlobMissing
 
 # As long may Basic's throttling and a token's last use lag behind; rights are asked each time.
@@ -46,6 +54,7 @@ _BESIDE: Final = frozenset({"REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "wsgi.u
 _IGNORED: Final = frozenset(
     {"HTTP_X_REQUEST_ID", "HTTP_X_CORRELATION_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE"}
 )
+_UNUSUAL: Final = ("HTTP_IF_", "HTTP_RANGE", "HTTP_TRANSFER_ENCODING")
 _SECRET: Final = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE"})
 _OF_THE_FRAME: Final = frozenset({"content-type", "content-length", "etag"})
 
@@ -66,10 +75,12 @@ class _Pattern:
 
     until: float
     principal: Principal
-    standing: Standing
+    locator: StandingLocator
     asked: HttpRequest
     base: str
     headers: tuple[tuple[str, str], ...]
+    plans: dict[str, Plan]
+    """By stored Transfer Syntax, where that decides."""
 
 
 _patterns: dict[bytes, _Pattern] = {}
@@ -112,7 +123,8 @@ def _learn(request: HttpRequest, response: HttpResponse) -> None:
     if len(_patterns) >= _REMEMBERED:
         _patterns.clear()
     until = time.monotonic() + REMEMBERED_SECONDS
-    _patterns[key] = _Pattern(until, principal, standing, asked, base_url(request), headers)
+    locator = StandingLocator(principal, standing)
+    _patterns[key] = _Pattern(until, principal, locator, asked, base_url(request), headers, {})
 
 
 def _single(environ: Environ) -> re.Match[str] | None:
@@ -122,25 +134,34 @@ def _single(environ: Environ) -> re.Match[str] | None:
     return None if environ.get("SCRIPT_NAME") else _PATH.fullmatch(environ.get("PATH_INFO", ""))
 
 
+@functools.lru_cache(maxsize=256)
+def _counting(names: tuple[str, ...]) -> tuple[bytes, Callable[[Environ], tuple[str, ...]]] | None:
+    """Those that an answer may depend on, as text, and what picks their values.
+
+    None for conditional requests and ranges. Remembered: a client sends the same with each frame.
+    """
+    if any(name.startswith(_UNUSUAL) for name in names):
+        return None
+    counting = [
+        name
+        for name in names
+        if name in _BESIDE or (name.startswith("HTTP_") and name not in _IGNORED)
+    ]
+    return "\n".join(counting).encode(), itemgetter(*counting)
+
+
 def _fingerprint(environ: Environ) -> bytes:
     """Of all that is asked save the path; keyed, so that memory holds nothing of use elsewhere.
 
     Empty for conditional requests, ranges and requests with a body.
     """
-    parts: list[str] = []
-    for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            if name.startswith(("HTTP_IF_", "HTTP_RANGE", "HTTP_TRANSFER_ENCODING")):
-                return b""
-            if name in _IGNORED:
-                continue
-        elif name not in _BESIDE:
-            if name == "CONTENT_LENGTH" and value not in {"", "0"}:
-                return b""
-            continue
-        parts += (name, value)
-    text = "\n".join(parts).encode(errors="surrogatepass")
-    return hashlib.blake2b(text, key=_KEY, digest_size=32).digest()
+    counting = _counting(tuple(environ))
+    if counting is None or environ.get("CONTENT_LENGTH", "") not in {"", "0"}:
+        return b""
+    names, values = counting
+    # Neither a name nor a value holds the end of a line.
+    text = "\n".join(values(environ)).encode(errors="surrogatepass")
+    return hashlib.blake2b(names + b"\n\n" + text, key=_KEY, digest_size=32).digest()
 
 
 def hot_frame(environ: Environ) -> Answer | None:
@@ -148,33 +169,28 @@ def hot_frame(environ: Environ) -> Answer | None:
     asked = _single(environ)
     if asked is None:
         return None
-    key = _fingerprint(environ)
-    pattern = _patterns.get(key)
+    pattern = _patterns.get(_fingerprint(environ))
     if pattern is None or pattern.until <= time.monotonic():
         return None
     try:
-        if pattern.standing.holds():
-            return _answer(pattern, *asked.groups())
-        _patterns.pop(key, None)
+        study, series, instance, frame = asked.groups()
+        location = pattern.locator.find(study, series, instance)
+        return None if location is None else _answer(pattern, location, frame)
     except (PacsError, BlobMissing, DatabaseError):
         # The whole stack meets the same, and says it in words.
         return None
-    return None
 
 
-def _answer(pattern: _Pattern, study: str, series: str, instance: str, frame: str) -> Answer | None:
+def _answer(pattern: _Pattern, location: Location, frame: str) -> Answer | None:
     number = int(frame)
-    location = location_of(pattern.principal, study, series, instance)
     table = frame_table_of(location)
     check_frame_number(table, number)
-    plan = plan_for(pattern.asked, location, single=True)
-    whole = fits(table, (number,)) and as_it_is(location, table, number, plan.transfer_syntax_uid)
-    if not whole:
+    plan = _plan_for(pattern, location)
+    if not (as_it_is(location, table, number, plan.transfer_syntax_uid) and fits(table, (number,))):
         return None
-    view_event(pattern.principal, "StudyViewed", study)
+    view_event(pattern.principal, "StudyViewed", location.study_instance_uid)
     if plan.multipart:
-        content_type, parts = multipart_of(location, table, (number,), plan, pattern.base)
-        content = b"".join(parts)
+        content_type, content = one_part_of(location, table, number, plan, pattern.base)
     else:
         content_type, content = plan.labelled, outgoing_frame(location, table, number, plan)
     headers = [
@@ -184,3 +200,12 @@ def _answer(pattern: _Pattern, study: str, series: str, instance: str, frame: st
         *pattern.headers,
     ]
     return Answer(headers, content)
+
+
+def _plan_for(pattern: _Pattern, location: Location) -> Plan:
+    plan = pattern.plans.get(location.transfer_syntax_uid)
+    if plan is None:
+        plan = plan_for(pattern.asked, location, single=True)
+        if not differs_by_object(location.transfer_syntax_uid):
+            pattern.plans[location.transfer_syntax_uid] = plan
+    return plan

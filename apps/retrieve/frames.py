@@ -47,6 +47,19 @@ def stored_frame(location: Location, table: FrameTable, number: int) -> bytes:
         handle.close()
 
 
+def frame_between(
+    location: Location, table: FrameTable, number: int, before: bytes, after: bytes
+) -> bytes | None:
+    """`before`, the stored frame and `after` in one piece; None unless one read can make it.
+
+    For frames that go out as they are stored, so not for Big Endian.
+    """
+    ranges = table.fragments(number - 1)
+    if table.inflated or len(ranges) != 1:
+        return None
+    return blob_store().read_between(location.blob_key, *ranges[0], before, after)
+
+
 def _inflated_range(location: Location, offset: int, length: int) -> bytes:
     """`length` bytes at `offset` of the inflated data set, in flat memory (PS3.5 A.5)."""
     wanted = bytearray()

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from django.db.models import Exists
+
 from apps.access.prepared import Prepared
 from apps.access.principals import Permission, Principal, permit
+from apps.access.standing import Form, Standing, sign_in
 from apps.archive.models import Instance
 from apps.archive.non_patient import non_patient_instance
 from apps.archive.selectors import instances_matching, instances_of
@@ -46,7 +49,7 @@ class Location:
     @property
     def frames(self) -> FrameTable | None:
         """The frame table, None for objects without pixel data."""
-        return None if self.packed_frames is None else FrameTable.from_bytes(self.packed_frames)
+        return None if self.packed_frames is None else _frame_table(self.packed_frames)
 
     @property
     def encapsulated(self) -> bool:
@@ -69,6 +72,10 @@ class Location:
         if self.layers:
             return hashlib.sha256(self.dataset_sha256 + packed(self.layers)).hexdigest()
         return self.dataset_sha256.hex()
+
+
+# Somebody scrolls through a multi-frame object: its table is not read anew for each frame.
+_frame_table = functools.lru_cache(maxsize=16)(FrameTable.from_bytes)
 
 
 def non_patient_location(principal: Principal, resource: str, sop_uid: str) -> Location:
@@ -184,6 +191,28 @@ def location_of(
     if not rows:
         raise NotFound("There is no such instance.")
     return _location(rows[0])
+
+
+@functools.lru_cache(maxsize=256)
+def _one_instance_while(principal: Principal, form: Form) -> Prepared:
+    """The same, with an answer only while the sign-in stands."""
+    user, marks = sign_in(form)
+    rows = instances_of(principal, *_MARKS).filter(Exists(user))
+    return Prepared(rows.order_by().values_list(*_FIELDS), (*_MARKS, *marks))
+
+
+class StandingLocator:
+    """`location_of` for one sign-in that may have ended: both are asked in one question."""
+
+    def __init__(self, principal: Principal, standing: Standing) -> None:
+        permit(principal, Permission.VIEW_IMAGES)
+        self._standing = standing
+        self._asked = _one_instance_while(principal, standing.form)
+
+    def find(self, *uids: str) -> Location | None:
+        """By Study, Series and SOP Instance UID; None also where the sign-in no longer stands."""
+        rows = self._asked.rows(*uids, *self._standing.values())
+        return _location(rows[0]) if rows else None
 
 
 def missing_blobs(

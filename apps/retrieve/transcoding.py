@@ -53,6 +53,11 @@ def syntax_for_browser(location: Location) -> str:
     return outgoing_syntax(location.transfer_syntax_uid)
 
 
+def differs_by_object(stored_uid: str) -> bool:
+    """Whether `syntax_for_browser` depends on more than the stored Transfer Syntax."""
+    return stored_uid in _PROMISED or stored_uid in _SUSPECTS
+
+
 def _mislabelled(location: Location) -> bool:
     """True when the first frame is another kind of JPEG than the Transfer Syntax says.
 

@@ -69,6 +69,15 @@ class BlobStore(Protocol):
         """One range read without keeping anything open; raises BlobMissing."""
         ...
 
+    def read_between(
+        self, key: str, offset: int, length: int, before: bytes, after: bytes
+    ) -> bytes | None:
+        """`before`, exactly `length` bytes from `offset`, `after`: for bodies made of them.
+
+        None where the blob ends earlier; raises BlobMissing. Half a megabyte is not copied twice.
+        """
+        ...
+
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes in chunks of at most 1 MiB; raises BlobMissing before the first."""
         ...

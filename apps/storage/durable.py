@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
 
-from apps.errors import OutOfResources, Unavailable
+from apps.errors import OutOfResources, PacsError, Unavailable
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
 
@@ -73,13 +73,18 @@ def write_fully(descriptor: int, chunks: Iterable[bytes | bytearray | memoryview
     return total
 
 
+def pacs_error_of(error: OSError, doing: str) -> PacsError:
+    """What the system's error means: no space is OutOfResources, the rest Unavailable."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in _NO_SPACE:
+        return OutOfResources(f"There is no room for {doing}: {reason}.")
+    return Unavailable(f"The disk failed while {doing}: {reason}.")
+
+
 @contextmanager
 def as_pacs_error(doing: str) -> Iterator[None]:
-    """Turns the system's errors into ours: no space is OutOfResources, the rest Unavailable."""
+    """Turns the system's errors into ours, see `pacs_error_of`."""
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        if error.errno in _NO_SPACE:
-            raise OutOfResources(f"There is no room for {doing}: {reason}.") from error
-        raise Unavailable(f"The disk failed while {doing}: {reason}.") from error
+        raise pacs_error_of(error, doing) from error

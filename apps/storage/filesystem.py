@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import time
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from apps.storage.blobs import CHUNK, BlobMissing, RandomAccess, valid_key
-from apps.storage.durable import as_pacs_error, make_folder, sync_folder, write_fully
+from apps.storage.durable import (
+    as_pacs_error,
+    make_folder,
+    pacs_error_of,
+    sync_folder,
+    write_fully,
+)
 
 _UNFINISHED: Final = ".unfinished"
 _REMEMBERED_FOLDERS: Final = 1000
@@ -131,12 +138,16 @@ class FilesystemStore:
 
     def open(self, key: str) -> RandomAccess:
         """See BlobStore."""
-        with as_pacs_error("opening a blob"):
-            try:
-                # As text: a Path costs as much as opening the file.
-                return OpenFile(os.open(f"{self._folder}/{valid_key(key)}", os.O_RDONLY))
-            except (FileNotFoundError, NotADirectoryError):
-                raise BlobMissing(key) from None
+        return OpenFile(self._opened(key))
+
+    def _opened(self, key: str) -> int:
+        try:
+            # As text: a Path costs as much as opening the file.
+            return os.open(f"{self._folder}/{valid_key(key)}", os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            raise BlobMissing(key) from None
+        except OSError as error:
+            raise pacs_error_of(error, "opening a blob") from error
 
     def read_at(self, key: str, offset: int, length: int) -> bytes:
         """See BlobStore."""
@@ -145,6 +156,28 @@ class FilesystemStore:
             return blob.read_at(offset, length)
         finally:
             blob.close()
+
+    def read_between(
+        self, key: str, offset: int, length: int, before: bytes, after: bytes
+    ) -> bytes | None:
+        """See BlobStore. The system copies the range to where it belongs."""
+        body = io.BytesIO()
+        body.write(before)
+        end = body.seek(length, os.SEEK_CUR)
+        body.write(after)
+        descriptor = self._opened(key)
+        try:
+            with body.getbuffer() as whole:
+                done = os.preadv(descriptor, [whole[len(before) : end]], offset)
+        except OSError as error:
+            raise pacs_error_of(error, "reading a blob") from error
+        finally:
+            os.close(descriptor)
+        if done == length:
+            return body.getvalue()
+        # The end of the file, or a read that the system cut: the long way tells which.
+        data = self.read_at(key, offset, length)
+        return b"".join((before, data, after)) if len(data) == length else None
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """See BlobStore."""

@@ -160,6 +160,13 @@ class S3Store:
             data: bytes = answer["Body"].read()
             return data
 
+    def read_between(
+        self, key: str, offset: int, length: int, before: bytes, after: bytes
+    ) -> bytes | None:
+        """See BlobStore."""
+        data = self.read_at(key, offset, length)
+        return b"".join((before, data, after)) if len(data) == length else None
+
     def _get(self, key: str, offset: int, length: int | None) -> dict[str, Any]:
         end = "" if length is None else offset + length - 1
         answer: dict[str, Any] = self._client.get_object(

@@ -28,14 +28,16 @@ from apps.dicomweb.wado_rs.parts import (
     Part,
     body,
     boundary_of,
+    closing,
     content_type,
     if_none_match,
     not_modified,
+    opening,
     streamed_response,
     whole_response,
 )
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
-from apps.retrieve.frames import check_frame_number, frame_table_of, stored_frame
+from apps.retrieve.frames import check_frame_number, frame_between, frame_table_of, stored_frame
 from apps.retrieve.locations import Location, location_of
 from apps.retrieve.transcoding import (
     as_it_is,
@@ -126,6 +128,21 @@ def multipart_of(
     # The first frame is made before the answer begins: it shows whether there can be one.
     parts = chain([part(numbers[0])], map(part, numbers[1:]))
     return content_type(boundary, plan.media_type), body(boundary, parts)
+
+
+def one_part_of(
+    location: Location, table: FrameTable, number: int, plan: Plan, base: str
+) -> tuple[str, bytes]:
+    """`multipart_of` with one frame that goes out as it is stored: type and whole body."""
+    boundary = boundary_of(location.digest, plan.labelled, str(number))
+    length = sum(length for _, length in table.fragments(number - 1))
+    part = Part(plan.labelled, f"{base}{location.path}/frames/{number}", length, ())
+    head = opening(boundary, part, first=True)
+    content = frame_between(location, table, number, head, closing(boundary))
+    if content is None:
+        whole_type, chunks = multipart_of(location, table, (number,), plan, base)
+        return whole_type, b"".join(chunks)
+    return content_type(boundary, plan.media_type), content
 
 
 def fits(table: FrameTable, numbers: Sequence[int]) -> bool:
