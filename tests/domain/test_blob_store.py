@@ -89,6 +89,24 @@ def test_a_placed_file_is_read_back_in_every_way(store: BlobStore, tmp_path: Pat
     blob.close()
 
 
+@pytest.mark.parametrize("length", [0, 1, 4096, CHUNK + 3])
+@pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"--edge\r\n\r\n", b"\r\n--edge--")])
+def test_a_range_is_read_between_other_bytes(
+    store: BlobStore, tmp_path: Path, length: int, before: bytes, after: bytes
+):
+    body = os.urandom(CHUNK + 10)
+    store.place("a", made(tmp_path, body))
+    found = store.read_between("a", 7, length, before, after)
+    assert type(found) is bytes
+    assert found == before + body[7 : 7 + length] + after
+    # A range that the blob does not have is not made up of zeros.
+    assert store.read_between("a", 7, len(body) - 6, before, after) is None
+    assert store.read_between("a", len(body) + 1, 1, before, after) is None
+    store.delete("a")
+    with pytest.raises(BlobMissing):
+        store.read_between("a", 7, length + 1, before, after)
+
+
 def test_removing_the_source_leaves_the_blob(store: BlobStore, tmp_path: Path):
     source = made(tmp_path, b"bytes")
     store.place("a", source)
@@ -276,6 +294,15 @@ def test_an_error_without_a_number_is_unavailable():
         raise OSError("strange")
     with pytest.raises(OutOfResources), as_pacs_error("testing"):
         raise OSError(errno.ENOSPC, "full")
+
+
+def test_what_the_system_says_of_reading_is_ours(tmp_path: Path):
+    store = FilesystemStore(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Unavailable, match="reading a blob"):
+        store.read_between("folder", 0, 1, b"", b"")
+    with pytest.raises(Unavailable, match="opening a blob"):
+        store.read_between("a" * 300, 0, 1, b"", b"")
 
 
 def test_many_folders_are_forgotten_and_found_again(tmp_path: Path):
