@@ -64,7 +64,7 @@ class SavedFiltersView(PrincipalView):
         ]
         return Response(rows)
 
-    @extend_schema(request=SavedFilterSerializer, responses=SavedFilterSerializer)
+    @extend_schema(request=SavedFilterSerializer, responses={201: SavedFilterSerializer})
     def post(self, request: Request) -> Response:
         """Keeps a filter; one of the same name gives way."""
         given = SavedFilterSerializer(data=request.data)

@@ -203,7 +203,37 @@ _ERRORS: Final = {
     "404": "Nothing by that name.",
     "406": "None of the accepted media types can be made.",
     "429": "Too many failed sign-ins; try again later.",
+    "503": "Not just now; try again soon.",
 }
+_OF_READING: Final = {
+    "304": "Nothing has changed.",
+    "410": "The stored bytes are missing.",
+    "413": "The search would have to read too much.",
+    "416": "The range lies outside the resource.",
+    "422": "The stored instance cannot be read.",
+}
+_OF_WRITING: Final = {
+    "409": "None was stored, or the state does not allow it; the answer says which.",
+    "413": "The body is too long.",
+    "415": "The body is of a type that is not taken here.",
+    "507": "There is no room for it.",
+}
+_OF_REMOTES: Final = {
+    "502": "The other archive refused or failed.",
+    "504": "The other archive did not answer.",
+}
+_OF_CHANNELS: Final = {"426": "Events come by WebSocket; the answer says where."}
+
+
+def _failures(row: Capability) -> dict[str, str]:
+    """What may go wrong there."""
+    found = dict(_ERRORS)
+    found |= _OF_READING if row.method == "GET" else _OF_WRITING
+    if row.path.startswith("remotes"):
+        found |= _OF_REMOTES
+    if row.path.startswith("subscribers"):
+        found |= _OF_CHANNELS
+    return dict(sorted(found.items()))
 
 
 def openapi(base: str) -> dict[str, Any]:
@@ -235,7 +265,7 @@ def _operation(row: Capability) -> dict[str, Any]:
     parameters += [
         {"name": name, "in": "query", "schema": _schema(name)} for name in row.parameters
     ]
-    errors = {code: {"description": text} for code, text in _ERRORS.items()}
+    errors = {code: {"description": text} for code, text in _failures(row).items()}
     responses: dict[str, Any] = {**_successes(row), **errors}
     operation: dict[str, Any] = {
         "operationId": row.name,

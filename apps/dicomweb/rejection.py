@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from apps.access.principals import Principal
 from apps.ingest.actions.purge_rejected import purge_rejected
 from apps.ingest.actions.reject_instances import reject_instances
-from apps.ingest.actions.restore_rejected import restore_rejected
+from apps.ingest.actions.restore_rejected import rejected_of, restore_rejected
 from apps.ingest.rejection_reasons import parse_reason
 
 
@@ -26,8 +26,12 @@ def reject(
 
 
 def restore(_request: HttpRequest, principal: Principal, study: str) -> HttpResponseBase:
-    """`POST /studies/{study}/restore`: everything of it that was rejected comes back."""
-    return _answer({"restored": restore_rejected(principal, study)})
+    """`POST /studies/{study}/restore`: what of it was rejected, and not stored again, comes back.
+
+    `remaining` counts what stays rejected.
+    """
+    restored = restore_rejected(principal, study)
+    return _answer({"restored": restored, "remaining": rejected_of(study).count()})
 
 
 def purge(_request: HttpRequest, principal: Principal, study: str) -> HttpResponseBase:

@@ -10,9 +10,12 @@ import hashlib
 import hmac
 import http.client
 import json
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -72,15 +75,33 @@ def call(url: str, secret: str, events: Sequence[Event]) -> None:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection = _connection(parts.scheme, parts.hostname or "", parts.port)
-        try:
+        connection.connect()
+        with closing(connection), _ended_after(connection.sock, TIMEOUT_SECONDS):
             connection.request("POST", path, body, headers)
             status = connection.getresponse().status
-        finally:
-            connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DeliveryFailed(f"The receiver cannot be reached ({type(error).__name__}).") from error
     if status not in _OK:
         raise DeliveryFailed(f"The receiver answered {status}.")
+
+
+@contextmanager
+def _ended_after(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """A socket's own time-out begins anew with every byte; this one does not."""
+    own = connection.dup()
+    timer = threading.Timer(seconds, _shut, (own,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        own.close()
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:

@@ -264,6 +264,10 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "pacsweb",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.api.refusals.document_refusals",
+    ],
 }
 
 # What pydicom warns of quotes values of patients' data sets, which belong in no log.

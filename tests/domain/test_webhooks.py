@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -12,6 +14,7 @@ import pytest
 from django.utils import timezone
 
 from apps.events.log import Actor, NewEvent, record
+from apps.network import webhooks
 from apps.network.actions.deliver_webhooks import deliver_webhooks
 from apps.network.models import Webhook
 from apps.network.webhooks import signature
@@ -26,6 +29,7 @@ class Receiver(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 204
+        self.drops = False
         self.calls: list[tuple[dict[str, str], bytes]] = []
 
     @property
@@ -40,9 +44,19 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path == "/hook?a=1"
         self.server.calls.append((dict(self.headers), body))
+        if self.server.drops:
+            self.drip()
+            return
         self.send_response(self.server.status)
         self.send_header("Location", "http://127.0.0.1:1/")
         self.end_headers()
+
+    def drip(self) -> None:
+        """A status line that never ends."""
+        with suppress(OSError):
+            for letter in b"HTTP/1.1 200 " + b"O" * 500:
+                self.wfile.write(bytes([letter]))
+                time.sleep(0.1)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
@@ -107,6 +121,21 @@ def test_a_receiver_that_is_not_there_keeps_nobody_from_the_others(receiver: Rec
     assert [each["kind"] for each in json.loads(receiver.calls[0][1])["changes"]] == [
         "StudyCreated"
     ]
+
+
+def test_a_receiver_that_answers_drop_by_drop_is_given_up_in_time(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECONDS", 0.5)
+    receiver.drops = True
+    hook = Webhook.objects.create(url=receiver.url)
+    happened("StudyCompleted")
+    began = time.monotonic()
+    assert deliver_webhooks() == 0
+    assert time.monotonic() - began < 10
+    hook.refresh_from_db()
+    assert hook.failures == 1
+    assert "cannot be reached" in hook.last_error
 
 
 def test_many_changes_go_in_several_calls(receiver: Receiver):

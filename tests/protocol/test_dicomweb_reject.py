@@ -47,7 +47,7 @@ def test_a_rejected_instance_is_nowhere_and_comes_back_as_it_was(archive: Archiv
     (row,) = archive.json(f"/studies?StudyInstanceUID={uid}")
     assert row["00080061"]["Value"] == ["CT"]
     back = archive.post(f"/studies/{uid}/restore", b"")
-    assert back.json() == {"restored": 2}
+    assert back.json() == {"restored": 2, "remaining": 0}
     after = archive.json(f"/studies/{uid}/metadata")
     assert sorted(map(str, after)) == sorted(map(str, before))
     assert archive.get(path_of(first) + "/frames/1").status_code == 200
@@ -78,6 +78,12 @@ def test_what_is_sent_again_can_be_rejected_again(archive: Archive, study):
         assert archive.store(*study).status_code == 200
         assert found(archive, f"StudyInstanceUID={uid}") == 3
     assert archive.post(f"/studies/{uid}/restore", b"").status_code == 409
+    # What was not sent again comes back, once, however often it was rejected.
+    assert delete(archive, f"/studies/{uid}").json()["rejected"] == 3
+    assert archive.store(study[0]).status_code == 200
+    answer = archive.post(f"/studies/{uid}/restore", b"").json()
+    assert answer == {"restored": 2, "remaining": 1}
+    assert found(archive, f"StudyInstanceUID={uid}") == 3
     assert archive.post(f"/studies/{uid}/purge", b"").status_code == 200
     # The bytes of what is stored now are its own.
     for ds in study:

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
@@ -31,21 +31,28 @@ def restore_rejected(
 ) -> int:
     """How many instances came back, of the SOP Instance UIDs in `only` if that is given.
 
-    Those that came back before a failure stay.
+    What was stored again meanwhile stays rejected, and so does all but the last of what was
+    rejected several times. Those that came back before a failure stay.
 
     Raises NotPermitted, NotFound where nothing of the study is rejected, and IdentityConflict
-    where something else has taken an instance's place meanwhile.
+    where something else has taken the place of all of them, or of their series or study.
     """
     permit(principal, Permission.DELETE_STUDIES)
     restored = 0
     rows_of = rejected_of(study_uid)
     if only is not None:
         rows_of = rows_of.filter(sop_instance_uid__in=only)
-    while keys := list(rows_of.values_list("pk", flat=True)[:_AT_ONCE]):
+    stored = Instance.objects.filter(sop_instance_uid=OuterRef("sop_instance_uid"))
+    free = rows_of.filter(~Exists(stored)).order_by("-pk")
+    while keys := list(free.values_list("pk", flat=True)[:_AT_ONCE]):
         with transaction.atomic():
-            rows = list(rejected_of(study_uid).select_for_update().filter(pk__in=keys))
+            locked = rejected_of(study_uid).select_for_update().filter(pk__in=keys)
+            # In order, so that the last of several with one UID is the one that is kept here.
+            rows = list({row.sop_instance_uid: row for row in locked}.values())
             _restore(principal, study_uid, rows)
         restored += len(rows)
+    if not restored and rows_of.exists():
+        raise IdentityConflict("All of it was stored again meanwhile.")
     if not restored:
         raise NotFound("Nothing of this study is rejected.")
     return restored

@@ -6,6 +6,7 @@ delivered right before one is delivered once more. Receivers know by the sequenc
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +21,8 @@ _AT_ONCE: Final = 100
 _SHORTEST_PAUSE: Final = 5
 _LONGEST_PAUSE: Final = 3600
 _MOST_CALLS: Final = 20
+_LONGEST_TURN: Final = 10.0
+"""Seconds after which a slow receiver lets the others be told."""
 
 
 def deliver_webhooks() -> int:
@@ -27,10 +30,11 @@ def deliver_webhooks() -> int:
     delivered = 0
     due = Webhook.objects.filter(enabled=True, next_attempt_at__lte=timezone.now())
     for key in list(due.order_by("next_attempt_at").values_list("pk", flat=True)):
+        began = time.monotonic()
         for _ in range(_MOST_CALLS):
             count = _deliver(key)
             delivered += count
-            if count < _AT_ONCE:
+            if count < _AT_ONCE or time.monotonic() - began > _LONGEST_TURN:
                 break
     return delivered
 
