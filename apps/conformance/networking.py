@@ -17,6 +17,7 @@ from apps.conformance.initiated import TABLE as INITIATED
 from apps.conformance.initiated import initiation
 from apps.conformance.query_keys import KEYS_OF, no_keys, query_retrieve
 from apps.dicom import command_set, uids
+from apps.dicom.sop_classes import PRIVATE_SERVICES
 from apps.dimse import admission, offered
 from apps.dimse.receiver import MAXIMUM_PDU_BYTES, Limits
 from apps.dimse.service import Service
@@ -259,7 +260,10 @@ def _presentation_contexts() -> Section:
                 "Each presentation context is answered on its own. The caller's first known "
                 "Transfer Syntax is taken, unless the rules for that AE prefer or forbid some. "
                 "For storage a Transfer Syntax we do not know is taken where no known one is "
-                "offered; private storage SOP Classes are accepted likewise. The retired "
+                "offered. Private SOP Classes are accepted for storage, save those known as "
+                "services ("
+                + "; ".join(f"{name}, {uid}" for uid, name in PRIVATE_SERVICES.items())
+                + ") and those the network policy refuses. The retired "
                 "Transfer Syntaxes are accepted for storage."
             ),
         ),

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
 from apps.access.authentication import principal_of
 from apps.access.principals import Principal
@@ -48,6 +50,18 @@ class CompressionRuleAdmin(PreviewedRuleAdmin):
         ]
 
 
+def _nothing_runs() -> str:
+    rules = CompressionRule.objects.filter(enabled=True)
+    if rules.exists():
+        return "A run for each enabled rule begins within a minute; it is shown here."
+    return format_html(
+        "Nothing stored is being compressed: no rule says so. "
+        '<a href="{}">Add a compression rule</a>, look at what it would do, and enable it: its run '
+        "then begins and is shown here.",
+        reverse("admin:compression_compressionrule_add"),
+    )
+
+
 @admin.register(CompressionRun)
 class CompressionRunAdmin(ReadOnlyAdmin):
     list_display = ("rule", "state", "share", "compressed", "saved", "left_alone", "refused")
@@ -56,6 +70,14 @@ class CompressionRunAdmin(ReadOnlyAdmin):
     ordering = ("rule__name",)
     exclude = ("asked", "leased_until")
     actions = ["pause", "resume", "cancel", "again"]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Says what to do where there is nothing to see."""
+        hint = {"empty_hint": _nothing_runs()}
+        answer: HttpResponse = super().changelist_view(request, (extra_context or {}) | hint)
+        return answer
 
     @admin.display(description="progress")
     def share(self, row: CompressionRun) -> str:

@@ -85,6 +85,7 @@ class NetworkPolicyAdmin(OneRowAdmin):
                     "check_called_title",
                     "require_tls",
                     "max_associations",
+                    "refused_sop_classes",
                 )
             },
         ),

@@ -257,9 +257,24 @@ TABLE: Final[tuple[SopClass, ...]] = (
 )
 # fmt: on
 
+# TABLE: private SOP Classes of wide-spread products that carry no objects: nothing is stored by them.
+# A UID that ends with a dot stands for all below it.
+PRIVATE_SERVICES: Final[dict[str, str]] = {
+    "1.2.276.0.7230010.3.4.1915765545.18030.917282194.0": "DCMTK: shut down",
+    "1.2.40.0.13.1.5.1.4.1.2.": "dcm4che: queries of its own",
+}
+
 BY_UID: Final[dict[str, SopClass]] = {each.uid: each for each in TABLE}
 
 KINDS_WITH_CONTENT_TREE: Final = frozenset({"report", "key-object"})
+
+
+def is_private_service(uid: str) -> bool:
+    """Whether the UID is known as a private SOP Class that is not for storage."""
+    return any(
+        uid == known or (known.endswith(".") and uid.startswith(known))
+        for known in PRIVATE_SERVICES
+    )
 
 
 def sop_class(uid: str) -> SopClass:

@@ -75,6 +75,8 @@ def judge(
     service = BY_ABSTRACT_SYNTAX.get(uid)
     if service is None and not is_storage(uid):
         return Verdict(proposal, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, Why.NOT_OFFERED)
+    if uid in admission.rules.refused:
+        return Verdict(proposal, Result.USER_REJECTION, Why.CLASS_FORBIDDEN)
     allowed = admission.rules.sop_classes
     if allowed and uid not in allowed and (service is None or service.right is not None):
         return Verdict(proposal, Result.USER_REJECTION, Why.CLASS_FORBIDDEN)

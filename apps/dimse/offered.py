@@ -1,7 +1,8 @@
 """TABLE: the DIMSE services we offer to those who call. See `apps.dimse.service` to add one.
 
 Storage has no row: it is whatever is not known to be something else (each storage row of the table
-of SOP Classes, and every UID the standard does not define), takes any Transfer Syntax, and its
+of SOP Classes, and every UID that is neither of the standard nor in its list of private services),
+takes any Transfer Syntax, and its
 C-STORE never comes to a handler but is read off the socket (`apps.dimse.store`).
 """
 
@@ -136,4 +137,5 @@ def is_storage(abstract_syntax: str) -> bool:
     row = sop_classes.BY_UID.get(abstract_syntax)
     if row is not None:
         return row.storage
-    return bool(abstract_syntax) and abstract_syntax not in UID_dictionary
+    known = abstract_syntax in UID_dictionary or sop_classes.is_private_service(abstract_syntax)
+    return bool(abstract_syntax) and not known

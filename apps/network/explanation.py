@@ -47,7 +47,7 @@ REASONS: Final[dict[Why, Reason]] = {
     ),
     Why.CLASS_FORBIDDEN: Reason(
         "which the rules for {peer} do not allow.",
-        "Application entities → {peer} → allowed SOP Classes.",
+        "Application entities → {peer} → allowed SOP Classes; Network policy → refused ones.",
     ),
     Why.ROLE: Reason(
         "in a role this AE does not take the other side of.",

@@ -233,6 +233,17 @@ class NetworkPolicy(models.Model):
         db_default=False,
         help_text="Refuse every association on the port without TLS.",
     )
+    refused_sop_classes = models.TextField(
+        "refused SOP Classes",
+        blank=True,
+        default="",
+        db_default="",
+        validators=[rule_lists.validate_sop_classes],
+        help_text=(
+            "Never accepted from anybody, one a line by UID, keyword or name. Private ones are "
+            "else taken for storage, as their UIDs do not say what they are for."
+        ),
+    )
     record_associations = models.BooleanField(
         "record associations",
         default=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -38,6 +38,8 @@ class ContextRules:
     """The only ones accepted, Verification aside; empty for all."""
     preferred: tuple[str, ...] = ()
     """Transfer Syntaxes taken before the caller's own first choice, the best first."""
+    refused: frozenset[str] = frozenset()
+    """SOP Classes taken from nobody."""
     forbidden: frozenset[str] = frozenset()
     """Transfer Syntaxes never taken."""
 
@@ -94,6 +96,7 @@ class Peers:
     max_associations: int
     require_tls: bool = False
     record_refused_uids: bool = False
+    refused_sop_classes: frozenset[str] = frozenset()
     by_title: dict[str, Peer] = field(default_factory=dict)
 
     def admit(
@@ -122,11 +125,12 @@ class Peers:
         if refusal is not None:
             return refusal
         if peer is None:
-            return Admission(frozenset(Right), known=False)
+            rules = ContextRules(refused=self.refused_sop_classes)
+            return Admission(frozenset(Right), known=False, rules=rules)
         return Admission(
             peer.rights,
             known=True,
-            rules=peer.rules,
+            rules=replace(peer.rules, refused=self.refused_sop_classes),
             refuses_duplicates=peer.refuses_duplicates,
         )
 

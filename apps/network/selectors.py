@@ -37,6 +37,7 @@ def read_peers() -> Peers:
         max_associations=policy.max_associations,
         require_tls=policy.require_tls,
         record_refused_uids=policy.record_refused_uids,
+        refused_sop_classes=_refused(policy),
         by_title={row.title.strip(): _peer(row) for row in ApplicationEntity.objects.all()},
     )
 
@@ -114,6 +115,14 @@ def associations(
     if until is not None:
         rows = rows.filter(started_at__lt=until)
     return rows.order_by("-started_at", "-pk")
+
+
+def _refused(policy: NetworkPolicy) -> frozenset[str]:
+    try:
+        return frozenset(rule_lists.sop_class_uids(policy.refused_sop_classes))
+    except ValidationError as error:
+        logger.error("The network policy cannot be read: %s", error.messages[0])  # noqa: TRY400
+        return frozenset()
 
 
 def _peer(row: ApplicationEntity) -> Peer:

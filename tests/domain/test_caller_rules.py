@@ -20,7 +20,7 @@ from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.network import rule_lists
 from apps.network.actions.register_application_entity import register_application_entity
 from apps.network.explanation import Why
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, NetworkPolicy
 from apps.network.peers import Admission, ContextRules, Right
 from apps.network.selectors import read_peers
 from apps.network.tls import TlsNotReady, server_context
@@ -87,6 +87,7 @@ def test_rules_that_cannot_be_read_shut_the_door() -> None:
             "",
         ),
         (ContextRules(sop_classes=frozenset({"1.2.3"})), (EXPLICIT,), Why.CLASS_FORBIDDEN, ""),
+        (ContextRules(refused=frozenset({CT})), (EXPLICIT,), Why.CLASS_FORBIDDEN, ""),
         (ContextRules(preferred=(EXPLICIT,)), (IMPLICIT,), Why.ACCEPTED, IMPLICIT),
     ],
 )
@@ -97,6 +98,34 @@ def test_a_context_is_judged_by_the_rules(
     verdict = judge(Proposal(1, CT, offered), None, admission, room=True)
     assert (verdict.why, verdict.transfer_syntax) == (why, chosen)
     assert (verdict.result is Result.ACCEPTANCE) is bool(chosen)
+
+
+@pytest.mark.parametrize(
+    ("uid", "why"),
+    [
+        ("1.3.12.2.1107.5.9.1", Why.ACCEPTED),  # Siemens CSA Non-Image Storage
+        ("1.2.276.0.7230010.3.4.1915765545.18030.917282194.0", Why.NOT_OFFERED),
+        ("1.2.276.0.7230010.3.4.1915765545.18030.917282194.1", Why.ACCEPTED),
+        ("1.2.40.0.13.1.5.1.4.1.2.2.1", Why.NOT_OFFERED),
+    ],
+)
+def test_private_services_are_not_taken_for_storage(uid: str, why: Why) -> None:
+    admission = Admission(frozenset(Right), known=True)
+    assert judge(Proposal(1, uid, (EXPLICIT,)), None, admission, room=True).why is why
+
+
+@pytest.mark.django_db
+def test_what_the_network_policy_refuses_is_refused_to_everybody() -> None:
+    text = "1.3.12.2.1107.5.9.1\nCTImageStorage"
+    NetworkPolicy.objects.create(pk=1, unknown_callers="accept", refused_sop_classes=text)
+    ApplicationEntity.objects.create(title="KNOWN")
+    for caller in ("KNOWN", "STRANGER"):
+        admission = read_peers().admit(
+            calling=caller, called="US", address="10.0.0.1", own_title="US", bound_to_loopback=False
+        )
+        assert isinstance(admission, Admission)
+        verdict = judge(Proposal(1, CT, (EXPLICIT,)), None, admission, room=True)
+        assert verdict.why is Why.CLASS_FORBIDDEN
 
 
 @pytest.mark.parametrize(

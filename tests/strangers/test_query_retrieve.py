@@ -62,12 +62,14 @@ def test_findscu(stack: Stack, study: list[Dataset], model: str) -> None:
 
 
 def test_termscu_ends_nothing_and_echoscu_is_answered(stack: Stack) -> None:
-    """Whoever asks by DCMTK's private Shutdown SOP Class gets an association, and no more."""
+    """DCMTK's private Shutdown SOP Class is no storage, and not accepted as such."""
     place = ["-aec", stack.ae_title, "127.0.0.1", str(stack.dicom_port)]
     command = [need("termscu"), "-v", *place]
     receivers = stack.pid("dimse")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert "Releasing Association" in done.stdout + done.stderr
+    assert "Releasing Association" not in done.stdout + done.stderr
+    assert "hutting down" not in done.stdout + done.stderr
+    print(done.stdout + done.stderr)
     assert stack.pid("dimse") == receivers
     assert "Received Echo Response (Success)" in run("echoscu", "-v", *place)
 
