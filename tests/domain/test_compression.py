@@ -452,11 +452,24 @@ def test_what_rules_changed_stays_changed():
     assert given_out(ds.SOPInstanceUID).InstitutionName == "North"
 
 
+def listed(client) -> str:
+    return client.get(reverse("admin:compression_compressionrun_changelist")).content.decode()
+
+
+def test_an_empty_list_of_runs_says_what_to_do():
+    client = signed_in("administrator")
+    assert "no rule says so" in listed(client)
+    assert reverse("admin:compression_compressionrule_add") in listed(client)
+    CompressionRule.objects.create(name="all", enabled=True)
+    assert "begins within a minute" in listed(client)
+
+
 def test_programs_follow_the_work_and_bring_the_received_bytes_back():
     ds = smooth()
     send(part10(ds))
     run = compressed()
     client = signed_in("administrator")
+    assert "no rule says so" not in listed(client)
     (told,) = client.get("/api/compressions/").json()
     assert (told["rule"], told["percent"], told["compressed"]) == ("all", 100, 1)
     url = f"/api/compressions/{run.pk}/"
