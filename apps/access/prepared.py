@@ -21,11 +21,16 @@ from django.db.models import QuerySet
 class _Here(threading.local):
     """This thread's connection: Django's own look-up costs as much as a question."""
 
-    def __init__(self) -> None:
-        self.database: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
+    database: BaseDatabaseWrapper | None = None
 
 
 _here = _Here()
+
+
+def _database() -> BaseDatabaseWrapper:
+    if _here.database is None:
+        _here.database = connections[DEFAULT_DB_ALIAS]
+    return _here.database
 
 
 class Prepared:
@@ -44,7 +49,7 @@ class Prepared:
 
         A moment is given as `adapted` makes it. Raises what Django's cursor raises.
         """
-        database = _here.database
+        database = _database()
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = _compile(self._rows, self._marks)
