@@ -1,6 +1,6 @@
 """DICOMweb against Debian's Orthanc with its DICOMweb plugin, both in one run.
 
-    python benchmarks/dicomweb.py [--slices 500] [--seconds 4] [--rounds 3]
+    python benchmarks/dicomweb.py [--slices 500] [--seconds 4] [--rounds 3] [--only store]
 
 Starts both products on free ports with throwaway folders, stores the same series of CT slices
 (512 x 512, 16 bits, uncompressed) in both by STOW-RS, and then measures them in turns: absolute
@@ -251,8 +251,8 @@ def first_picture(server: Server, series: Series) -> None:
     server.get(f"{series.path}/instances/{series.instances[0]}/frames/1", FRAME)
 
 
-def measure(servers: list[Server], series: Series, rounds: int, length: int) -> Measurement:
-    found = Measurement()
+def measure_storing(found: Measurement, servers: list[Server], series: Series) -> None:
+    """Every way of sending in turns, each a share of the series to both products."""
     ways = [(size, clients) for size in BATCHES for clients in (1, 4)]
     share = len(series.files) // len(ways)
     for number, (size, clients) in enumerate(ways):
@@ -262,6 +262,12 @@ def measure(servers: list[Server], series: Series, rounds: int, length: int) -> 
             took = server.store_all(series.batches(begin, end, size), clients)
             name = f"STOW-RS by {size}, {clients} clients"
             found.add(name, "instances/s", server, (end - begin) / took)
+
+
+def measure_reading(
+    found: Measurement, servers: list[Server], series: Series, rounds: int, length: int
+) -> None:
+    """The stored series: metadata by a server that just started, then everything in rounds."""
     metadata = f"{series.path}/metadata"
     for server in servers:
         server.restart()
@@ -271,7 +277,6 @@ def measure(servers: list[Server], series: Series, rounds: int, length: int) -> 
     for turn in range(rounds):
         for server in servers if turn % 2 else reversed(servers):
             one_round(found, server, series, length)
-    return found
 
 
 def one_round(found: Measurement, server: Server, series: Series, length: int) -> None:
@@ -302,11 +307,11 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=500)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("store",), help="store `--rounds` series, read none")
     options = parser.parse_args()
     for program in ("Orthanc", "wrk"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is not installed here.")
-    series = Series.made(options.slices)
     stack, orthanc = Stack(), Orthanc()
     try:
         orthanc.start()
@@ -315,7 +320,13 @@ def main() -> None:
             Server("pacsweb", stack.url("/dicom-web"), stack.restart, signed_in(stack)),
             Server("Orthanc", orthanc.root, orthanc.restart),
         ]
-        measure(servers, series, options.rounds, options.seconds).report()
+        found = Measurement()
+        for _ in range(options.rounds if options.only else 1):
+            series = Series.made(options.slices)
+            measure_storing(found, servers, series)
+        if not options.only:
+            measure_reading(found, servers, series, options.rounds, options.seconds)
+        found.report()
     finally:
         orthanc.stop()
         stack.stop()

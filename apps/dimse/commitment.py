@@ -42,6 +42,7 @@ from apps.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
 from apps.dimse.service import AcceptedContext, Request, Response, Session
 from apps.dimse.status import INVALID_ARGUMENT, SUCCESS, Refused
 from apps.errors import NotFound
+from apps.ingest import inbox
 from apps.network.p_data import message
 from apps.network.receive_buffer import ConnectionLostError
 
@@ -63,6 +64,7 @@ def handle_n_action(request: Request) -> Response:
     _demand_well_known(request)
     if request.number(command_set.ACTION_TYPE_ID) != REQUEST_ACTION:
         raise Refused(_NO_SUCH_ACTION, "Action Type ID is not 1")
+    inbox.catch_up()
     session = request.session
     association = association_name(session)
     asking = Asking(session.calling_ae_title, session.called_ae_title, session.address, association)

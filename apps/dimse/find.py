@@ -19,6 +19,7 @@ from apps.dimse.query_models import BY_SOP_CLASS, QueryModel, option
 from apps.dimse.service import Request, Response
 from apps.errors import InvalidRequest
 from apps.indexing.interruption import Interrupted, interruptible
+from apps.ingest import inbox
 
 QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _CHARACTER_SET: Final = 0x00080005
@@ -36,6 +37,7 @@ _RELATIONAL, _DATE_TIME, _FUZZY, _ZONE = range(4)
 
 def handle_c_find(request: Request) -> Iterator[Response]:
     """Pending responses as the database gives them, then success, cancel or a failure."""
+    inbox.catch_up()
     model = BY_SOP_CLASS[request.context.abstract_syntax]
     identifier = read_identifier(request.data, request.context.transfer_syntax)
     options = request.session.extended.get(request.context.abstract_syntax, b"")

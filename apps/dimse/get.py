@@ -13,6 +13,7 @@ from apps.dimse import status
 from apps.dimse.retrieval import final, pending, wanted_keys
 from apps.dimse.service import Request, Response, Session
 from apps.errors import NotAcceptable, PacsError
+from apps.ingest import inbox
 from apps.network.receive_buffer import ConnectionLostError
 from apps.network.selectors import sends_corrections
 from apps.network.store_writer import ChunkSource, SourceEndedError, StoreCommand, StoreWriter
@@ -32,6 +33,7 @@ _REPLY_SECONDS: Final = 60.0
 
 def handle_c_get(request: Request) -> Iterator[Response]:
     """One C-STORE at a time, pending responses in between, then how it went."""
+    inbox.catch_up()
     keys = wanted_keys(request)
     sender = _Sender(request)
     corrected = list(islice(sender.corrected(keys), MOST - len(keys)))

@@ -11,6 +11,7 @@ from apps.dicom.sub_operations import SubOperations
 from apps.dimse.retrieval import final, pending, wanted_keys
 from apps.dimse.service import Request, Response
 from apps.dimse.status import Refused
+from apps.ingest import inbox
 from apps.network.models import ApplicationEntity
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.request_transfer import MoveOrigin, send_instances
@@ -26,6 +27,7 @@ _CANCEL_SECONDS: Final = 5.0
 def handle_c_move(request: Request) -> Iterator[Response]:
     """The work outlives this association; C-CANCEL ends it."""
     peer = _destination(request)
+    inbox.catch_up()
     keys = wanted_keys(request)
     if not keys:
         yield final(request, SubOperations(0), cancelled=False)

@@ -17,7 +17,7 @@ from apps.dicom.sop_classes import sop_class
 from apps.ingest import spool
 from apps.ingest.arrivals import Arrival
 from apps.ingest.outcomes import ANSWERS
-from apps.ingest.spool import SpoolName, Waiter
+from apps.ingest.spool import SpoolName
 from apps.ingest.verdicts import Quarantine
 
 logger = logging.getLogger(__name__)
@@ -32,10 +32,10 @@ def tell(stored: Iterable[Arrival], quarantined: Iterable[tuple[Arrival, Quarant
     """
     try:
         for arrival in stored:
-            if arrival.file.name.waiter is not Waiter.NOBODY:
+            if arrival.file.name.waiter.waits:
                 _write(arrival.file.name, _stored(arrival))
         for arrival, verdict in quarantined:
-            if arrival.file.name.waiter is not Waiter.NOBODY:
+            if arrival.file.name.waiter.waits:
                 said = {"reason": verdict.reason.value, "explanation": verdict.explanation}
                 _write(arrival.file.name, said)
     except OSError as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from apps.errors import OutOfResources, PacsError, Unavailable
-from apps.ingest import spool
+from apps.ingest import acknowledged, spool
 from apps.ingest.crash_points import crash_point
+from apps.ingest.foretelling import Foreseen, foresee, foretell
+from apps.ingest.outcomes import Place
 from apps.ingest.receiving import Incoming
 from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.durable import as_pacs_error, start_writing_out
@@ -16,33 +19,82 @@ from apps.storage.durable import as_pacs_error, start_writing_out
 T = TypeVar("T")
 
 
-def commit_together(
-    objects: Sequence[Incoming], waiter: Waiter = Waiter.NOBODY
-) -> list[str | PacsError]:
-    """What `Incoming.commit` does, for a fraction of the disk's time: a name or failure of each.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A durable object: its inbox name, and its place in the archive where that is certain."""
 
-    One that the disk refuses takes none of the others with it. What failed is aborted.
+    name: str
+    place: Place | None = None
+
+
+class Commit:
+    """Objects on their way into the inbox: first `sync`, in any thread, then `finish`.
+
+    Together they do what `Incoming.commit` does, for a fraction of the disk's time. An object that
+    the disk refuses takes none of the others with it. What failed is aborted.
     """
-    outcomes: dict[Incoming, SpoolName | PacsError] = {
-        each: _attempt(partial(each.write_out, waiter=waiter)) for each in objects
-    }
-    written = _kept(outcomes)
-    for each in written:
-        start_writing_out(each.descriptor)
-    for each, name in written.items():
-        outcomes[each] = _attempt(partial(spool.synced, each.descriptor, name))
-    ready = _kept(outcomes)
-    moved = _attempt(lambda: spool.make_ready_together([(e.path, n) for e, n in ready.items()]))
-    if isinstance(moved, PacsError):
-        outcomes.update(dict.fromkeys(ready, moved))
-    for each, outcome in outcomes.items():
-        each.abort() if isinstance(outcome, PacsError) else each.close()
-    crash_point("committed")
-    return [each if isinstance(each, PacsError) else str(each) for each in outcomes.values()]
 
+    def __init__(self, objects: Sequence[Incoming], waiter: Waiter = Waiter.NOBODY) -> None:
+        self._objects = objects
+        self._waiter = waiter
+        self._foreseen: dict[Incoming, Foreseen] = {}
+        self._outcomes: dict[Incoming, SpoolName | PacsError] = {}
 
-def _kept(outcomes: dict[Incoming, SpoolName | PacsError]) -> dict[Incoming, SpoolName]:
-    return {each: name for each, name in outcomes.items() if isinstance(name, SpoolName)}
+    def sync(self) -> None:
+        """Brings the bytes to disk, and reads the objects meanwhile if a request waits for them."""
+        for each in self._objects:
+            self._outcomes[each] = _attempt(partial(each.write_out, waiter=self._waiter))
+        written = self._kept()
+        for each in written:
+            start_writing_out(each.descriptor)
+        if self._waiter.waits:
+            for each in written:
+                seen = foresee(each.descriptor)
+                if seen is not None:
+                    self._foreseen[each] = seen
+        for each, name in written.items():
+            self._outcomes[each] = _attempt(partial(spool.synced, each.descriptor, name))
+
+    def finish(self) -> list[Kept | PacsError]:
+        """Makes the objects visible to the indexer; each in the order they were given."""
+        places = self._foretold()
+        ready = self._kept()
+        moved = _attempt(lambda: spool.make_ready_together([(e.path, n) for e, n in ready.items()]))
+        if isinstance(moved, PacsError):
+            for each in places:
+                acknowledged.withdraw(self._foreseen[each].uid, ready[each])
+            self._outcomes.update(dict.fromkeys(ready, moved))
+        for each, outcome in self._outcomes.items():
+            each.abort() if isinstance(outcome, PacsError) else each.close()
+        crash_point("committed")
+        return [self._said(each, outcome, places) for each, outcome in self._outcomes.items()]
+
+    def _foretold(self) -> dict[Incoming, Place]:
+        """Where those belong whose fate is certain; their names say from now on that it is."""
+        synced = self._kept()
+        asked = {
+            synced[each].for_waiter(Waiter.ANSWERED): (each, seen)
+            for each, seen in self._foreseen.items()
+            if each in synced
+        }
+        certain = foretell({name: seen for name, (_, seen) in asked.items()})
+        for name in certain:
+            self._outcomes[asked[name][0]] = name
+        crash_point("foretold")
+        return {asked[name][0]: place for name, place in certain.items()}
+
+    def _said(
+        self, each: Incoming, outcome: SpoolName | PacsError, places: dict[Incoming, Place]
+    ) -> Kept | PacsError:
+        if isinstance(outcome, PacsError):
+            return outcome
+        place = places.get(each)
+        if place is not None and not acknowledged.is_claimed_by(place.instance, outcome):
+            place = None  # it is indexed, or took so long that the claim was no longer believed
+        return Kept(str(outcome), place)
+
+    def _kept(self) -> dict[Incoming, SpoolName]:
+        return {e: name for e, name in self._outcomes.items() if isinstance(name, SpoolName)}
 
 
 def _attempt(step: Callable[[], T]) -> T | PacsError:

@@ -17,12 +17,13 @@ POINTS: Final = (
     "synced",  # 2 the file is durable, but not yet in ready/
     "renamed",  # 3 the file is in ready/, the folder not yet synced, nothing answered
     "committed",  # 4 durable in ready/, the answer not yet sent
-    "claimed",  # 5 the worker holds its batch
-    "scanning",  # 6 the worker is about to scan a file
-    "placed",  # 7 blobs are placed, no row points to them
-    "recorded",  # 8 all rows written, the transaction not committed
-    "indexed",  # 9 committed, the inbox not yet settled
-    "settling",  # 10 one file of the batch is settled
+    "foretold",  # 5 between 2 and 3: its UID is claimed by a request that will not wait
+    "claimed",  # 6 the worker holds its batch
+    "scanning",  # 7 the worker is about to scan a file
+    "placed",  # 8 blobs are placed, no row points to them
+    "recorded",  # 9 all rows written, the transaction not committed
+    "indexed",  # 10 committed, the inbox not yet settled
+    "settling",  # 11 one file of the batch is settled
 )
 COMPRESSION_POINTS: Final = (
     "compression-written",  # 1 the compressed blob is placed, not yet compared

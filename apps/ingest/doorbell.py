@@ -96,7 +96,7 @@ def _is_awake() -> bool:
 def _open() -> int | None:
     """None where the disk refuses, and everybody rings. Those who write tell what is wrong."""
     try:
-        return os.open(spool.folder("awake") / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+        return os.open(spool.folder(spool.AWAKE) / "lock", os.O_RDWR | os.O_CREAT, 0o640)
     except OSError:
         return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from apps.ingest.committing import commit_together
+from apps.ingest.catching_up import catch_up, on_their_way
+from apps.ingest.committing import Commit, Kept
 from apps.ingest.doorbell import ring
 from apps.ingest.duplicates import stored_otherwise
 from apps.ingest.outcomes import Fate, Outcome, Place, outcome_of
@@ -18,16 +19,19 @@ from apps.ingest.receiving import (
 from apps.ingest.spool import Waiter
 
 __all__ = [
+    "Commit",
     "Fate",
     "InboxDepth",
     "Incoming",
+    "Kept",
     "Outcome",
     "Place",
     "Waiter",
     "begin_part10",
-    "commit_together",
+    "catch_up",
     "depth",
     "give_way",
+    "on_their_way",
     "outcome_of",
     "receive",
     "receive_part10",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from apps.archive.actions.alert_damage import DAMAGED
@@ -10,15 +10,14 @@ from apps.archive.bulk import select_rows
 from apps.archive.compressed import compressions_in_use
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import Instance, NonPatientInstance, Receipt, Series, Study
-from apps.ingest.arrivals import Arrival
 from apps.ingest.verdicts import Known, StoredInstance
 
 
-def known_of(arrivals: Sequence[Arrival]) -> Known:
-    """What is stored under the batch's UIDs: a handful of queries, whatever its size."""
+def known_of(objects: Sequence[Mapping[str, str]]) -> Known:
+    """What is stored under the UIDs of objects, given by their attributes: a handful of queries."""
 
     def uids(keyword: str) -> set[str]:
-        return {uid for each in arrivals if (uid := each.attributes.get(keyword))}
+        return {uid for each in objects if (uid := each.get(keyword))}
 
     known = Known()
     instances = uids("SOPInstanceUID")

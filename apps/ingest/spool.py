@@ -15,7 +15,8 @@ import os
 import secrets
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -25,6 +26,9 @@ from django.conf import settings
 
 from apps.ingest.crash_points import crash_point
 from apps.storage.durable import make_folder, sync_folder, write_fully
+
+AWAKE: Final = "awake"
+"""The folder where the indexer shows that it is awake, and where it is asked to hurry."""
 
 _NAME_PARTS: Final = 4
 _FOLDERS: dict[tuple[Path, str], Path] = {}
@@ -38,6 +42,13 @@ class Waiter(Enum):
     """A request that has more to send, or to wait for."""
     NOW = "w"
     """A request that is held open for this file, which is not held back therefore."""
+    ANSWERED = "p"
+    """Nobody any more: a request was answered for it, and what it becomes is certain."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody wants to be told."""
+        return self in (Waiter.LATER, Waiter.NOW)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +76,10 @@ class SpoolName:
 
     def __str__(self) -> str:
         return f"{self.received_ns:020d}-{self.random}-{self.size}-{self.dataset_sha256}"
+
+    def for_waiter(self, waiter: Waiter) -> SpoolName:
+        """The same file's name, with somebody else waiting for it."""
+        return replace(self, random=waiter.value + self.random.removeprefix(self.waiter.value))
 
     @property
     def waiter(self) -> Waiter:
@@ -201,6 +216,21 @@ def receiving() -> bool:
             if next(entries, None) is not None:
                 return True
     return False
+
+
+def hurry() -> None:
+    """Asks the indexer to commit what it has in hand and to gather no more before: a hint."""
+    with suppress(OSError):
+        os.close(os.open(f"{folder(AWAKE)}/hurry", os.O_WRONLY | os.O_CREAT, 0o640))
+
+
+def is_hurried() -> bool:
+    """Whether somebody asked since the last time."""
+    try:
+        os.unlink(f"{folder(AWAKE)}/hurry")  # noqa: PTH108 - a Path takes as long again
+    except OSError:
+        return False
+    return True
 
 
 def is_waiting(name: str) -> bool:

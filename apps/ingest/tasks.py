@@ -9,7 +9,7 @@ from celery import shared_task
 from django.core.cache import cache
 
 from apps.errors import PacsError
-from apps.ingest import spool
+from apps.ingest import acknowledged, spool
 from apps.ingest.actions.complete_studies import complete_studies as complete_studies_action
 from apps.ingest.actions.drain_inbox import LINGER_SECONDS, drain_inbox
 from apps.ingest.actions.learn_expected_sizes import (
@@ -75,6 +75,7 @@ def sweep_inbox() -> None:
     """Rings for what waits although nobody rang: after a crash, a flush or an outage."""
     spool.clean_writing()
     forget_old()
+    acknowledged.sweep()
     if spool.waiting():
         request_indexing()
 

@@ -124,6 +124,27 @@ def decide(
     return Store()
 
 
+def is_foregone(
+    attributes: dict[str, str], dataset_sha256: bytes, transfer_syntax_uid: str, known: Known
+) -> bool:
+    """Whether an instance will be stored whatever else arrives before it is indexed.
+
+    So it is with a new instance of a stored series, of whose patient it says nothing new: nobody
+    can add to the series or the study what it would contradict then. Only another instance of its
+    own UID could, and against that it is claimed (`apps.ingest.acknowledged`). An accepted one
+    becomes known to the next of the batch.
+    """
+    series, study = (attributes.get(keyword, "") for keyword in _UIDS[1:])
+    said = known.identity_of_study.get(study)
+    if said is None or known.study_of_series.get(series) != study:
+        return False
+    identity = PatientIdentity.of(attributes)
+    if said.filled_from(identity) != said:
+        return False
+    verdict = decide(attributes, identity, dataset_sha256, transfer_syntax_uid, known)
+    return isinstance(verdict, Store)
+
+
 def _apart(uid: str, sha256: bytes, transfer_syntax_uid: str, known: Known) -> Verdict:
     """The verdict on an instance of no patient: its own UID is all it is known by."""
     if not _usable(uid):

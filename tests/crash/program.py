@@ -53,14 +53,15 @@ def receive_groups(folder: Path) -> None:
     for start in range(0, len(paths), 3):
         group = paths[start : start + 3]
         bodies = [path.read_bytes() for path in group]
-        names = inbox.commit_together(
+        commit = inbox.Commit(
             [
                 inbox.begin_part10(provenance, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
                 for raw in bodies
             ]
         )
-        for path, name in zip(group, names, strict=True):
-            if isinstance(name, str):
+        commit.sync()
+        for path, outcome in zip(group, commit.finish(), strict=True):
+            if isinstance(outcome, inbox.Kept):
                 print(path.name, flush=True)
 
 

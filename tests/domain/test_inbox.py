@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from apps.dicom.part10 import Provenance, read_file_meta
-from apps.errors import OutOfResources, Unavailable
+from apps.errors import OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox, spool
+from apps.ingest.inbox import Commit, Incoming, Kept
 from apps.ingest.spool import SpoolName
 from apps.storage import capacity as room
 from apps.storage.models import StoragePolicy
@@ -176,6 +177,12 @@ def test_100000_waiting_files_are_listed_fast(data_folders):
     assert time.process_time() - started < 3
 
 
+def committed(objects: list[Incoming]) -> list[Kept | PacsError]:
+    commit = Commit(objects)
+    commit.sync()
+    return commit.finish()
+
+
 def test_objects_committed_together_each_have_their_own_outcome(data_folders):
     bodies = [os.urandom(200_000), os.urandom(10), b"no part 10 and no data set"]
     arrived = [inbox.begin_part10(FROM, body[:65536], [body[65536:]]) for body in bodies]
@@ -183,9 +190,9 @@ def test_objects_committed_together_each_have_their_own_outcome(data_folders):
     broken.write(b"lost to the disk")
     os.close(broken.descriptor)
     broken.descriptor = os.open("/dev/null", os.O_RDONLY)  # cannot be written
-    names = inbox.commit_together([*arrived[:1], broken, *arrived[1:]])
-    assert isinstance(names[1], Unavailable)
-    kept = [str(name) for number, name in enumerate(names) if number != 1]
+    outcomes = committed([*arrived[:1], broken, *arrived[1:]])
+    assert isinstance(outcomes[1], Unavailable)
+    kept = [each.name for each in outcomes if isinstance(each, Kept)]
     assert sorted(path.name for path in files("ready")) == sorted(kept)
     assert files("writing") == []
     for name, body in zip(kept, bodies, strict=True):
@@ -200,5 +207,5 @@ def test_a_folder_that_cannot_be_written_fails_all_that_was_to_be_committed(data
     arrived = [inbox.begin_part10(FROM, b"x" * 200, []) for _ in range(2)]
     shutil.rmtree(spool.folder("ready"))
     spool.folder("writing").joinpath("..", "ready").resolve().touch()
-    assert all(isinstance(each, Unavailable) for each in inbox.commit_together(arrived))
+    assert all(isinstance(each, Unavailable) for each in committed(arrived))
     assert files("writing") == []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apps.dicomweb.stow_rs.peek import Uids
+from apps.ingest.inbox import Place
 
 # Failure Reasons (PS3.18 Annex I.2.2, PS3.7 Annex C).
 OUT_OF_RESOURCES: Final = 0xA700
@@ -21,7 +22,8 @@ COERCED: Final = 0xB000
 class Handled:
     """One part: its UIDs, and its inbox name, or why it was not taken.
 
-    `warning` says in words what was assumed of an instance that was taken.
+    `warning` says in words what was assumed of an instance that was taken. `place` is set where it
+    is certain already what the indexer will do.
     """
 
     uids: Uids
@@ -29,3 +31,4 @@ class Handled:
     failure_reason: int = 0
     explanation: str = ""
     warning: str = ""
+    place: Place | None = None

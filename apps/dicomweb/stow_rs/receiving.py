@@ -34,7 +34,7 @@ from apps.dicomweb.stow_rs.outcome import (
 from apps.dicomweb.stow_rs.peek import Uids, uids_in
 from apps.errors import InvalidRequest, OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox
-from apps.ingest.inbox import Incoming, Waiter
+from apps.ingest.inbox import Commit, Incoming, Kept, Waiter
 
 # Enough to hold File Meta and the UIDs of nearly every object; more is read where it is not.
 _HEAD: Final = 64 << 10
@@ -105,6 +105,7 @@ class _Group:
 
     parts: list[Handled | tuple[Uids, Incoming]] = field(default_factory=list)
     size: int = 0
+    _commit: Commit | None = None
 
     def add(self, part: Handled | tuple[Uids, Incoming]) -> bool:
         """Whether the group is full now."""
@@ -118,13 +119,17 @@ class _Group:
             if not isinstance(part, Handled):
                 part[1].abort()
 
-    def commit(self, *, last: bool = False) -> list[Handled]:
-        """Makes the parts durable together and tells the indexer."""
-        if not self.size:
-            return [part for part in self.parts if isinstance(part, Handled)]
-        written = [part for part in self.parts if not isinstance(part, Handled)]
-        waiter = Waiter.NOW if last else Waiter.LATER
-        outcomes = iter(inbox.commit_together([each for _, each in written], waiter))
+    def sync(self, *, last: bool = False) -> _Group:
+        """Brings the parts to disk together; it needs no database, and may have any thread."""
+        written = [part[1] for part in self.parts if not isinstance(part, Handled)]
+        if written:
+            self._commit = Commit(written, Waiter.NOW if last else Waiter.LATER)
+            self._commit.sync()
+        return self
+
+    def finish(self) -> list[Handled]:
+        """Hands the parts to the indexer; what is said of them is durable."""
+        outcomes = iter(self._commit.finish() if self._commit else ())
         inbox.ring()
         return [
             part if isinstance(part, Handled) else _outcome(part[0], next(outcomes))
@@ -132,9 +137,9 @@ class _Group:
         ]
 
 
-def _outcome(uids: Uids, outcome: str | PacsError) -> Handled:
-    if isinstance(outcome, str):
-        return Handled(uids, outcome)
+def _outcome(uids: Uids, outcome: Kept | PacsError) -> Handled:
+    if isinstance(outcome, Kept):
+        return Handled(uids, outcome.name, place=outcome.place)
     full = isinstance(outcome, OutOfResources)
     return Handled(uids, "", OUT_OF_RESOURCES if full else PROCESSING_FAILURE, outcome.message)
 
@@ -142,7 +147,7 @@ def _outcome(uids: Uids, outcome: str | PacsError) -> Handled:
 def _receive_each(
     parts: Iterator[Part], provenance: Provenance, study: str | None
 ) -> Iterator[Handled]:
-    pending: deque[Future[list[Handled]]] = deque()
+    pending: deque[Future[_Group]] = deque()
     group = _Group()
     cut_off: PartCutOff | None = None
     try:
@@ -156,13 +161,15 @@ def _receive_each(
                 cut_off = failure
             else:
                 if full:
-                    pending.append(_pool.submit(group.commit))
+                    pending.append(_pool.submit(group.sync))
                     group = _Group()
                     yield from _results(pending, leaving=AT_ONCE - 1)
         yield from _results(pending, leaving=0)
         last, group = group, _Group()
-        yield from last.commit(last=True)
+        yield from last.sync(last=True).finish()
     finally:
+        for each in pending:
+            each.result().abort()
         group.abort()
     if cut_off is not None:
         raise cut_off
@@ -185,10 +192,10 @@ def _written(
         return _outcome(uids, failure)
 
 
-def _results(pending: deque[Future[list[Handled]]], *, leaving: int) -> Iterator[Handled]:
+def _results(pending: deque[Future[_Group]], *, leaving: int) -> Iterator[Handled]:
     """The oldest results, until at most `leaving` groups are still under way."""
     while len(pending) > leaving:
-        yield from pending.popleft().result()
+        yield from pending.popleft().result().finish()
 
 
 def _head_of(chunks: Iterator[bytes]) -> tuple[bytes, Uids]:

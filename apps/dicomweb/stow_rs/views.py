@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,13 +58,17 @@ _REASONS: Final = {
 def store_instances(
     request: HttpRequest, principal: Principal, study: str | None = None
 ) -> HttpResponseBase:
-    """Stores every instance of the body and answers when they are searchable."""
+    """Stores every instance of the body; what is answered as stored is found from then on."""
     permit(principal, Permission.STORE_INSTANCES)
     room = capacity()
     if not room.accepts_instances:
         raise OutOfResources(room.message)
+    began = time.monotonic()
     with _room_for(request, principal):
-        return _store(request, principal, study)
+        response = _store(request, principal, study)
+    # Where nobody had to wait for the indexer, senders still must not outrun it.
+    inbox.give_way(time.monotonic() - began)
+    return response
 
 
 @contextmanager
@@ -170,8 +175,14 @@ class IndexedReport(Report):
 
     def __init__(self, handled: Sequence[Handled]) -> None:
         super().__init__()
-        names = [each.inbox_name for each in handled if each.inbox_name]
-        outcomes = inbox.outcome_of(names, INDEX_SECONDS)
+        outcomes = {
+            each.inbox_name: Outcome(Fate.STORED, place=each.place)
+            for each in handled
+            if each.place is not None
+        }
+        names = [each.inbox_name for each in handled if each.inbox_name and not each.place]
+        if names:
+            outcomes |= inbox.outcome_of(names, INDEX_SECONDS)
         untold, changed = _to_look_up(handled, outcomes)
         self._places = _places(untold) if untold else {}
         self._originals = _originals(changed) if changed else {}

@@ -34,7 +34,7 @@ class Inbox:
 
         It ends after 400 files or 250 ms, or when nothing more is arriving: rows cost less by the
         dozen, and whoever takes the groups can scan one while the next arrives. Where a request
-        waits for one of them, nothing is waited for.
+        waits for one of them, or a reader for all of them, nothing is waited for.
         """
         self._claimed.clear()
         self._awaited = False
@@ -48,7 +48,7 @@ class Inbox:
                 return
             files += len(group)
             size += sum(file.name.size for file in group)
-            if time.monotonic() > deadline:
+            if spool.is_hurried() or time.monotonic() > deadline:
                 return
 
     def _claim(self, most_files: int, most_bytes: int) -> list[SpoolFile]:

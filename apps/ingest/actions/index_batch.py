@@ -23,7 +23,7 @@ from apps.archive.actions.add_instances import Added, StaleSnapshot, add_instanc
 from apps.archive.actions.add_non_patient_instances import add_non_patient_instances
 from apps.errors import PacsError, Unavailable
 from apps.events.log import Actor, NewEvent, record
-from apps.ingest import spool
+from apps.ingest import acknowledged, spool
 from apps.ingest.actions.alert_studies import alert_new_studies
 from apps.ingest.actions.quarantine_instances import quarantine_instances
 from apps.ingest.actions.replace_duplicate import replace_duplicate
@@ -35,7 +35,7 @@ from apps.ingest.house_rules import HouseRules, house_rules
 from apps.ingest.known import known_of
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE, used_keys
-from apps.ingest.spool import SpoolFile, SpoolName
+from apps.ingest.spool import SpoolFile, SpoolName, Waiter
 from apps.ingest.verdicts import (
     AlreadyStored,
     Ignore,
@@ -145,9 +145,17 @@ def _files_fault(error: Exception) -> bool:
 
 
 def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
+    """All but those whose UID another file was answered for that is not indexed yet."""
+    uids = {each.file.name: each.attributes.get("SOPInstanceUID", "") for each in arrivals}
+    with acknowledged.indexing(uids) as later:
+        ready = [each for each in arrivals if each.file.name not in later] if later else arrivals
+        return _index_now(ready) if ready else BatchResult()
+
+
+def _index_now(arrivals: Sequence[Arrival]) -> BatchResult:
     _commit_to_disk()
     for attempt in range(_ATTEMPTS):
-        plan = _plan(arrivals, known_of(arrivals))
+        plan = _plan(arrivals, known_of([each.attributes for each in arrivals]))
         _place(plan)
         crash_point("placed")
         try:
@@ -316,6 +324,9 @@ def _payload(members: Sequence[Arrival]) -> dict[str, object]:
 
 def _settle(arrivals: Sequence[Arrival]) -> None:
     spool.settle(arrival.file for arrival in arrivals)
+    for arrival in arrivals:
+        if arrival.file.name.waiter is Waiter.ANSWERED:
+            acknowledged.withdraw(arrival.attributes["SOPInstanceUID"], arrival.file.name)
     spool.forget_provenance(arrival.file.name for arrival in arrivals)
     _clear_strays([arrival.file.name for arrival in arrivals])
 

@@ -1,0 +1,117 @@
+"""What becomes of objects that are about to enter the inbox, where that is certain already.
+
+A request may be answered for such an object before it is indexed. Certain is only the usual thing:
+one more instance of a stored series, readable to its end, to which no rule of the house applies.
+The indexer's own scan and verdict say so, so what is foretold here is what comes to pass; of
+everything else nothing is foretold, and its request waits for the index.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from apps.dicom.part10 import Provenance
+from apps.dicom.passages import PassageMemory
+from apps.dicom.reader import InstanceReader
+from apps.dicom.scanning import InstanceScan
+from apps.ingest import acknowledged
+from apps.ingest.house_rules import house_rules
+from apps.ingest.known import known_of
+from apps.ingest.outcomes import Place
+from apps.ingest.pacing import keeps_up
+from apps.ingest.spool import SpoolName
+from apps.ingest.verdicts import is_foregone
+from apps.storage.filesystem import OpenFile
+
+logger = logging.getLogger(__name__)
+
+LARGEST_BYTES: Final = 16 << 20
+"""Of larger objects the transfer takes so long that waiting for the index adds nothing to speak of;
+and their headers, of many thousand frames, are read only once."""
+_LONGEST_TEXT: Final = 256
+_memory: Final = PassageMemory()
+_reading: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """An object as the indexer will see it."""
+
+    scan: InstanceScan
+    provenance: Provenance
+
+    @property
+    def uid(self) -> str:
+        return self.scan.attributes["SOPInstanceUID"]
+
+    @property
+    def place(self) -> Place:
+        """Where it belongs."""
+        get = self.scan.attributes.get
+        series = get("SeriesInstanceUID", "")
+        return Place("", get("StudyInstanceUID", ""), series, self.uid, coerced=False)
+
+
+def foresee(descriptor: int) -> Foreseen | None:
+    """Scans a file that is written; None where it is unusual, or cannot be read."""
+    try:
+        file = OpenFile(descriptor)
+        if file.size > LARGEST_BYTES:
+            return None
+        reader = InstanceReader(file)
+        if reader.inflated or reader.meta.provenance is None:
+            return None
+        with _reading:
+            scan = reader.scan(_memory)
+    except Exception as error:  # noqa: BLE001
+        # Whatever a hostile file provokes: the indexer meets the same, and says it with a reason.
+        logger.debug("Nothing is foretold of an object: %s", type(error).__name__)
+        return None
+    if any(len(text) > _LONGEST_TEXT for text in scan.attributes.values()):
+        return None
+    return Foreseen(scan, reader.meta.provenance)
+
+
+def foretell(objects: Mapping[SpoolName, Foreseen]) -> dict[SpoolName, Place]:
+    """The places of those whose fate is certain; they are claimed, and keep their names.
+
+    Whoever calls it puts them into the inbox under these names, or withdraws the claims. Nothing is
+    foretold while the indexer does not keep up: readers would wait for it in place of the senders.
+    """
+    if not objects or not keeps_up():
+        return {}
+    claimed = {name: each for name, each in objects.items() if acknowledged.claim(each.uid, name)}
+    certain: dict[SpoolName, Place] = {}
+    try:
+        if claimed:
+            certain = _certain(claimed)
+    except DatabaseError:
+        connection.close_if_unusable_or_obsolete()
+    finally:
+        for name, each in claimed.items():
+            if name not in certain:
+                acknowledged.withdraw(each.uid, name)
+    return certain
+
+
+def _certain(objects: Mapping[SpoolName, Foreseen]) -> dict[SpoolName, Place]:
+    busy = acknowledged.in_hand(each.uid for each in objects.values())
+    rules = house_rules()
+    known = known_of([each.scan.attributes for each in objects.values()])
+    certain = {}
+    for name, each in objects.items():
+        source = each.provenance.source_ae_title
+        if rules.coercion_for(source) or rules.fallback_character_set(source):
+            continue
+        sha256 = bytes.fromhex(name.dataset_sha256)
+        foregone = is_foregone(each.scan.attributes, sha256, each.scan.transfer_syntax_uid, known)
+        if foregone and each.uid not in busy:
+            certain[name] = each.place
+    return certain
