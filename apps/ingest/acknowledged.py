@@ -33,7 +33,7 @@ from apps.ingest.spool import SpoolName, Waiter
 CLAIMS: Final = "acknowledged"
 IN_HAND: Final = "indexing"
 
-MAKING_SECONDS: Final = 5.0
+MAKING_SECONDS: Final = 2.0
 """So long a claim stands whose file is not in the inbox yet; who made it needs milliseconds."""
 _LEFT_BEHIND_SECONDS: Final = 60.0
 

@@ -2,6 +2,8 @@
 
 python -m tests.crash.program receive FOLDER   hands each file to the inbox; a line per success
 python -m tests.crash.program receive-groups FOLDER   the same, three at a time as STOW-RS does
+python -m tests.crash.program receive-answered FOLDER   the same into stored series; a line for each
+                                               that is answered before it is indexed
 python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
 python -m tests.crash.program A then B         one after the other, in one process
@@ -44,12 +46,12 @@ def receive(folder: Path) -> None:
         print(path.name, flush=True)
 
 
-def receive_groups(folder: Path) -> None:
+def receive_groups(folder: Path, *, first: int | None = None, answered: bool = False) -> None:
     from apps.dicom.part10 import HEAD_LENGTH, Provenance
     from apps.ingest import inbox
 
     provenance = Provenance("stow", "", "", "127.0.0.1")
-    paths = sorted(folder.iterdir())
+    paths = sorted(folder.iterdir())[:first]
     for start in range(0, len(paths), 3):
         group = paths[start : start + 3]
         bodies = [path.read_bytes() for path in group]
@@ -57,20 +59,32 @@ def receive_groups(folder: Path) -> None:
             [
                 inbox.begin_part10(provenance, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
                 for raw in bodies
-            ]
+            ],
+            inbox.Waiter.NOW,
         )
         commit.sync()
         for path, outcome in zip(group, commit.finish(), strict=True):
-            if isinstance(outcome, inbox.Kept):
+            # What is not certain yet is not answered: its request waits.
+            if isinstance(outcome, inbox.Kept) and (outcome.place or not answered):
                 print(path.name, flush=True)
+
+
+def receive_answered(folder: Path) -> None:
+    """One of each series is indexed first, so that what becomes of all others is certain."""
+    from apps.ingest.actions.drain_inbox import drain_inbox
+
+    receive_groups(folder, first=2)
+    drain_inbox(120)
+    receive_groups(folder, answered=True)
 
 
 def index() -> None:
     from apps.errors import PacsError
-    from apps.ingest import spool
+    from apps.ingest import acknowledged, spool
     from apps.ingest.actions.drain_inbox import drain_inbox
 
     spool.clean_writing(older_than=0)
+    acknowledged.MAKING_SECONDS = 0.0  # as if the dead receiver were dead for longer
     try:
         result = drain_inbox(120)
     except PacsError as error:
@@ -238,6 +252,7 @@ if __name__ == "__main__":
     programs = {
         "receive": receive,
         "receive-groups": receive_groups,
+        "receive-answered": receive_answered,
         "index": index,
         "check": check,
         "cases": cases,

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.crash
 ROOT = Path(__file__).resolve().parents[2]
 FILES = 12
 RECEIVER = POINTS[:4]
-WORKER = POINTS[4:]
+WORKER = POINTS[5:]
 
 
 class Installation:
@@ -161,7 +161,8 @@ def sqlite_installation(folder: Path, empty: Path, forks: Forks) -> Installation
 @pytest.mark.parametrize(
     ("door", "crash_at"),
     [("receive", each) for each in (*RECEIVER, "writing:2", "synced:5", "committed:7")]
-    + [("receive-groups", each) for each in ("synced:5", "renamed:5", "committed:2")],
+    + [("receive-groups", each) for each in ("synced:5", "renamed:5", "committed:2")]
+    + [("receive-answered", each) for each in ("foretold:2", "renamed:6", "committed:4")],
 )
 def test_STO_03_the_receiver_is_killed(
     tmp_path: Path, empty_sqlite: Path, door: str, crash_at: str, forks: Forks

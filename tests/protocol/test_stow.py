@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pydicom
@@ -15,9 +18,11 @@ import requests
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.uid import generate_uid as new_uid
 
+from apps.dicomweb.stow_rs.views import INDEX_SECONDS
 from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive, multipart, path_of, read
 
+DICOM_JSON = "application/dicom+json"
 FAILED, REFERENCED, RETRIEVE_URL = "00081198", "00081199", "00081190"
 
 
@@ -57,6 +62,51 @@ def test_STW_01_none_stored_is_409(archive: Archive):
     response = archive.post("/studies", multipart(b"no DICOM at all, " * 20))
     assert response.status_code == 409
     assert REFERENCED not in response.json()
+
+
+def test_STW_01_an_answer_does_not_wait_for_the_index_and_a_search_does(archive: Archive):
+    """The indexer is stopped, as if it had much to do: stored all the same, and found after."""
+    study, series = new_uid(), new_uid()
+    first, second, third = (ct_slice(study=study, series=series, number=n) for n in range(1, 4))
+    assert archive.store(first).status_code == 200
+    indexer = archive.stack.pid("worker-index")
+    os.kill(indexer, signal.SIGSTOP)
+    try:
+        response = archive.store(second, third)
+        assert response.status_code == 200
+        assert response.elapsed.total_seconds() < INDEX_SECONDS, "it waited for the index in vain"
+        assert "Warning" not in response.headers
+        assert uids(response, REFERENCED) == {second.SOPInstanceUID, third.SOPInstanceUID}
+        assert response.json()[REFERENCED]["Value"][0][RETRIEVE_URL]["Value"] == [
+            archive.root + path_of(second)
+        ]
+        early = archive.get(f"/studies/{study}/instances", "application/dicom+json")
+        assert "not searchable yet" in early.headers["Warning"]
+        assert len(early.json()) == 1
+    finally:
+        os.kill(indexer, signal.SIGCONT)
+    # As a rule the first search finds it; on a machine that is very busy it says that it does not.
+    archive.stack.wait_until(
+        lambda: "Warning" not in archive.get(f"/studies/{study}/instances", DICOM_JSON).headers
+    )
+    assert len(archive.json(f"/studies/{study}/instances")) == 3
+    assert archive.get(path_of(second), "application/dicom; transfer-syntax=*").status_code == 200
+
+
+def test_STW_04_one_uid_at_once_by_several_is_stored_for_one_of_them(archive: Archive):
+    """Each has bytes of its own; whoever is answered 200 finds their own bytes stored."""
+    study, series, uid = new_uid(), new_uid(), new_uid()
+    assert archive.store(ct_slice(study=study, series=series)).status_code == 200
+    several = [ct_slice(study=study, series=series, number=7, seed=n) for n in range(6)]
+    for ds in several:
+        ds.SOPInstanceUID = uid
+    with ThreadPoolExecutor(len(several)) as pool:
+        answers = list(pool.map(archive.store, several))
+    assert sorted(each.status_code for each in answers) == [200] + [409] * 5
+    stored = several[[each.status_code for each in answers].index(200)]
+    kept = read(archive.get(path_of(stored), "application/dicom; transfer-syntax=*").content)
+    assert kept.PixelData == stored.PixelData
+    assert {reasons(each)[uid] for each in answers if each.status_code == 409} == {0x0111}
 
 
 def test_STW_02_every_instance_has_its_retrieve_url(archive: Archive):

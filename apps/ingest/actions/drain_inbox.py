@@ -15,6 +15,8 @@ from apps.ingest.spool import SpoolFile, SpoolName, Waiter
 BATCH_FILES: Final = 400
 BATCH_SECONDS: Final = 0.25
 _STILL_ARRIVING_SECONDS: Final = 0.005
+_LOOKS_FOR_MORE: Final = 5
+"""Requests come less densely than an association's instances. Who reads meanwhile says so."""
 LINGER_SECONDS: Final = 0.3
 _LOOK_SECONDS: Final = 0.001
 BATCH_BYTES: Final = 2 << 30
@@ -28,6 +30,7 @@ class Inbox:
         self._listed_at = 0.0
         self._claimed: set[str] = set()
         self._awaited = False
+        self._answered = True
 
     def batch(self) -> Iterator[list[SpoolFile]]:
         """Claimed files in groups as they come, oldest first: one batch.
@@ -37,7 +40,7 @@ class Inbox:
         waits for one of them, or a reader for all of them, nothing is waited for.
         """
         self._claimed.clear()
-        self._awaited = False
+        self._awaited, self._answered = False, True
         files = size = 0
         deadline = time.monotonic() + BATCH_SECONDS
         while files < BATCH_FILES and size < BATCH_BYTES:
@@ -53,11 +56,7 @@ class Inbox:
 
     def _claim(self, most_files: int, most_bytes: int) -> list[SpoolFile]:
         if not self._listed:
-            if self._claimed and not self._awaited:
-                due = self._listed_at + _STILL_ARRIVING_SECONDS
-                time.sleep(max(0.0, due - time.monotonic()))
-            self._listed_at = time.monotonic()
-            self._listed.extend(spool.waiting(but=self._claimed))
+            self._list()
         group: list[SpoolFile] = []
         size = 0
         try:
@@ -69,11 +68,27 @@ class Inbox:
                     size += name.size
                     self._claimed.add(str(name))
                     self._awaited = self._awaited or name.waiter is Waiter.NOW
+                    self._answered = self._answered and name.waiter is Waiter.ANSWERED
         except BaseException:
             for file in group:
                 file.release()
             raise
         return group
+
+    def _list(self) -> None:
+        """Lists what waits; behind what is claimed already, after a moment for more to arrive."""
+        looks = 1
+        if self._claimed and not self._awaited:
+            looks = _LOOKS_FOR_MORE if self._answered else 1
+            due = self._listed_at + _STILL_ARRIVING_SECONDS
+            time.sleep(max(0.0, due - time.monotonic()))
+        while True:
+            self._listed_at = time.monotonic()
+            self._listed.extend(spool.waiting(but=self._claimed))
+            looks -= 1
+            if self._listed or not looks or spool.is_hurried():
+                return
+            time.sleep(_STILL_ARRIVING_SECONDS)
 
 
 def drain_inbox(seconds: float, *, linger: float = 0.0) -> BatchResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelFind,
     PatientStudyOnlyQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
 )
 
 from tests.protocol.dimse import wire
@@ -25,6 +28,8 @@ from tests.protocol.dimse.wire import EXPLICIT, STUDY_ROOT_FIND, context
 
 PATIENT_ROOT = PatientRootQueryRetrieveInformationModelFind
 STUDY_ROOT = StudyRootQueryRetrieveInformationModelFind
+STUDY_ROOT_GET = StudyRootQueryRetrieveInformationModelGet
+STUDY_ROOT_MOVE = StudyRootQueryRetrieveInformationModelMove
 MANY = 20_000
 
 
@@ -428,3 +433,39 @@ def test_SEC_02_a_query_is_noted_with_its_keys(archive: DimseServer) -> None:
     find(archive, query(PatientName="SMITH*", StudyDate=""))
     said = archive.manage("shell", "-c", SEARCHED)
     assert "'studies', {'PatientName': 'SMITH*'}" in said.stdout, said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("service", ["find", "get", "move"])
+def test_what_a_store_request_was_answered_for_is_waited_for(archive: DimseServer, service: str):
+    """No indexer runs here; who reads asks it to hurry, and goes on when the file is indexed."""
+    inbox = archive.folder / "inbox"
+    waiting = inbox / "ready" / f"{time.time_ns():020d}-paabbccdd-1-{'ab' * 32}"
+    for each in (waiting.parent, inbox / "acknowledged", inbox / "awake"):
+        each.mkdir(parents=True, exist_ok=True)
+    waiting.touch()
+    (inbox / "acknowledged" / service).symlink_to(waiting.name)
+    (inbox / "awake" / "hurry").unlink(missing_ok=True)
+    ae = AE()
+    for model in (STUDY_ROOT, STUDY_ROOT_GET, STUDY_ROOT_MOVE):
+        ae.add_requested_context(model, EXPLICIT)
+    association = ae.associate("127.0.0.1", archive.port, ae_title="PACSWEB")
+    asked = query(StudyInstanceUID="1.2.3.4")
+    answers: list[Any] = []
+
+    def ask() -> None:
+        if service == "find":
+            answers.extend(association.send_c_find(asked, STUDY_ROOT))
+        elif service == "get":
+            answers.extend(association.send_c_get(asked, STUDY_ROOT_GET))
+        else:
+            answers.extend(association.send_c_move(asked, "ANY-SCP", STUDY_ROOT_MOVE))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        archive.wait_for((inbox / "awake" / "hurry").exists, 30)
+    finally:
+        waiting.unlink()
+        asking.join(30)
+        association.release()
+    assert answers
