@@ -90,6 +90,50 @@ def select_rows(
         return list(cursor.fetchall())
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What `select_rows` is asked for, of one model, but for the keys."""
+
+    model: type[models.Model]
+    by: str
+    columns: tuple[str, ...]
+
+
+def select_together(
+    asked: Sequence[tuple[Selection, Collection[str]]],
+) -> list[list[tuple[Any, ...]]]:
+    """What `select_rows` gives for each of the selections, in one statement.
+
+    A database takes longer to begin a statement than to find a few rows.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    vendor = connection.vendor
+    selections = tuple(selection for selection, _ in asked)
+    found: list[list[tuple[Any, ...]]] = [[] for _ in asked]
+    with connection.cursor() as cursor:
+        keys = [_keys(keys, vendor) for _, keys in asked]
+        cursor.execute(_selections(selections, vendor), keys)
+        for number, *row in cursor.fetchall():
+            found[number].append(tuple(row[: len(selections[number].columns)]))
+    return found
+
+
+@cache
+def _selections(selections: tuple[Selection, ...], vendor: str) -> str:
+    """Each row with the number of its selection before it, and behind it what makes them as long.
+
+    Columns that stand at one place must be of one type; NULL is of any.
+    """
+    longest = max(len(each.columns) for each in selections)
+    texts = []
+    for number, each in enumerate(selections):
+        text = _selection(each.model, each.by, each.columns, vendor).removeprefix("SELECT ")
+        columns, source = text.split(" FROM ", 1)
+        padding = ", NULL" * (longest - len(each.columns))
+        texts.append(f"SELECT {number}, {columns}{padding} FROM {source}")  # noqa: S608 - as below
+    return " UNION ALL ".join(texts)
+
+
 @cache
 def _selection(model: type[models.Model], by: str, columns: tuple[str, ...], vendor: str) -> str:
     table = _table(model, vendor)

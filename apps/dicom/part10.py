@@ -8,7 +8,7 @@ length, no Transfer Syntax; then the data set's own first bytes decide.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from struct import pack, unpack_from
 from typing import Final
 
@@ -105,11 +105,14 @@ def _provenance_elements(provenance: Provenance) -> list[bytes]:
         if title.strip().isascii() and title.strip()
     ]
     private = json.dumps(
-        {key: value for key, value in asdict(provenance).items() if value}, ensure_ascii=True
+        {name: value for name in _KEPT if (value := getattr(provenance, name))}, ensure_ascii=True
     )
     elements.append(_short(0x0100, b"UI", _uid(uids.PRIVATE_INFORMATION_CREATOR_UID)))
     elements.append(_long(0x0102, b"OB", _text(private)))
     return elements
+
+
+_KEPT: Final = tuple(each.name for each in fields(Provenance))
 
 
 def _uid(value: str) -> bytes:

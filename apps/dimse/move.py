@@ -26,8 +26,8 @@ _CANCEL_SECONDS: Final = 5.0
 
 def handle_c_move(request: Request) -> Iterator[Response]:
     """The work outlives this association; C-CANCEL ends it."""
-    peer = _destination(request)
     inbox.catch_up()
+    peer = _destination(request)
     keys = wanted_keys(request)
     if not keys:
         yield final(request, SubOperations(0), cancelled=False)

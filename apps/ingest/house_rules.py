@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import QuerySet
-
+from apps.access.prepared import Prepared
 from apps.coercion.models import CoercionRule
 from apps.coercion.rules import Rule, concerning, enabled_rules, rules_for
 from apps.dicom.part10 import Provenance
@@ -54,12 +52,7 @@ class HouseRules:
 
 def house_rules() -> HouseRules:
     """Two small queries; what they gave is read again only where it has changed."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    rows = []
-    with connection.cursor() as cursor:
-        for sql, parameters in _statements(connection.vendor):
-            cursor.execute(sql, parameters)
-            rows.append(tuple(cursor.fetchall()))
+    rows = [tuple(each.rows()) for each in _questions()]
     if _read.rows != rows:
         # Asked before the rules are read: a change in between is seen the next time.
         _read.rules = HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
@@ -68,15 +61,10 @@ def house_rules() -> HouseRules:
 
 
 @cache
-def _statements(vendor: str) -> tuple[tuple[str, Sequence[Any]], ...]:
-    """Text and parameters of both queries: making them takes far longer than running them."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    assert connection.vendor == vendor
-    wanted: tuple[QuerySet[Any, Any], ...] = (
-        senders_with_rules(),
-        enabled_rules(CoercionRule.Direction.RECEIVE),
-    )
-    return tuple(each.query.get_compiler(connection=connection).as_sql() for each in wanted)
+def _questions() -> tuple[Prepared, Prepared]:
+    """Both queries; of a rule all columns, so that no change is missed."""
+    rules = enabled_rules(CoercionRule.Direction.RECEIVE)
+    return Prepared(senders_with_rules(), ()), Prepared(rules.values_list(), ())
 
 
 @dataclass(slots=True)

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from apps.archive.actions.alert_damage import DAMAGED
-from apps.archive.bulk import select_rows
+from apps.archive.bulk import Selection, select_together
 from apps.archive.compressed import compressions_in_use
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import Instance, NonPatientInstance, Receipt, Series, Study
 from apps.ingest.verdicts import Known, StoredInstance
+
+_UIDS: Final = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+_OF_ALL: Final = ("sop_instance_uid", "transfer_syntax_uid")
+_INSTANCES: Final = Selection(
+    Instance,
+    "sop_instance_uid",
+    (*_OF_ALL, "series__series_instance_uid", "study__study_instance_uid", "dataset_sha256"),
+)
+# Of no patient: their resource and SOP Class stand where the others have series and study.
+_APART: Final = Selection(
+    NonPatientInstance,
+    "sop_instance_uid",
+    (*_OF_ALL, "resource", "sop_class_uid", "dataset_sha256"),
+)
+_SERIES: Final = Selection(
+    Series, "series_instance_uid", ("series_instance_uid", "study__study_instance_uid")
+)
+_STUDIES: Final = Selection(
+    Study,
+    "study_instance_uid",
+    ("study_instance_uid", "patient_id", "issuer_of_patient_id", "patient_name_alphabetic"),
+)
 
 
 def known_of(objects: Sequence[Mapping[str, str]]) -> Known:
@@ -20,41 +43,21 @@ def known_of(objects: Sequence[Mapping[str, str]]) -> Known:
         return {uid for each in objects if (uid := each.get(keyword))}
 
     known = Known()
-    instances = uids("SOPInstanceUID")
-    for uid, syntax, series_uid, study_uid, sha256 in select_rows(
-        Instance,
-        "sop_instance_uid",
-        instances,
-        "sop_instance_uid",
-        "transfer_syntax_uid",
-        "series__series_instance_uid",
-        "study__study_instance_uid",
-        "dataset_sha256",
-    ):
+    instances, series, studies = map(uids, _UIDS)
+    rows, apart, of_series, of_studies = select_together(
+        [(_INSTANCES, instances), (_APART, instances), (_SERIES, series), (_STUDIES, studies)]
+    )
+    for uid, syntax, series_uid, study_uid, sha256 in rows:
         known.instances[uid] = StoredInstance(bytes(sha256), syntax, series_uid, study_uid)
     if known.instances:
         _note_compressed(known)
         _note_damaged(known)
-    for uid, syntax, sha256 in select_rows(
-        NonPatientInstance,
-        "sop_instance_uid",
-        instances,
-        "sop_instance_uid",
-        "transfer_syntax_uid",
-        "dataset_sha256",
-    ):
+    for uid, syntax, _, _, sha256 in apart:
         known.instances[uid] = StoredInstance(bytes(sha256), syntax, "", "")
-    _note_parents(known, uids("SeriesInstanceUID"), uids("StudyInstanceUID"))
-    return known
-
-
-def _note_parents(known: Known, series: set[str], studies: set[str]) -> None:
-    by = "series_instance_uid"
-    known.study_of_series.update(select_rows(Series, by, series, by, "study__study_instance_uid"))
-    by = "study_instance_uid"
-    said = ("patient_id", "issuer_of_patient_id", "patient_name_alphabetic")
-    for uid, *identity in select_rows(Study, by, studies, by, *said):
+    known.study_of_series.update(of_series)
+    for uid, *identity in of_studies:
         known.identity_of_study[uid] = PatientIdentity(*identity)
+    return known
 
 
 def _note_compressed(known: Known) -> None:

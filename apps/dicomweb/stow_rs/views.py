@@ -44,6 +44,7 @@ INDEX_SECONDS: Final = 20.0
 
 _COERCED_WORDS: Final = "Attributes were changed by rules of this archive."
 _HELD_SECONDS: Final = 3600.0
+_SMALL: Final = 1 << 20
 _MOST_WARNINGS: Final = 20
 _REASONS: Final = {
     QuarantinedInstance.Reason.UNREADABLE.value: CANNOT_UNDERSTAND,
@@ -73,9 +74,12 @@ def store_instances(
 
 @contextmanager
 def _room_for(request: HttpRequest, principal: Principal) -> Iterator[None]:
-    """Holds room for a body whose length is known, so that no other sender counts with it too."""
-    length = int(request.headers.get("Content-Length") or 0)
-    if not length:
+    """Holds room for a body whose length is known, so that no other sender counts with it too.
+
+    All that a machine takes of small ones at once is less than the watermarks are exact to.
+    """
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    if length <= _SMALL:
         yield
         return
     held = reserve(length, principal.name, _HELD_SECONDS, instances=True)
