@@ -219,7 +219,8 @@ def any_attribute(tag: int) -> Attribute | None:
     if known is not None:
         return known
     keyword = keyword_for_tag(tag)
-    if not keyword:
+    # A plane of overlays or curves, such as 60xx3000, has a keyword and no place in the dictionary.
+    if not keyword or keyword not in keyword_dict:
         return None
     matching = Matching.NAME if dictionary_VR(tag) == "PN" else Matching.SINGLE
     return Attribute(keyword, STORED.get(keyword, Entity.INSTANCE), matching, "", "")

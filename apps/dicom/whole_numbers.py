@@ -19,8 +19,7 @@ def whole_number(text: str, name: str, *, most: int = LARGEST) -> int:
     """
     number = read_whole_number(text, most=most)
     if number is None:
-        upper = "0 or more" if most >= LARGEST else f"from 0 to {most}"
-        raise InvalidRequest(f"{name} must be a whole number, {upper}.", offending=(name,))
+        raise InvalidRequest(f"{name} must be a whole number from 0 to {most}.", offending=(name,))
     return number
 
 

@@ -75,8 +75,8 @@ def origin_of(request: HttpRequest) -> Origin:
 
 def forwarded_names(request: HttpRequest) -> list[str]:
     """The forwarding headers this request carries, believed or not."""
-    names = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO")
-    return [name for name in names if request.META.get(name)]
+    ours = (f"HTTP_X_FORWARDED_{part}" for part in ("HOST", "PROTO", "PREFIX", "PORT"))
+    return [name for name in ("HTTP_FORWARDED", *ours) if request.META.get(name)]
 
 
 def _from_socket(request: HttpRequest) -> Origin:
@@ -93,19 +93,21 @@ def _from_socket(request: HttpRequest) -> Origin:
 def _from_proxy(request: HttpRequest) -> Origin | None:
     """`Forwarded` (RFC 7239) before `X-Forwarded-*`; the entry nearest to the client, the first."""
     meta = request.META
-    scheme, host, prefix = meta.get("wsgi.url_scheme", "http"), "", ""
+    scheme, host, port = meta.get("wsgi.url_scheme", "http"), "", ""
     if meta.get("HTTP_FORWARDED"):
-        first = split_quoted(meta["HTTP_FORWARDED"], ",")[0]
+        first = next(iter(split_quoted(meta["HTTP_FORWARDED"], ",")), "")
         pairs = dict(parse_parameters(split_quoted(first, ";")))
         scheme, host = pairs.get("proto", scheme), pairs.get("host", "")
     else:
         scheme = _first(meta.get("HTTP_X_FORWARDED_PROTO", "")) or scheme
         host = _first(meta.get("HTTP_X_FORWARDED_HOST", ""))
         port = _first(meta.get("HTTP_X_FORWARDED_PORT", ""))
-        if host and ":" not in host and port.isdigit() and port != _DEFAULT_PORT.get(scheme):
-            host = f"{host}:{port}"
-        prefix = _first(meta.get("HTTP_X_FORWARDED_PREFIX", "")).rstrip("/")
+    # RFC 7239 has no word for the path before ours.
+    prefix = _first(meta.get("HTTP_X_FORWARDED_PREFIX", "")).rstrip("/")
     host = host or request.get_host()
+    bare = not re.search(r":\d+$", host)
+    if bare and port.isdigit() and port != _DEFAULT_PORT.get(scheme):
+        host = f"{host}:{port}"
     if scheme not in _DEFAULT_PORT or not _HOST.match(host):
         return None
     if prefix and not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", prefix):

@@ -121,10 +121,15 @@ def test_no_request_of_the_description_is_a_500(archive: Archive, image, row):
         "/studies/1/series/2/instances/3/frames/99999999999999999999",
         "/studies/1/series/2/instances/3/bulkdata/../../x",
         "/studies/1/series/2/instances/3/bulkdata/7FE00010/99999999999999999999/00100010",
+        "/no-such-resource",
+        "/studies/1.2/nothing",
+        "/",
     ],
 )
 def test_paths_that_name_nothing(archive: Archive, path):
-    assert archive.get(path).status_code in {400, 404}
+    answer = archive.get(path)
+    assert answer.status_code in {400, 404}
+    assert answer.json()["message"]
 
 
 @pytest.mark.parametrize(

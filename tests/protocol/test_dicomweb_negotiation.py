@@ -157,6 +157,14 @@ def test_WAD_11_a_trusted_proxy_is_believed(environment):
         HTTP_X_FORWARDED_PREFIX="/radiology/",
     )
     assert base_url(old) == "https://pacs.example:8443/radiology/dicom-web"
+    only_path = asked(
+        REMOTE_ADDR="10.1.2.3", HTTP_HOST="pacs.example", HTTP_X_FORWARDED_PREFIX="/a"
+    )
+    assert base_url(only_path) == "http://pacs.example/a/dicom-web"
+    both = asked(**proxy, HTTP_FORWARDED="host=pacs.example", HTTP_X_FORWARDED_PREFIX="/a")
+    assert base_url(both) == "http://pacs.example/a/dicom-web"
+    empty = asked(**proxy, HTTP_FORWARDED=",", HTTP_X_FORWARDED_PORT="9")
+    assert base_url(empty) == "http://internal/dicom-web"
 
 
 def test_nobody_else_is_believed(environment):

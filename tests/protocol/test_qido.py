@@ -243,6 +243,9 @@ def test_QID_09_dates_and_weights_of_other_writing_are_found(archive: Archive):
         ("/studies?limit=many", "limit"),
         ("/studies?PatientID=1&00100020=2", "00100020"),
         ("/studies/1.2/series?StudyInstanceUID=1.3", "StudyInstanceUID"),
+        ("/studies?60003000=x", "60003000"),
+        ("/studies?00080000=x", "00080000"),
+        ("/studies?PatientName.=x", "PatientName."),
     ],
 )
 def test_QID_15_what_is_wrong_is_400_and_named(archive: Archive, path, named):

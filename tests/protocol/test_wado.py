@@ -29,6 +29,7 @@ OCTETS = 'multipart/related; type="application/octet-stream"'
 ANY_FRAME = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 INSTANCES = 'multipart/related; type="application/dicom"'
 JSON = "application/dicom+json"
+XML = 'multipart/related; type="application/dicom+xml"'
 
 
 def frame_of(ds: pydicom.Dataset, number: int) -> bytes:
@@ -256,6 +257,12 @@ def test_WAD_21_series_metadata_in_order_and_packed(archive: Archive):
     assert [row["00200013"]["Value"][0] for row in packed.json()] == [1, 2, 3]
     for row in packed.json():
         assert row["7FE00010"]["BulkDataURI"].startswith(archive.root)
+    models = archive.get(path, XML, headers={"Accept-Encoding": "gzip"})
+    assert models.headers["Content-Encoding"] == "gzip"
+    for (head, _), row in zip(parts_of(models), packed.json(), strict=True):
+        # Each part says where it is had alone.
+        uid = row["00080018"]["Value"][0]
+        assert header(head, "Content-Location").endswith(f"/instances/{uid}/metadata")
 
 
 def test_metadata_is_served_without_any_dicom_file(archive: Archive):

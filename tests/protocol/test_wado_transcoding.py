@@ -154,6 +154,12 @@ def test_WAD_05_frames_of_an_image_type_are_in_its_default_syntax(
         assert len(body) > 0
 
 
+def test_WAD_04_any_image_type_is_that_of_the_stored_or_lossless_jpeg(archive: Archive, images):
+    answer = archive.get(path_of(images[0]) + "/frames/1", 'multipart/related; type="image/*"')
+    ((head, _),) = parts_of(answer)
+    assert header(head, "Content-Type") == "image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.70"
+
+
 def test_a_study_as_a_zip_archive(archive: Archive):
     study = ct_slice().StudyInstanceUID
     slices = [ct_slice(study=study, number=number) for number in (1, 2, 3)]

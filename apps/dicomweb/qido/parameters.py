@@ -219,7 +219,7 @@ def path_of(attribute_id: str) -> tuple[int, ...]:
     """`PatientName`, `00100010` or a dotted path of either as tags (PS3.18 8.3.4.1)."""
     path: list[int] = []
     for name in attribute_id.split("."):
-        if name in keyword_dict:
+        if name and name in keyword_dict:
             path.append(keyword_dict[name])
         elif _HEX.match(name):
             path.append(int(name, 16))

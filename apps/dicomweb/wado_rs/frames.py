@@ -192,7 +192,7 @@ def _plan(entry: MediaRange, location: Location, *, single: bool, browser: bool)
     if target not in known and not writable(target):
         return None
     own_type = transfer_syntax(target).media_type
-    media_type = own_type if entry.part_type in {"*/*", own_type} else OCTET_STREAM
+    media_type = own_type if entry.covers(own_type) else OCTET_STREAM
     return Plan(media_type, target, multipart) if entry.covers(media_type) else None
 
 
@@ -205,6 +205,8 @@ def _default_syntax(entry: MediaRange, stored_uid: str) -> str:
     stored = transfer_syntax(stored_uid)
     if stored.encapsulated and entry.part_type == stored.media_type:
         return stored_uid
+    if entry.part_type == "image/*":
+        return stored_uid if stored.encapsulated else DEFAULT_OF_MEDIA_TYPE["image/jpeg"]
     if stored.lossy and entry.part_type == "*/*":
         return stored_uid
     return DEFAULT_OF_MEDIA_TYPE.get(entry.part_type, EXPLICIT_VR_LITTLE_ENDIAN)

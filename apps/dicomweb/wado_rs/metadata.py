@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
@@ -72,10 +73,15 @@ def retrieve_metadata(
 def _joined(fragments: list[bytes], offer: Offer, base: str, *, packed: bool) -> HttpResponse:
     if offer is _XML:
         boundary, chunks = _xml(fragments, base)
-        return HttpResponse(b"".join(chunks), content_type=content_type(boundary, DICOM_XML))
+        content, media_type = b"".join(chunks), content_type(boundary, DICOM_XML)
+        content = zlib.compress(content, level=1, wbits=31) if packed else content
+        return _packed(HttpResponse(content, content_type=media_type), packed=packed)
     join = join_gzip if packed else join_plain
     content = b"".join(join(fragments, base.encode()))
-    response = HttpResponse(content, content_type=offer.media_type)
+    return _packed(HttpResponse(content, content_type=offer.media_type), packed=packed)
+
+
+def _packed(response: HttpResponse, *, packed: bool) -> HttpResponse:
     if packed:
         response["Content-Encoding"] = "gzip"
     return response
