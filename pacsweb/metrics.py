@@ -31,7 +31,7 @@ from apps.events.log import latest_sequence
 from apps.events.models import Event
 from apps.ingest.inbox import depth
 from apps.ingest.models import QuarantinedInstance
-from apps.rendering.stored import thumbnails_held
+from apps.rendering.stored import older_left, thumbnails_held
 from apps.storage.capacity import capacity
 from pacsweb import __version__
 from pacsweb.readiness import parts
@@ -96,6 +96,7 @@ def _receipts() -> Iterator[Metric]:
 def _thumbnails() -> Iterator[Metric]:
     held = thumbnails_held()
     yield _gauge("thumbnails", "Series whose thumbnail was made ahead.", held.count)
+    yield _gauge("thumbnails_older_left", "Older series not looked at yet.", older_left())
     yield _gauge("thumbnail_bytes", "Bytes of these thumbnails in the database.", held.bytes)
 
 

@@ -14,7 +14,7 @@ from apps.console.read_only import ReadOnlyAdmin
 from apps.events.models import Event
 from apps.ingest.models import IngestPolicy
 from apps.rendering.models import ThumbnailPolicy
-from apps.rendering.stored import thumbnails_held
+from apps.rendering.stored import has_room_for_older, older_left, thumbnails_held
 from apps.storage.capacity import capacity
 from apps.storage.models import StoragePolicy
 
@@ -40,10 +40,18 @@ class ThumbnailPolicyAdmin(OneRowAdmin):
     readonly_fields = ("now",)
 
     @admin.display(description="now")
-    def now(self, _row: ThumbnailPolicy) -> str:
-        """How many are ready, and their size."""
+    def now(self, row: ThumbnailPolicy) -> str:
+        """How many are ready, their size, and how far the older ones are."""
         held = thumbnails_held()
-        return f"{held.count} series have theirs ready, {held.bytes / 1_000_000:.1f} MB."
+        ready = f"{held.count} series have theirs ready, {held.bytes / 1_000_000:.1f} MB."
+        left = older_left()
+        if not left:
+            return f"{ready} All older series have been looked at."
+        if not (row.enabled and row.older):
+            return f"{ready} {left} older series are left; that is switched off."
+        if not has_room_for_older(row):
+            return f"{ready} {left} older series are left; there is no more room for them."
+        return f"{ready} {left} older series are left; their turn is while nothing arrives."
 
 
 @admin.register(Event)

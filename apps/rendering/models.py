@@ -17,6 +17,13 @@ class ThumbnailPolicy(models.Model):
         help_text="A worker renders one picture for each series, so that lists open at once. "
         "Switched off, they are rendered when somebody asks.",
     )
+    older = models.BooleanField(
+        "of older studies too",
+        default=True,
+        db_default=True,
+        help_text="Of studies that were complete before thumbnails were made here, or before they "
+        "were switched on; the newest first, while nothing arrives, until the room below is used.",
+    )
     most_megabytes = models.PositiveIntegerField(
         "keep at most (MB)",
         default=512,
@@ -63,10 +70,14 @@ class ThumbnailProgress(models.Model):
     """How far the event log was followed; the one row has primary key 1.
 
     `sequence` is the last event that is done with, `series_key` the last series of the next one.
+    `older_key` is the last older series that was looked at, downwards: null before the first, 0
+    when none is left; older are those of studies complete until `older_until`, null for all.
     """
 
     sequence = models.BigIntegerField(default=0)
     series_key = models.BigIntegerField(default=0)
+    older_key = models.BigIntegerField(null=True)
+    older_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"thumbnails made up to {self.sequence}"

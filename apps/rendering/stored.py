@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 
-from apps.rendering.models import Thumbnail
+from apps.archive.models import Series
+from apps.rendering.models import Thumbnail, ThumbnailPolicy, ThumbnailProgress
 from apps.rendering.options import JPEG, RenderOptions, Viewport
 from apps.rendering.render import RenderedImage, render_frame
 from apps.retrieve.bulkdata import bulk_bytes
@@ -16,6 +17,7 @@ from apps.retrieve.locations import Location
 from apps.retrieve.metadata import shown_json_of
 from apps.retrieve.polarity import variant_of
 
+_ROOM_FOR_OLDER: Final = 900_000  # bytes of each megabyte
 LISTED: Final = RenderOptions(JPEG, viewport=Viewport(152, 112))
 """What the study list and the viewer's strip ask for."""
 
@@ -32,6 +34,26 @@ def thumbnails_held() -> Held:
     """Read from an index alone."""
     total = Thumbnail.objects.aggregate(count=Count("pk"), bytes=Sum("size"))
     return Held(total["count"], total["bytes"] or 0)
+
+
+def has_room_for_older(policy: ThumbnailPolicy) -> bool:
+    """Whether older series get theirs; the last tenth of the room is for new ones."""
+    return thumbnails_held().bytes < policy.most_megabytes * _ROOM_FOR_OLDER
+
+
+def older_series(progress: ThumbnailProgress) -> QuerySet[Series]:
+    """Those not looked at, of complete studies that the event log does not lead to."""
+    complete: dict[str, object] = {"study__completed_at__isnull": False}
+    if progress.older_until is not None:
+        complete = {"study__completed_at__lte": progress.older_until}
+    rows = Series.objects.filter(thumbnail=None, **complete)
+    return rows if progress.older_key is None else rows.filter(pk__lt=progress.older_key)
+
+
+def older_left() -> int:
+    """How many older series have not been looked at."""
+    progress = ThumbnailProgress.objects.filter(pk=1).first()
+    return older_series(progress).count() if progress and progress.older_key != 0 else 0
 
 
 def middle_frame(location: Location) -> int:

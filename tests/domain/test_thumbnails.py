@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.test import Client
@@ -177,7 +178,7 @@ def test_what_killed_a_worker_is_not_tried_again(root: Client):
     complete_studies()
     # What is left when the worker dies of the first series' image.
     key = Series.objects.get(series_instance_uid=first).pk
-    ThumbnailProgress.objects.create(pk=1, sequence=0, series_key=key)
+    ThumbnailProgress.objects.create(pk=1, sequence=0, series_key=key, older_key=0)
     assert make_thumbnails() == 1
     assert Thumbnail.objects.get().series.series_instance_uid == second
 
@@ -205,6 +206,64 @@ def test_the_oldest_go_when_there_are_too_many(root: Client):
     assert len(asked(root, url(old))) > 500
 
 
+def upgraded(*, newest: int = 0) -> None:
+    """As it is after an upgrade: only the newest are in the log to follow."""
+    events = Event.objects.filter(kind="StudyCompleted").order_by("-sequence")
+    last = events.values_list("sequence", flat=True)[newest]
+    Thumbnail.objects.all().delete()
+    ThumbnailProgress.objects.update_or_create(
+        pk=1, defaults={"sequence": last, "series_key": 0, "older_key": None}
+    )
+
+
+def test_older_studies_follow_newest_first_and_the_walk_keeps_its_place(root: Client):
+    old, middle, new = arrive(), arrive(), arrive()
+    complete_studies()
+    make_thumbnails()
+    upgraded(newest=1)
+    page = "/admin/rendering/thumbnailpolicy/"
+    assert "3 older series are left" in root.get(page, follow=True).content.decode()
+    assert make_thumbnails(seconds=0) == 0
+    made = [_one_made() for _ in range(3)]
+    assert made == [new, middle, old]
+    assert make_thumbnails() == 0
+    assert "All older series have been looked at" in root.get(page, follow=True).content.decode()
+    rows = Thumbnail.objects.order_by("made_at").values_list("series__series_instance_uid")
+    assert [uid for (uid,) in rows] == [old, middle, new], "the oldest go first"
+
+
+def _one_made() -> str:
+    """Stopped after one, as by a restart."""
+    before = set(Thumbnail.objects.values_list("pk", flat=True))
+    clock = "apps.rendering.actions.make_thumbnails.time.monotonic"
+    with mock.patch(clock, side_effect=[0.0, 0.0, 9.0]):
+        assert make_thumbnails() == 1
+    row = Thumbnail.objects.exclude(pk__in=before).get()
+    return row.series.series_instance_uid
+
+
+def test_older_studies_wait_for_room_for_arrivals_and_for_permission(root: Client):
+    policy = ThumbnailPolicy.objects.create(pk=1, most_megabytes=1)
+    kept, _ = arrive(), arrive()
+    complete_studies()
+    make_thumbnails()
+    upgraded()
+    policy.older = False
+    policy.save()
+    assert make_thumbnails() == 0
+    page = "/admin/rendering/thumbnailpolicy/"
+    assert "that is switched off" in root.get(page, follow=True).content.decode()
+    policy.older = True
+    policy.save()
+    row = Series.objects.get(series_instance_uid=kept)
+    Thumbnail.objects.create(
+        series=row, instance=row.instances.first(), width=1, height=1, lossy=True, size=999_000,
+        body=b"",
+    )  # fmt: skip
+    assert make_thumbnails() == 0
+    assert "no more room" in root.get(page, follow=True).content.decode()
+
+
 def test_the_administration_says_how_many_there_are(root: Client):
     arrive()
     complete_studies()
@@ -213,4 +272,5 @@ def test_the_administration_says_how_many_there_are(root: Client):
     assert "1 series have theirs ready" in page
     figures = root.get("/metrics").content.decode()
     assert "pacsweb_thumbnails 1.0" in figures
+    assert "pacsweb_thumbnails_older_left 0.0" in figures
     assert f"pacsweb_thumbnail_bytes {Thumbnail.objects.get().size}.0" in figures

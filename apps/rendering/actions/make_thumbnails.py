@@ -1,8 +1,9 @@
 """Render the picture that stands for each series of a complete study, before anybody asks for it.
 
 Follows the event log, one series at a time: a series is passed before its image is decoded, so
-what kills a worker is not tried again, and a second worker takes the next one. Whatever is not
-made here is rendered when it is asked for.
+what kills a worker is not tried again, and a second worker takes the next one. When all that is
+there is done, older series follow, the newest first. Whatever is not made here is rendered when it
+is asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from apps.events.models import Event
 from apps.ingest import spool
 from apps.rendering.models import Thumbnail, ThumbnailPolicy, ThumbnailProgress
 from apps.rendering.render import RenderedImage
-from apps.rendering.stored import LISTED, middle_frame, rendered_frame, thumbnails_held
+from apps.rendering.stored import (
+    LISTED,
+    has_room_for_older,
+    middle_frame,
+    older_series,
+    rendered_frame,
+    thumbnails_held,
+)
 from apps.retrieve.locations import Location, representative_of
 from apps.retrieve.polarity import variant_of
 from apps.storage.blobs import BlobMissing
@@ -30,7 +38,7 @@ SECONDS: Final = 1.5
 SECONDS_WHILE_RECEIVING: Final = 0.2
 _KIND: Final = "StudyCompleted"
 _AT_FIRST: Final = 500
-"""Of an archive that is older than this, the studies completed last; the others are old."""
+"""Of an archive that is older than this, the studies completed last come first."""
 _ROOM_AFTER_TRIMMING: Final = 0.95
 
 
@@ -44,11 +52,16 @@ def make_thumbnails(
     begun = time.monotonic()
     made = 0
     progress = _progress()
+    older_too = policy.older and progress.older_key != 0 and has_room_for_older(policy)
     while time.monotonic() - begun < (while_receiving if spool.receiving() else seconds):
         series = _next_series(progress)
-        if series is None:
+        if series is not None:
+            made += _make(series)
+            continue
+        older = _next_older(progress) if older_too else None
+        if older is None:
             break
-        made += _make(series)
+        made += _make_older(older)
     if made:
         _trim(policy.most_megabytes * 1_000_000)
     return made
@@ -58,10 +71,13 @@ def _progress() -> ThumbnailProgress:
     progress = ThumbnailProgress.objects.filter(pk=1).first()
     if progress is None:
         completed = Event.objects.filter(kind=_KIND).order_by("-sequence")
-        recent = completed.values_list("sequence", flat=True)[_AT_FIRST : _AT_FIRST + 1].first()
-        progress, _ = ThumbnailProgress.objects.get_or_create(
-            pk=1, defaults={"sequence": recent or 0}
+        before = completed[_AT_FIRST : _AT_FIRST + 1].first()
+        start = (
+            {"sequence": before.sequence, "older_until": before.occurred_at}
+            if before
+            else {"older_key": 0}
         )
+        progress, _ = ThumbnailProgress.objects.get_or_create(pk=1, defaults=start)
     return progress
 
 
@@ -77,6 +93,25 @@ def _next_series(progress: ThumbnailProgress) -> Series | None:
             if not _pass(progress, event.sequence, 0):
                 return None
     return None
+
+
+def _next_older(progress: ThumbnailProgress) -> Series | None:
+    """The next older series, passed by this; None when none is left, and while anything arrives."""
+    if progress.older_key == 0 or spool.receiving():
+        return None
+    rows = older_series(progress).select_related("study").order_by("-pk")
+    series = rows.first()
+    before, progress.older_key = progress.older_key, series.pk if series else 0
+    mine = ThumbnailProgress.objects.filter(pk=1, older_key=before)
+    return series if mine.update(older_key=progress.older_key) else None
+
+
+def _make_older(series: Series) -> bool:
+    """As for a new one; but where room is needed, it goes before those of newer studies."""
+    if not _make(series):
+        return False
+    Thumbnail.objects.filter(pk=series.pk).update(made_at=series.study.received_at)
+    return True
 
 
 def _pass(progress: ThumbnailProgress, sequence: int, series_key: int) -> bool:
