@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +12,6 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.access.audit import view_event
 from apps.access.principals import Principal
 from apps.dicom.sop_classes import KINDS_WITH_CONTENT_TREE, sop_class
-from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from apps.dicom.values import may_be_uid
 from apps.dicom.whole_numbers import whole_number
 from apps.dicomweb.negotiation import DICOM, MediaRange, parse_accept
@@ -116,7 +116,10 @@ def _media_type(content_type: str, location: Location) -> str:
 
 
 def _as_dicom(location: Location, asked: Mapping[str, str]) -> HttpResponseBase:
-    """As DICOM in the syntax of `transferSyntax`, by default Explicit VR Little Endian (9.5)."""
+    """As DICOM in the first syntax of `transferSyntax` that can be made; `*` is as stored.
+
+    Without it in Explicit VR Little Endian (9.5).
+    """
     misplaced = tuple(name for name in _PICTURE_ONLY if name in asked)
     if misplaced:
         raise InvalidRequest(
@@ -124,9 +127,16 @@ def _as_dicom(location: Location, asked: Mapping[str, str]) -> HttpResponseBase:
         )
     if asked.get("anonymize"):
         raise InvalidRequest("Objects are not de-identified here.", offending=("anonymize",))
-    syntax = asked.get("transferSyntax", "")
-    if syntax and syntax != EXPLICIT_VR_LITTLE_ENDIAN and not may_be_uid(syntax):
-        raise InvalidRequest("transferSyntax must be a UID.", offending=("transferSyntax",))
+    syntaxes = [each.strip() for each in asked.get("transferSyntax", "").split(",")]
+    if syntaxes != [""] and not all(each == "*" or may_be_uid(each) for each in syntaxes):
+        raise InvalidRequest("transferSyntax must be a UID or *.", offending=("transferSyntax",))
+    for syntax in syntaxes[:-1]:
+        with suppress(NotAcceptable):
+            return _in_syntax(location, syntax)
+    return _in_syntax(location, syntaxes[-1])
+
+
+def _in_syntax(location: Location, syntax: str) -> HttpResponseBase:
     return instance_response(location, MediaRange(DICOM, (("transfer-syntax", syntax),)))
 
 

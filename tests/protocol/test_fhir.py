@@ -82,6 +82,7 @@ def test_a_study_read_with_its_series_and_instances(archive: Archive, study):
         ("patient.identifier=FHIR-1", 1),
         ("subject:identifier=urn:x|FHIR-1&modality=MR", 1),
         ("patient.identifier=FHIR-1&modality=US", 0),
+        ("patient.identifier=nobody,FHIR-1&modality=US,http://x|MR", 1),
         ("accession=F-77&started=2021-03-05", 1),
         ("accession=F-77&started=ge2021-03&started=lt2021-04-01", 1),
         ("accession=F-77&started=gt2021-03-05", 0),

@@ -73,6 +73,9 @@ def test_objects_that_are_no_images_come_as_dicom(archive: Archive):
         ("contentType=application/dicom&anonymize=yes", 400),
         ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.4.81", 406),
         ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.1", 200),
+        ("contentType=application/dicom&transferSyntax=*", 200),
+        ("contentType=application/dicom&transferSyntax=1.2.3,1.2.840.10008.1.2.4.80", 200),
+        ("contentType=application/dicom&transferSyntax=1.2.3,x y", 400),
     ],
 )
 def test_URI_02_what_is_refused(archive: Archive, image, query, status):

@@ -23,7 +23,7 @@ _SETTINGS: Final = frozenset({"_count", "_format", "_offset", "_total", "_summar
 def query_from(pairs: Iterable[tuple[str, str]]) -> Query:
     """The query. Raises InvalidRequest for parameters and values that are not known."""
     count, offset = _USUAL, 0
-    keys: dict[str, list[str]] = {}
+    keys: dict[str, list[tuple[str, ...]]] = {}
     dates: list[str] = []
     for name, value in pairs:
         if name == "_count":
@@ -34,16 +34,18 @@ def query_from(pairs: Iterable[tuple[str, str]]) -> Query:
             dates.append(_date_range(value))
         elif name in _KEYS:
             keyword, read = _KEYS[name]
-            keys.setdefault(keyword, []).append(read(value))
+            # Any of several, with commas between them (FHIR R4 3.1.1.5.7).
+            alternatives = tuple(read(each) for each in value.split(","))
+            keys.setdefault(keyword, []).append(alternatives)
         elif name not in _SETTINGS:
             raise InvalidRequest(f"{name[:64]} is no search parameter here.", offending=(name,))
     if dates:
-        keys["StudyDate"] = [_intersection(dates)]
+        keys["StudyDate"] = [(_intersection(dates),)]
     if any(len(values) > 1 for values in keys.values()):
         raise InvalidRequest("A search parameter may be given only once.")
     return Query(
         Level.STUDY,
-        tuple(Key((BY_KEYWORD[keyword].tag,), (value[0],)) for keyword, value in keys.items()),
+        tuple(Key((BY_KEYWORD[keyword].tag,), given[0]) for keyword, given in keys.items()),
         include=ASKED,
         limit=count + 1,
         offset=offset,
