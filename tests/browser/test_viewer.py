@@ -19,6 +19,7 @@ from pydicom.uid import generate_uid as new_uid
 from tests.browser.conftest import Watched, sign_in
 from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive
+from tests.protocol.test_rendered import state_for
 from tests.stack import Stack
 
 SIZE = 64
@@ -739,6 +740,32 @@ def test_a_multi_frame_image_is_a_stack_that_plays(
     )
     page.keyboard.press("c")
     assert _settled(page)["playing"] is False
+
+
+def test_a_presentation_state_shows_its_image_drawn_with_it(
+    page: Page, stack: Stack, archive: Archive
+) -> None:
+    """Drawn by the server: inverted here, as the state says."""
+    ds = _image(new_uid(), 1, _quadrants(0), SeriesNumber=1)
+    window = Dataset()
+    window.WindowCenter, window.WindowWidth = "1224", "500"
+    state = state_for(
+        ds,
+        PresentationLUTShape="INVERSE",
+        SeriesNumber=9,
+        SoftcopyVOILUTSequence=Sequence([window]),
+    )
+    state.PatientName, state.PatientID = ds.PatientName, ds.PatientID
+    assert archive.store(ds, state).status_code == 200
+    _open(page, stack, ds)
+    page.keyboard.press(".")
+    drawn = page.locator(".presented img")
+    expect(page.get_by_text("drawn with it. It is a picture: not for measuring.")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.presented img')?.naturalWidth === 64")
+    source = drawn.get_attribute("src")
+    picture = stack.get(str(source), headers={"Accept": "image/png"}).content
+    levels = np.asarray(Image.open(io.BytesIO(picture)).convert("L")).astype(int)
+    assert levels[50, 50] - levels[8, 8] > 150, "inverted"
 
 
 def test_an_ecg_is_drawn_on_millimetre_paper(page: Page, stack: Stack, archive: Archive) -> None:

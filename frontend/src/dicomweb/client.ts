@@ -78,6 +78,11 @@ export function videoUrl(study: string, series: string, instance: string): strin
 	return `${instancePath(study, series, instance)}/rendered?accept=${encodeURIComponent("video/*")}`;
 }
 
+/** The first image a presentation state is for, as the server draws it with the state. */
+export function presentedUrl(study: string, series: string, instance: string): string {
+	return `${instancePath(study, series, instance)}/rendered?accept=${encodeURIComponent("image/png")}`;
+}
+
 /** QIDO-RS on studies; parameters by keyword or tag. */
 export async function searchStudies(
 	parameters: Record<string, string>,

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
-import { bulkData, videoUrl } from "../../dicomweb/client";
+import { bulkData, presentedUrl, videoUrl } from "../../dicomweb/client";
 import { inlineBinary, text } from "../../dicomweb/dicom-json";
 import type { DisplaySet } from "../../model/display-sets";
 import { ageOf, birthWords, patientOf, readableDate, readableSex } from "../../model/patient";
@@ -82,7 +82,8 @@ function PdfView({ displaySet }: { displaySet: DisplaySet }) {
 const CARD_WORDS: Readonly<Partial<Record<DisplaySet["kind"], string>>> = {
 	segmentation:
 		"Segmentations are stored and can be retrieved; they are not drawn over images yet.",
-	presentation: "It says how images are to be shown; it is stored, and not applied yet.",
+	presentation:
+		"It says how images are to be shown. The images it is for are not here, or cannot be drawn with it.",
 	radiotherapy: "Radiotherapy objects are stored and can be retrieved; they are not drawn yet.",
 	video: "This browser cannot play the video as it is stored.",
 };
@@ -127,10 +128,35 @@ function VideoView({ displaySet }: { displaySet: DisplaySet }) {
 	);
 }
 
+/** An image as a presentation state shows it, drawn by the server; the other panes do without. */
+function PresentedView({ displaySet }: { displaySet: DisplaySet }) {
+	const [failed, setFailed] = useState(false);
+	const instance = text(displaySet.instances[0] ?? {}, Tag.SOPInstanceUID);
+	if (failed) return <ObjectCard displaySet={displaySet} />;
+	const url = presentedUrl(displaySet.studyInstanceUID, displaySet.seriesInstanceUID, instance);
+	return (
+		<figure className="presented">
+			<img
+				src={url}
+				alt={`Drawn with the presentation state ${displaySet.description}`.trim()}
+				onError={() => setFailed(true)}
+			/>
+			<figcaption>
+				The first image this presentation state is for, drawn with it. It is a picture: not for
+				measuring. Other panes show images without it.{" "}
+				<a href={url} target="_blank" rel="noopener">
+					Open the picture alone
+				</a>
+			</figcaption>
+		</figure>
+	);
+}
+
 /** Whatever is no stack of images. */
 export function DocumentPane({ displaySet }: { displaySet: DisplaySet }) {
 	if (displaySet.kind === "report") return <ReportView displaySet={displaySet} />;
 	if (displaySet.kind === "video") return <VideoView displaySet={displaySet} />;
+	if (displaySet.kind === "presentation") return <PresentedView displaySet={displaySet} />;
 	if (displaySet.kind === "waveform") return <WaveformView displaySet={displaySet} />;
 	const type = text(displaySet.instances[0] ?? {}, Tag.MIMETypeOfEncapsulatedDocument);
 	if (displaySet.kind === "document" && (type === "application/pdf" || type === "")) {
