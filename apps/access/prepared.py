@@ -57,11 +57,15 @@ class Prepared:
         for places, value in zip(compiled.places, values, strict=True):
             for place in places:
                 parameters[place] = value
-        database.ensure_connection()
-        with database.wrap_database_errors:
+        if database.connection is None:
+            database.ensure_connection()
+        try:
             found: list[tuple[Any, ...]] = database.connection.execute(
                 compiled.sql, parameters
             ).fetchall()
+        except Exception:
+            with database.wrap_database_errors:
+                raise
         return found
 
 
@@ -83,6 +87,11 @@ def _compile(rows: QuerySet[Any, Any], marks: Sequence[str | int | datetime]) ->
     places = [[at for at, value in enumerate(found) if value == mark] for mark in wanted]
     assert all(places), "a mark is not among the query's parameters"
     return _Compiled(sql, list(found), places)
+
+
+def vendor() -> str:
+    """Django's name of the kind of database."""
+    return _database().vendor
 
 
 def adapted(moment: datetime) -> object:

@@ -17,11 +17,10 @@ from typing import Final
 
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from apps.access.models import User
-from apps.access.prepared import Prepared, adapted
+from apps.access.prepared import Prepared, adapted, vendor
 from apps.access.principals import Permission as Right
 from apps.access.tokens import valid_tokens
 
@@ -87,7 +86,7 @@ def _rights(rows: list[tuple[str]]) -> frozenset[Right]:
 
 
 def _now() -> object:
-    return _second(int(time.time()), connection.vendor)
+    return _second(int(time.time()), vendor())
 
 
 @functools.lru_cache(maxsize=4)
