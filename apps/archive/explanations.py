@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from django.db.models import Q
 
@@ -13,10 +13,11 @@ from apps.archive.entities import ENTITY_MAPS
 from apps.archive.private_keys import private_part
 from apps.archive.selectors import count, scope_of
 from apps.dicom.attributes import BY_TAG, TIME_OF, Attribute, Entity
+from apps.dicom.criteria import asks_for_nothing
 from apps.dicom.query import FUZZY_NAMES, Key, Query, plan
 from apps.dicom.values import days_around, fold_name, normalise
 from apps.errors import OutOfResources
-from apps.indexing.compiler import EntityMap, prefix
+from apps.indexing.compiler import EntityMap, prefix, without_value
 
 _NEAREST: Final = 5
 _SHORTEST_PREFIX: Final = 2
@@ -85,6 +86,8 @@ def _near(
     if attribute.entity not in entities.paths:
         return (), ["Nothing below has this value."]
     look = _Look(attribute, entities, principal)
+    if key.empty and asks_for_nothing(key.values):
+        return (), [f"Every object has a value of {attribute.keyword}."]
     if not look.any_value():
         return (), [f"No object has a value of {attribute.keyword}."]
     value = normalise(attribute.vr, key.values[0])
@@ -116,10 +119,8 @@ class _Look:
 
     def any_value(self) -> bool:
         """Whether there is any value at all."""
-        empty: dict[str, Any] = {f"{self.path}__isnull": True}
-        if self.attribute.vr not in {"IS", "US", "UL", "SS", "SL"}:
-            empty = {self.path: ""}
-        return bool(self.rows.exclude(**empty).order_by()[:1])
+        empty = without_value(self.attribute, self.path)
+        return bool(self.rows.exclude(empty).order_by()[:1])
 
     def values(self, condition: Q, *order: str) -> tuple[str, ...]:
         """A few different stored values that meet the condition."""

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from django.db.models import Q
-
 from apps.archive.models import PrivateAttribute, PrivateValue
 from apps.archive.private_values import names_it, searchable_attributes
 from apps.archive.selected import Match
 from apps.dicom.attributes import Entity, Matching
-from apps.dicom.criteria import Criterion, Universal, criterion_of
+from apps.dicom.criteria import Criterion, Empty, Every, Universal, criterion_of
 from apps.dicom.query import Key, Level, Query
 from apps.dicom.stored_keys import PrivateAttribute as PrivateTag
 from apps.dicom.values import DECIMAL_VRS, INTEGER_VRS
@@ -78,10 +76,17 @@ class PrivatePart:
     def narrow(self, rows: Rows) -> Rows:
         """`rows` of the level that have a value which each key matches."""
         for key in self.keys:
-            if not isinstance(key.criterion, Universal):
-                found = _with_value(key).order_by().values(f"{key.owner}_id")
-                link = "pk" if key.level is self.level else f"{key.owner}_id"
-                rows = rows.filter(Q(**{f"{link}__in": found}))
+            link = "pk" if key.level is self.level else f"{key.owner}_id"
+            match key.criterion:
+                case Universal():
+                    continue
+                case Empty():
+                    rows = rows.exclude(**{f"{link}__in": _with_value(key, Universal())})
+                case Every(parts):
+                    for part in parts:
+                        rows = rows.filter(**{f"{link}__in": _with_value(key, part)})
+                case criterion:
+                    rows = rows.filter(**{f"{link}__in": _with_value(key, criterion)})
         return rows
 
     def answered(self, matches: Iterator[Match], rows: Rows) -> Iterator[Match]:
@@ -111,13 +116,16 @@ class PrivatePart:
         return dict(table.values_list("pk", f"{key.owner}_id"))
 
 
-def _with_value(key: IndexedKey) -> Rows:
+def _with_value(key: IndexedKey, criterion: Criterion) -> Rows:
+    """Keys of those that have a value which meets the criterion; each value is a row."""
     values: Rows = PrivateValue.objects.filter(attribute=key.attribute)
     tag = _tag(key.tag, key.attribute)
     table = EntityMap(
         PrivateValue, {Entity.INSTANCE: ""}, ("pk",), "", named={tag.keyword: "value"}
     )
-    return narrowed(values, [(tag, key.criterion)], table)
+    owner = f"{key.owner}_id"
+    found = narrowed(values, [(tag, criterion)], table)
+    return found.filter(**{f"{owner}__isnull": False}).order_by().values(owner)
 
 
 def _values_of(key: IndexedKey, owners: set[int]) -> dict[int, list[str]]:
@@ -164,7 +172,9 @@ def private_part(query: Query) -> tuple[Query, PrivatePart]:
     for key in private:
         attribute = _meant(key, known)
         if attribute is not None:
-            criterion = criterion_of(_tag(key.tag, attribute), key.values)
+            criterion = criterion_of(
+                _tag(key.tag, attribute), key.values, empty=key.empty, every=key.every
+            )
             found[key.tag] = IndexedKey(key.tag, attribute, criterion)
     for tag in included:
         attribute = _meant(Key((tag,), ()), known)

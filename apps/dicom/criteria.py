@@ -29,6 +29,8 @@ _LONGEST_KEY: Final = 1024
 _MOST_UIDS: Final = 10_000
 _MOST_VALUES: Final = 100
 _WILD: Final = re.compile(r"[*?]")
+_NOTHING: Final = '""'
+_EVERY_VRS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 _STARS: Final = re.compile(r"\*{2,}")
 _NAME_PIECES: Final = re.compile(r"([*?^])")
 # What may follow a name without changing it: empty components, with or without wild cards.
@@ -38,6 +40,11 @@ _EMPTY_COMPONENTS: Final = re.compile(r"\^[\^*]*\Z")
 @dataclass(frozen=True, slots=True)
 class Universal:
     """Anything, also nothing (PS3.4 C.2.2.2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """No value: zero-length or absent (Empty Value Matching, PS3.4 C.2.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,14 @@ class Moment:
     offset: str
 
 
-Criterion = Universal | Text | Uids | Numbers | Between | Names | Moment
+@dataclass(frozen=True, slots=True)
+class Every:
+    """All of them, each met by some value (Multiple Value Matching, PS3.4 C.2.2.2)."""
+
+    parts: tuple[Text | Names, ...]
+
+
+Criterion = Universal | Empty | Text | Uids | Numbers | Between | Names | Moment | Every
 
 
 def is_universal(values: tuple[str, ...]) -> bool:
@@ -133,11 +147,39 @@ def is_universal(values: tuple[str, ...]) -> bool:
     return all(set(value.strip(" \0")) <= {"*"} for value in values)
 
 
-def criterion_of(attribute: Attribute, values: tuple[str, ...], zone: str = "") -> Criterion:
+def asks_for_nothing(values: tuple[str, ...]) -> bool:
+    """True for two quotation marks, which may have been agreed on to mean: without a value."""
+    return [value.strip(" \0") for value in values] == [_NOTHING]
+
+
+def criterion_of(
+    attribute: Attribute,
+    values: tuple[str, ...],
+    zone: str = "",
+    *,
+    empty: bool = False,
+    every: bool = False,
+) -> Criterion:
     """Reads the key; raises InvalidRequest, naming the attribute, where the text makes no sense.
 
-    `zone` is the offset in which a DT without one of its own is read.
+    `zone` is the offset in which a DT without one of its own is read. `empty` and `every` tell
+    that Empty and Multiple Value Matching were agreed on; else one of several values will do.
     """
+    if empty and asks_for_nothing(values):
+        return Empty()
+    criterion = _one_criterion(attribute, values, zone)
+    if every and attribute.vr in _EVERY_VRS:
+        match criterion:
+            case Text(patterns) if len(patterns) > 1:
+                return Every(tuple(Text((each,)) for each in patterns))
+            case Names(names) if len(names) > 1:
+                return Every(tuple(Names((each,)) for each in names))
+            case _:
+                pass
+    return criterion
+
+
+def _one_criterion(attribute: Attribute, values: tuple[str, ...], zone: str) -> Criterion:
     given = tuple(part for value in values for part in _parts(attribute.vr, value) if part)
     if is_universal(given):
         return Universal()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,8 @@ from apps.dicom.attributes import Attribute, Entity
 from apps.dicom.criteria import (
     Between,
     Criterion,
+    Empty,
+    Every,
     Moment,
     Name,
     Names,
@@ -21,6 +24,7 @@ from apps.dicom.criteria import (
 from apps.dicom.name_sounds import sounds_like
 from apps.dicom.values import (
     DELIMITER,
+    INTEGER_VRS,
     fold_name,
     normalise,
     offset_minutes,
@@ -92,9 +96,23 @@ def _met(attribute: Attribute, criterion: Criterion, record: Record) -> bool:
 def value_met(vr: str, criterion: Criterion, text: str, zone: str = "") -> bool:
     """True when any value of stored, normalised `text` meets the criterion (C.2.2.3).
 
-    A zero-length value meets only the universal one. `zone` holds for a DT without an offset.
+    A zero-length value meets only the universal and the empty one. `zone` holds for a DT without
+    an offset.
     """
+    if isinstance(criterion, Every):
+        return all(value_met(vr, part, text, zone) for part in criterion.parts)
     values = [value for value in split_values(vr, text) if value]
+    if isinstance(criterion, Empty):
+        return not values or (vr in INTEGER_VRS and not _is_one_number(values))
+    return _met_by_one(vr, criterion, text, values, zone)
+
+
+def _is_one_number(values: Sequence[str]) -> bool:
+    """What is no number, or several, cannot be found by a number and counts as no value."""
+    return len(values) == 1 and re.fullmatch(r"[+-]?[0-9]+", values[0]) is not None
+
+
+def _met_by_one(vr: str, criterion: Criterion, text: str, values: Sequence[str], zone: str) -> bool:
     match criterion:
         case Universal():
             return True
@@ -111,7 +129,7 @@ def value_met(vr: str, criterion: Criterion, text: str, zone: str = "") -> bool:
         case Between():
             moments = (utc_moment(value, zone) for value in values) if vr == "DT" else values
             return any(_within(criterion, value) for value in moments if value)
-        case Moment():
+        case _:
             raise TypeError("a date and its time are two values")
 
 

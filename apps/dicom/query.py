@@ -59,12 +59,15 @@ class Key:
     """One matching key: a path of tags (more than one inside sequences) and its raw text value.
 
     `values` holds the UID list or the single value as text, already decoded from its character
-    set; an empty tuple or one empty text is universal matching (PS3.4 C.2.2.2.3).
+    set; an empty tuple or one empty text is universal matching (PS3.4 C.2.2.2.3). `empty`: two
+    quotation marks ask for what has no value; `every`: all of several values must be there.
     """
 
     path: tuple[int, ...]
     values: tuple[str, ...]
     private_creator: str = ""
+    empty: bool = False
+    every: bool = False
 
     @property
     def tag(self) -> int:
@@ -181,7 +184,7 @@ def plan(query: Query) -> Plan:
 
 
 def _read(query: Query, attribute: Attribute, key: Key) -> Criterion:
-    criterion = criterion_of(attribute, key.values)
+    criterion = criterion_of(attribute, key.values, empty=key.empty, every=key.every)
     fuzzy = query.fuzzy_names and query.level is not Level.PATIENT
     if fuzzy and isinstance(criterion, Names) and attribute.keyword in FUZZY_NAMES:
         return replace(criterion, words=key_words(" ".join(key.values)))
@@ -234,8 +237,8 @@ def merged_moments(
     merged = dict(criteria)
     for date, time in pairs:
         dates, times = merged.get(date), merged.get(time)
-        assert isinstance(dates, Between | None)
-        assert isinstance(times, Between | None)
+        if not isinstance(dates, Between | None) or not isinstance(times, Between | None):
+            continue  # what has no value belongs to nothing
         if dates is None and times is None:
             continue
         together = combined and _one_interval(dates, times)

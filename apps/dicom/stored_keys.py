@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from apps.dicom.attributes import Attribute, Entity, Matching, any_attribute
-from apps.dicom.criteria import Criterion, Universal, criterion_of
+from apps.dicom.criteria import Criterion, Empty, Universal, criterion_of
 from apps.dicom.matching import value_met
 from apps.dicom.query import Key
 from apps.dicom.values import DELIMITER, normalise
@@ -50,14 +50,17 @@ def key_tree(keys: Iterable[Key], zone: str = "") -> dict[int, Node]:
             node = level.setdefault(tag, Node(attribute))
             level = node.children
         if node.attribute.vr != "SQ":
-            node.criterion = criterion_of(node.attribute, key.values, zone)
+            node.criterion = criterion_of(
+                node.attribute, key.values, zone, empty=key.empty, every=key.every
+            )
     return tree
 
 
 def _private(key: Key, zone: str) -> Node:
     """A private element is matched as text: its VR is only known where it is stored."""
     attribute = PrivateAttribute(f"{key.tag:08X}", Entity.INSTANCE, Matching.WILDCARD, "", "")
-    return Node(attribute, criterion_of(attribute, key.values, zone), creator=key.private_creator)
+    criterion = criterion_of(attribute, key.values, zone, empty=key.empty, every=key.every)
+    return Node(attribute, criterion, creator=key.private_creator)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def answer(document: Document, tree: Mapping[int, Node], zone: str = "") -> Docu
             name, creator = _resolved(document, node)
             if creator:
                 found[creator] = document[creator]
-            elif node.narrows:
+            elif node.narrows and not isinstance(node.criterion, Empty):
                 return None
         stored = document.get(name)
         element = _sequence(stored, node, zone) if node.children else _plain(stored, node, zone)

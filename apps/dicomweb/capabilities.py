@@ -51,7 +51,10 @@ _STORE: Final = (
 _WORK_ITEM: Final = (*_METADATA[:2], "application/dicom+xml", "application/json")
 _WORK_ITEM_BODY: Final = ("application/dicom+json", "application/dicom+xml")
 _JSON: Final = ("application/json",)
-_SEARCH: Final = ("limit", "offset", "includefield", "fuzzymatching", "explain", "accept")
+_SEARCH: Final = (
+    *("limit", "offset", "includefield", "fuzzymatching", "emptyvaluematching"),
+    *("multiplevaluematching", "explain", "accept"),
+)
 _RENDERING: Final = (
     "viewport",
     "window",
@@ -180,7 +183,9 @@ WORK_ITEMS: Final = _work_items()
 TABLE: Final = (*OWN, *_remotes(OWN), *WORK_ITEMS, *_COMMITMENTS)
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
-_SWITCHES: Final = frozenset({"deletionlock", "fuzzymatching"})
+_SWITCHES: Final = frozenset(
+    {"deletionlock", "emptyvaluematching", "fuzzymatching", "multiplevaluematching"}
+)
 # A data set in the DICOM JSON Model (PS3.18 Annex F): elements by tag, sequences nested.
 _DATA_SET: Final = {
     "type": "object",

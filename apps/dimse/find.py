@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from pydicom.datadict import keyword_for_tag
@@ -32,7 +33,7 @@ _RESOURCE: Final = {
     Level.SERIES: "series",
     Level.INSTANCE: "instances",
 }
-_RELATIONAL, _DATE_TIME, _FUZZY, _ZONE = range(4)
+_RELATIONAL, _DATE_TIME, _FUZZY, _ZONE, _, _EMPTY, _EVERY = range(7)
 
 
 def handle_c_find(request: Request) -> Iterator[Response]:
@@ -98,7 +99,11 @@ def query_of(identifier: Identifier, model: QueryModel, options: bytes) -> Query
     zone = identifier.texts.get(_TIMEZONE, "") if option(options, _ZONE) else ""
     query = Query(
         level=level,
-        keys=tuple(key for key in identifier.keys if key.path != (_TIMEZONE,)),
+        keys=tuple(
+            replace(key, empty=option(options, _EMPTY), every=option(options, _EVERY))
+            for key in identifier.keys
+            if key.path != (_TIMEZONE,)
+        ),
         combined_datetime=option(options, _DATE_TIME),
         timezone_offset=zone,
         relational=option(options, _RELATIONAL),

@@ -49,6 +49,8 @@ _FIND_OPTIONS: Final = (
     ("fuzzy semantic matching of person names", True),
     ("timezone query adjustment", True),
     ("enhanced multi-frame image conversion", False),
+    ("empty value matching", True),
+    ("multiple value matching", True),
 )
 _FUZZY: Final = 2
 

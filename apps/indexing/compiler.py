@@ -13,19 +13,21 @@ from typing import Any
 
 from django.db.models import F, Model, OrderBy, Q, QuerySet
 
-from apps.dicom.attributes import BY_KEYWORD, Attribute, Entity, snake
+from apps.dicom.attributes import BY_KEYWORD, Attribute, Entity, Matching, snake
 from apps.dicom.criteria import (
     Between,
     Criterion,
+    Empty,
+    Every,
     Moment,
     Name,
     Names,
     Numbers,
     Text,
     Uids,
-    Universal,
 )
 from apps.dicom.query import Ordering
+from apps.dicom.values import INTEGER_VRS
 from apps.errors import InvalidRequest
 from apps.indexing.moments import moment_condition, time_range
 from apps.indexing.paths import owner_of
@@ -34,6 +36,8 @@ Rows = QuerySet[Any, Any]
 Criteria = Iterable[tuple[Attribute, Criterion]]
 _GROUPS = ("alphabetic", "ideographic", "phonetic")
 _HIGHEST = 0x10FFFF
+_EMPTY_VALUES = tuple("\\" * values for values in range(9))
+"""Several values, none of which is one."""
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -102,6 +106,8 @@ def _scans(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> b
     match criterion:
         case Text(patterns):
             return any(pattern[0] in "*?" for pattern in patterns)
+        case Every(parts):
+            return any(_scans(attribute, part, entities) for part in parts)
         case Names(names):
             groups = (group for name in names for group in name.groups)
             return any(pattern[0] in "*?" for group in groups for pattern in group)
@@ -119,6 +125,13 @@ def _has_below(criteria: list[tuple[Attribute, Criterion]], entities: EntityMap)
 
 
 def _condition(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> Q:
+    if isinstance(criterion, Empty):
+        return without_value(attribute, entities.path(attribute))
+    parts = criterion.parts if isinstance(criterion, Every) else (criterion,)
+    return reduce(and_, (_met_by_one(attribute, part, entities) for part in parts))
+
+
+def _met_by_one(attribute: Attribute, criterion: Criterion, entities: EntityMap) -> Q:
     path = entities.path(attribute)
     match criterion:
         case Text(patterns):
@@ -133,8 +146,17 @@ def _condition(attribute: Attribute, criterion: Criterion, entities: EntityMap) 
         case Moment(time=time):
             model, offset = entities.model, entities.offset
             return moment_condition(model, path, entities.path(time), offset, criterion)
-        case Universal():
+        case _:
             return Q()
+
+
+def without_value(attribute: Attribute, path: str) -> Q:
+    """Rows in whose column the attribute has no value."""
+    if attribute.matching is Matching.COUNT or attribute.vr in INTEGER_VRS:
+        return Q(**{f"{path}__isnull": True})
+    if attribute.multiple:
+        return Q(**{f"{path}__in": _EMPTY_VALUES})
+    return Q(**{path: ""})
 
 
 def _names(

@@ -145,6 +145,13 @@ def queries(draw: st.DrawFn) -> Query:
         kept = tuple(key for key in keys if key.tag not in {0x00080020, 0x00080030})
         dates, times = draw(_key_text("StudyDate")), draw(_key_text("StudyTime"))
         keys = (*kept[:1], Key((0x00080020,), dates), Key((0x00080030,), times))
+    agreed = draw(st.booleans())
+    if agreed:
+        nothing = draw(st.lists(st.booleans(), min_size=len(keys), max_size=len(keys)))
+        keys = tuple(
+            replace(key, values=('""',) if none else key.values, empty=True, every=True)
+            for key, none in zip(keys, nothing, strict=True)
+        )
     return Query(
         draw(st.sampled_from(Level)),
         keys,

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import requests
+from pydicom import Dataset
 from pydicom.uid import generate_uid as new_uid
 
 from tests.builders import ct_slice
@@ -72,6 +73,35 @@ def test_QID_04_paging_without_gaps_or_repeats(archive: Archive, series):
     ]
     # Series after series, each in the order of its instance numbers.
     assert [number for _, number in numbers] in ([1, 2, 3, 1, 2], [1, 2, 1, 2, 3])
+
+
+def test_what_has_no_value_is_found_by_two_quotation_marks_when_agreed(archive: Archive):
+    patient = new_uid()[-16:]
+    bare = ct_slice(PatientID=patient, AccessionNumber="", SeriesDescription="")
+    full = ct_slice(PatientID=patient, AccessionNumber="A1", SeriesDescription="Lung")
+    full.RequestAttributesSequence = [Dataset()]
+    full.RequestAttributesSequence[0].ScheduledProcedureStepID = "S1"
+    assert archive.store(bare, full).status_code == 200
+    agreed = "emptyvaluematching=true&AccessionNumber=%22%22"
+    found = archive.json(f"/studies?PatientID={patient}&{agreed}")
+    assert values(found, "0020000D") == [bare.StudyInstanceUID]
+    assert archive.get(f"/studies?PatientID={patient}&AccessionNumber=%22%22").status_code == 204
+    below = "emptyvaluematching=true&SeriesDescription=%22%22"
+    found = archive.json(f"/series?PatientID={patient}&{below}")
+    assert values(found, "0020000E") == [bare.SeriesInstanceUID]
+    stored = "emptyvaluematching=true&RequestAttributesSequence.RequestedProcedureID=%22%22"
+    found = archive.json(f"/series?PatientID={patient}&{stored}")
+    assert values(found, "0020000E") == [full.SeriesInstanceUID]
+
+
+def test_all_of_several_values_must_be_there_when_agreed(archive: Archive):
+    study, patient = new_uid(), new_uid()[-16:]
+    both = [ct_slice(study=study, PatientID=patient, Modality=each) for each in ("CT", "MR")]
+    alone = ct_slice(PatientID=patient)
+    assert archive.store(*both, alone).status_code == 200
+    path = f"/studies?PatientID={patient}&ModalitiesInStudy=CT%5CMR"
+    assert len(archive.json(path)) == 2
+    assert values(archive.json(f"{path}&multiplevaluematching=true"), "0020000D") == [study]
 
 
 def test_QID_05_names_are_found_by_their_sound(archive: Archive):

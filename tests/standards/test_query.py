@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.dicom.attributes import BY_KEYWORD
-from apps.dicom.criteria import Between, Names, Numbers, Text, Uids, Universal, criterion_of
+from apps.dicom.criteria import (
+    Between,
+    Empty,
+    Every,
+    Names,
+    Numbers,
+    Text,
+    Uids,
+    Universal,
+    criterion_of,
+)
 from apps.dicom.matching import Record, like, matches
 from apps.dicom.query import Key, Level, Query, check_hierarchical, plan
 from apps.errors import InvalidRequest
@@ -160,6 +170,17 @@ def test_FND_09_moments_are_equal_across_offsets() -> None:
     assert criterion_at("00404005", "20240105120000+0100") == criterion_at(
         "00404005", "20240105110000+0000"
     )
+
+
+def test_empty_and_multiple_value_matching_count_only_when_agreed() -> None:
+    name, kind = BY_KEYWORD["PatientName"], BY_KEYWORD["ImageType"]
+    assert criterion_of(name, ('""',)) != Empty()
+    assert criterion_of(name, (' "" ',), empty=True) == Empty()
+    assert criterion_of(kind, ("A\\B",)) == Text(("A", "B"))
+    assert criterion_of(kind, ("A\\B",), every=True) == Every((Text(("A",)), Text(("B",))))
+    assert criterion_of(kind, ("A",), every=True) == Text(("A",))
+    uid = BY_KEYWORD["StudyInstanceUID"]
+    assert criterion_of(uid, ("1.2", "1.3"), every=True) == Uids(("1.2", "1.3"))
 
 
 def criterion_at(tag: str, value: str) -> object:

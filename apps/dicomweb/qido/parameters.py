@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote_plus
@@ -38,7 +38,6 @@ _SETTINGS: Final = frozenset(
         "offset",
     }
 )
-_UNSUPPORTED_SWITCHES: Final = ("emptyvaluematching", "multiplevaluematching")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,10 @@ def search_from(
     """
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
-    keys, offset = _keys(pairs, level, is_indexed)
+    given, offset = _keys(pairs, level, is_indexed)
+    keys = settings.agreed(given)
     asked = frozenset(path[0] for path in (*settings.include, *(key.path for key in keys)))
-    for tag, uid in ((_STUDY_UID, study), (_SERIES_UID, series)):
-        if uid is not None:
-            if not may_be_uid(uid):
-                raise InvalidRequest("The path holds something that is no UID.")
-            _refuse_second(keys, tag)
-            keys.append(Key((tag,), (uid,)))
+    keys += _keys_of_path(keys, study, series)
     limit = min(settings.limit if settings.limit is not None else LARGEST_PAGE, LARGEST_PAGE)
     query = Query(
         level=level,
@@ -91,8 +86,19 @@ def search_from(
     )
     everything = frozenset(BY_TAG) if settings.include_all else frozenset()
     said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
-    warnings = settings.warnings + (_literal_names(keys) if settings.fuzzy else ())
+    warnings = _literal_names(keys) if settings.fuzzy else ()
     return Search(query, limit, warnings, asked | everything, said, settings.explain)
+
+
+def _keys_of_path(given: Sequence[Key], study: str | None, series: str | None) -> list[Key]:
+    named = [(_STUDY_UID, study), (_SERIES_UID, series)]
+    keys = []
+    for tag, uid in ((tag, uid) for tag, uid in named if uid is not None):
+        if not may_be_uid(uid):
+            raise InvalidRequest("The path holds something that is no UID.")
+        _refuse_second(given, tag)
+        keys.append(Key((tag,), (uid,)))
+    return keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,6 @@ class Loose:
     said: Mapping[str, str]
     fuzzy: bool = False
     zone: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 def loose_search(query_string: str) -> Loose:
@@ -115,7 +120,7 @@ def loose_search(query_string: str) -> Loose:
     pairs = split_parameters(query_string)
     settings = _Settings(pairs)
     said = {name: value for name, value in pairs if name.lower() not in _SETTINGS}
-    keys = tuple(key_of(name, value) for name, value in said.items())
+    keys = settings.agreed(key_of(name, value) for name, value in said.items())
     return Loose(
         keys=tuple(key for key in keys if key.path != (_TIMEZONE_OFFSET,)),
         include=tuple(Key(path, ()) for path in settings.include),
@@ -125,7 +130,6 @@ def loose_search(query_string: str) -> Loose:
         said=said,
         fuzzy=settings.fuzzy,
         zone=_timezone(keys),
-        warnings=settings.warnings,
     )
 
 
@@ -167,9 +171,8 @@ class _Settings:
         self.offset = 0
         self.include: list[tuple[int, ...]] = []
         self.include_all = False
-        self.fuzzy = False
+        self.fuzzy = self.empty = self.every = False
         self.explain = False
-        self.warnings: tuple[str, ...] = ()
         for name, value in pairs:
             self._take(name.lower(), value)
 
@@ -185,9 +188,14 @@ class _Settings:
             self.explain = value in {"1", "true"}
         elif name == "fuzzymatching":
             self.fuzzy = _is_true(name, value)
-        elif name in _UNSUPPORTED_SWITCHES and _is_true(name, value):
-            sentence = f"The {name} parameter is not supported."
-            self.warnings += (f"{sentence} Only single value matching has been performed.",)
+        elif name == "emptyvaluematching":
+            self.empty = _is_true(name, value)
+        elif name == "multiplevaluematching":
+            self.every = _is_true(name, value)
+
+    def agreed(self, keys: Iterable[Key]) -> list[Key]:
+        """The keys, with what two quotation marks and several values are to mean in them."""
+        return [replace(key, empty=self.empty, every=self.every) for key in keys]
 
     def _include(self, field: str) -> None:
         """`all` among other fields makes them superfluous, and is taken so (QID-06)."""
@@ -238,7 +246,7 @@ def key_of(name: str, value: str) -> Key:
     vr = attribute.vr if attribute else ""
     if vr == "UI":
         values = tuple(filter(None, (each.strip() for each in re.split(r"[,\\]", value))))
-        if not all(may_be_uid(each) for each in values if each != "*"):
+        if not all(may_be_uid(each) for each in values if each != "*" and values != ('""',)):
             raise InvalidRequest(f"{name} is no list of UIDs.", offending=(name,))
         return Key(path, values)
     if attribute is not None and attribute.keyword == "ModalitiesInStudy":

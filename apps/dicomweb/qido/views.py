@@ -149,7 +149,7 @@ def _refuse_no_uids(keys: Sequence[Key]) -> None:
     """What breaks the rules for UIDs may be stored all the same; where it is not, it was a slip."""
     for key in keys:
         attribute = any_attribute(key.path[-1])
-        odd = (value for value in key.values if value.strip("*") and not is_uid(value))
+        odd = (value for value in key.values if value.strip('*"') and not is_uid(value))
         if attribute is not None and attribute.vr == "UI" and next(odd, None) is not None:
             raise InvalidRequest(f"{attribute.keyword} is no UID.", offending=(attribute.keyword,))
 

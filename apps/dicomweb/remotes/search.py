@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.principals import Principal
-from apps.dicom.query import Level
+from apps.dicom.query import Level, Query
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import acceptable, choose
 from apps.dicomweb.qido.parameters import Search, search_from
@@ -94,8 +95,9 @@ def _search(
     if asked.explain:
         raise InvalidRequest("Another archive explains nothing.", offending=("explain",))
     path = {"StudyInstanceUID": study or "", "SeriesInstanceUID": series or ""}
+    said = {**asked.said, **path}
     named = [each for each, uid in ((Level.STUDY, study), (Level.SERIES, series)) if uid]
-    found = search_gateway(principal, peer, asked.query, {**asked.said, **path}, named)
+    found = search_gateway(principal, peer, _asked_there(asked.query), said, named)
     base = remote_url(request, peer)
     unwanted = unwanted_tags(
         level, asked.asked_tags, study=study is not None, series=series is not None
@@ -104,8 +106,21 @@ def _search(
     return page_response(request, offer, answers, base, _warnings(asked, found))
 
 
+def _asked_there(query: Query) -> Query:
+    """What other archives hardly know is not asked of them."""
+    keys = (replace(key, empty=False, every=False) for key in query.keys)
+    return replace(query, keys=tuple(keys))
+
+
 def _warnings(asked: Search, found: Answers) -> list[str]:
     warnings = [*asked.warnings]
+    switches = {
+        "emptyvaluematching": any(key.empty for key in asked.query.keys),
+        "multiplevaluematching": any(key.every for key in asked.query.keys),
+    }
+    for name in (name for name, wanted in switches.items() if wanted):
+        sentence = f"The {name} parameter is not supported by another archive."
+        warnings.append(f"{sentence} Only single value matching has been performed.")
     if asked.query.fuzzy_names:
         sentence = "The fuzzymatching parameter is not supported by another archive."
         warnings.append(f"{sentence} Only literal matching has been performed.")

@@ -52,13 +52,12 @@ _ALWAYS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class WorkItemSearch:
-    """A query, which page of its results is wanted, and what the answer has to admit."""
+    """A query, which page of its results is wanted, and what was said."""
 
     query: WorkItemQuery
     everything: bool
     limit: int | None
     offset: int
-    warnings: tuple[str, ...]
     said: Mapping[str, str]
 
 
@@ -74,6 +73,4 @@ def search_from(query_string: str) -> WorkItemSearch:
         raise InvalidRequest(
             f"{', '.join(refused)} cannot be used as a key in this search.", offending=refused
         )
-    return WorkItemSearch(
-        query, asked.everything, asked.limit, asked.offset, asked.warnings, asked.said
-    )
+    return WorkItemSearch(query, asked.everything, asked.limit, asked.offset, asked.said)

@@ -127,8 +127,6 @@ def search(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     left = sum(1 for _ in matches) if skipped == asked.offset else 0
     view_event(principal, "WorklistRead", "")
     response = several(request, offer, found) if found else empty(204)
-    for sentence in asked.warnings:
-        warn(request, response, sentence)
     if left:
         response.status_code = 206 if found else 204
         warn(request, response, f"There are {left} additional results that can be requested")

@@ -189,14 +189,24 @@ def test_FND_11_a_timezone_counts_only_when_negotiated(archive: DimseServer) -> 
 
 def test_extended_negotiation_answers_only_what_we_can(archive: DimseServer) -> None:
     uid = STUDY_ROOT_FIND.encode()
-    asked = len(uid).to_bytes(2, "big") + uid + b"\1\1\1\1\1"
+    asked = len(uid).to_bytes(2, "big") + uid + b"\1\1\1\1\1\1\1\1"
     with archive.wire() as peer:
         accepted = peer.associate(
             [context(1, STUDY_ROOT_FIND, EXPLICIT)],
             users=wire.user_information(extra=wire.item(0x56, asked)),
         )
         peer.release()
-    assert accepted.user_items[0x56] == [asked[:-5] + b"\1\1\1\1\0"]
+    assert accepted.user_items[0x56] == [asked[:-8] + b"\1\1\1\1\0\1\1"]
+
+
+def test_what_has_no_value_and_all_of_several_when_negotiated(archive: DimseServer) -> None:
+    nobody = query(PatientName="", ReferringPhysicianName='""')
+    everybody = names(find(archive, query(PatientName=""))[0])
+    assert not find(archive, nobody)[0]
+    assert names(find(archive, nobody, options=b"\0\0\0\0\0\1")[0]) == everybody
+    several = query(PatientID="", ModalitiesInStudy=["CT", "XX"])
+    assert find(archive, several)[0]
+    assert not find(archive, several, options=b"\0\0\0\0\0\0\1")[0]
 
 
 def test_names_that_sound_alike_when_negotiated(archive: DimseServer) -> None:
