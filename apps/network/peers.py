@@ -38,10 +38,10 @@ class ContextRules:
     """The only ones accepted, Verification aside; empty for all."""
     preferred: tuple[str, ...] = ()
     """Transfer Syntaxes taken before the caller's own first choice, the best first."""
-    refused: frozenset[str] = frozenset()
-    """SOP Classes taken from nobody."""
     forbidden: frozenset[str] = frozenset()
     """Transfer Syntaxes never taken."""
+    refused: frozenset[str] = frozenset()
+    """SOP Classes taken from nobody."""
 
 
 @dataclass(frozen=True, slots=True)

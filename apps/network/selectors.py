@@ -145,9 +145,9 @@ def _readable_peer(row: ApplicationEntity) -> Peer:
         require_tls=row.require_tls,
         certificate_names=rule_lists.certificate_names(row.certificate_names),
         rules=ContextRules(
-            frozenset(rule_lists.sop_class_uids(row.allowed_sop_classes)),
-            rule_lists.transfer_syntax_uids(row.preferred_transfer_syntaxes),
-            frozenset(rule_lists.transfer_syntax_uids(row.forbidden_transfer_syntaxes)),
+            sop_classes=frozenset(rule_lists.sop_class_uids(row.allowed_sop_classes)),
+            preferred=rule_lists.transfer_syntax_uids(row.preferred_transfer_syntaxes),
+            forbidden=frozenset(rule_lists.transfer_syntax_uids(row.forbidden_transfer_syntaxes)),
         ),
         refuses_duplicates=row.duplicates == ApplicationEntity.Duplicates.REFUSE,
     )

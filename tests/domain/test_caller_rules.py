@@ -118,7 +118,8 @@ def test_private_services_are_not_taken_for_storage(uid: str, why: Why) -> None:
 def test_what_the_network_policy_refuses_is_refused_to_everybody() -> None:
     text = "1.3.12.2.1107.5.9.1\nCTImageStorage"
     NetworkPolicy.objects.create(pk=1, unknown_callers="accept", refused_sop_classes=text)
-    ApplicationEntity.objects.create(title="KNOWN")
+    ApplicationEntity.objects.create(title="KNOWN", forbidden_transfer_syntaxes=EXPLICIT)
+    assert read_peers().by_title["KNOWN"].rules.forbidden == {EXPLICIT}
     for caller in ("KNOWN", "STRANGER"):
         admission = read_peers().admit(
             calling=caller, called="US", address="10.0.0.1", own_title="US", bound_to_loopback=False
