@@ -36,6 +36,8 @@ IN_HAND: Final = "indexing"
 MAKING_SECONDS: Final = 2.0
 """So long a claim stands whose file is not in the inbox yet; who made it needs milliseconds."""
 _LEFT_BEHIND_SECONDS: Final = 60.0
+_LONGEST_BATCH_SECONDS: Final = 3600.0
+"""Two gigabytes may have to go to a distant store before a batch is out of the indexer's hand."""
 
 
 def claim(sop_instance_uid: str, name: SpoolName) -> bool:
@@ -121,11 +123,11 @@ def unsettled() -> list[str]:
 def sweep(older_than: float = _LEFT_BEHIND_SECONDS) -> int:
     """Removes what killed processes left behind; how many."""
     removed = 0
-    for folder in (CLAIMS, IN_HAND):
+    for folder, limit in ((CLAIMS, older_than), (IN_HAND, max(older_than, _LONGEST_BATCH_SECONDS))):
         for entry in _entries(folder):
             path = f"{spool.folder(folder)}/{entry}"
             owner = _owner(path) if folder == CLAIMS else ""
-            if _age(path) > older_than and not (owner and spool.is_waiting(owner)):
+            if _age(path) > limit and not (owner and spool.is_waiting(owner)):
                 _remove(path)
                 removed += 1
     return removed
