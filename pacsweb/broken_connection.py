@@ -12,7 +12,6 @@ from __future__ import annotations
 import array
 import ctypes
 import fcntl
-import os
 import secrets
 import socket
 import struct
@@ -20,8 +19,9 @@ import sys
 import termios
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
+
+from pacsweb.own_sockets import own_connections
 
 _SENTENCE: Final = b"\r\n\r\nThe answer ends here: it could not be completed.\r\n"
 _LEAST, _MOST = 1 << 10, 1 << 14
@@ -59,13 +59,7 @@ def broken(port: int) -> Iterator[bytes]:
 def _connections(port: int) -> list[socket.socket]:
     """Duplicates of this process's sockets to clients."""
     found = []
-    for opened in Path("/proc/self/fd").iterdir():
-        try:
-            if not opened.is_socket():
-                continue
-            each = socket.socket(fileno=os.dup(int(opened.name)))
-        except OSError:
-            continue  # closed meanwhile
+    for each in own_connections():
         if _is_connection(each, port):
             found.append(each)
         else:
@@ -75,8 +69,7 @@ def _connections(port: int) -> list[socket.socket]:
 
 def _is_connection(each: socket.socket, port: int) -> bool:
     try:
-        internet = each.family in {socket.AF_INET, socket.AF_INET6}
-        return internet and each.getsockname()[1] == port and bool(each.getpeername())
+        return each.getsockname()[1] == port and bool(each.getpeername())
     except OSError:
         return False
 

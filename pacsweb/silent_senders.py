@@ -9,7 +9,6 @@ the view sees the end of the body and can still answer.
 from __future__ import annotations
 
 import fcntl
-import os
 import socket
 import struct
 import sys
@@ -20,8 +19,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Final
+
+from pacsweb.own_sockets import own_connections
 
 SILENCE_SECONDS: Final = 60.0
 """How long no byte may come while a body is waited for."""
@@ -101,7 +101,7 @@ def _shut(silent: Counter[str]) -> None:
     """
     with ExitStack() as opened:
         found: list[tuple[int, str, socket.socket]] = []
-        for connection in _connections():
+        for connection in own_connections():
             opened.enter_context(connection)
             with suppress(OSError):
                 found.append((_silence(connection), connection.getpeername()[0], connection))
@@ -110,17 +110,6 @@ def _shut(silent: Counter[str]) -> None:
                 silent[address] -= 1
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RD)
-
-
-def _connections() -> Iterator[socket.socket]:
-    """This process's TCP sockets, each by a descriptor of its own."""
-    for name in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            found = socket.socket(fileno=os.dup(int(name.name)))
-            if found.family in {socket.AF_INET, socket.AF_INET6}:
-                yield found
-            else:
-                found.close()
 
 
 def _silence(connection: socket.socket) -> int:
@@ -137,7 +126,7 @@ def _notice_vanished_peers() -> bool:
     The server opens them itself, after it has loaded the application.
     """
     listening = False
-    for found in _connections():
+    for found in own_connections():
         with found:
             if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 listening = True
