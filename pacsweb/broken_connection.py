@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pacsweb.own_sockets import own_connections
+from pacsweb.own_sockets import BorrowedSocket, own_connections
 
 _SENTENCE: Final = b"\r\n\r\nThe answer ends here: it could not be completed.\r\n"
 _LEAST, _MOST = 1 << 10, 1 << 14
@@ -39,32 +39,22 @@ def broken(port: int) -> Iterator[bytes]:
     `port` is the one that the server listens on.
     """
     suspects = _connections(port) if sys.platform == "linux" else []
-    found: socket.socket | None = None
+    found: BorrowedSocket | None = None
     until = time.monotonic() + _PATIENCE_SECONDS
-    try:
-        while suspects and time.monotonic() < until:
-            before = [_written(each) for each in suspects]
-            filler = _SENTENCE.ljust(_LEAST + secrets.randbelow(_MOST - _LEAST))
-            yield filler
-            grown = _grown(suspects, before, len(filler))
-            if grown is not None and grown is found:
-                _reset(grown)
-                return
-            found = grown
-    finally:
-        for each in suspects:
-            each.close()
+    while suspects and time.monotonic() < until:
+        before = [_written(each) for each in suspects]
+        filler = _SENTENCE.ljust(_LEAST + secrets.randbelow(_MOST - _LEAST))
+        yield filler
+        grown = _grown(suspects, before, len(filler))
+        if grown is not None and grown is found:
+            _reset(grown)
+            return
+        found = grown
 
 
-def _connections(port: int) -> list[socket.socket]:
-    """Duplicates of this process's sockets to clients."""
-    found = []
-    for each in own_connections():
-        if _is_connection(each, port):
-            found.append(each)
-        else:
-            each.close()
-    return found
+def _connections(port: int) -> list[BorrowedSocket]:
+    """This process's sockets to clients."""
+    return [each for each in own_connections() if _is_connection(each, port)]
 
 
 def _is_connection(each: socket.socket, port: int) -> bool:
@@ -75,8 +65,8 @@ def _is_connection(each: socket.socket, port: int) -> bool:
 
 
 def _grown(
-    suspects: Sequence[socket.socket], before: Sequence[int], length: int
-) -> socket.socket | None:
+    suspects: Sequence[BorrowedSocket], before: Sequence[int], length: int
+) -> BorrowedSocket | None:
     """The only one that was given so much, bare or as a chunk; waits a moment for it."""
     wanted = {length, len(f"{length:x}\r\n\r\n") + length}
     until = time.monotonic() + _ROUND_SECONDS
@@ -89,8 +79,10 @@ def _grown(
     return None
 
 
-def _written(each: socket.socket) -> int:
+def _written(each: BorrowedSocket) -> int:
     """Bytes that were ever given to the socket: those acknowledged, and those in its queue."""
+    if not each.is_still_there():
+        return 0
     waiting = array.array("i", [0])
     try:
         fcntl.ioctl(each, termios.TIOCOUTQ, waiting)
@@ -101,6 +93,8 @@ def _written(each: socket.socket) -> int:
     return int(acknowledged) + waiting[0]
 
 
-def _reset(each: socket.socket) -> None:
+def _reset(each: BorrowedSocket) -> None:
     """Dissolves the connection (connect(2): AF_UNSPEC), which a client sees as a reset."""
+    if not each.is_still_there():
+        return
     ctypes.CDLL(None).connect(each.fileno(), bytes(_ADDRESS_BYTES), _ADDRESS_BYTES)

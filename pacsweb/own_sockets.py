@@ -9,26 +9,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def own_connections() -> Iterator[socket.socket]:
-    """The TCP sockets of this process, each by a descriptor of its own, to be closed by the caller.
+class BorrowedSocket(socket.socket):
+    """A socket by the descriptor of its owner, which is never closed here.
 
-    Linux only. Of other files no descriptor is made: a second one would keep what is locked by the
-    first, such as an object that was just received, from everybody else.
+    A descriptor of our own would have to be closed again, and might by then be one of the
+    database's: closing any descriptor of a file gives up all locks that this process has on it
+    (fcntl(2)), which SQLite relies on. The owner may close it at any time; ask `is_still_there`.
     """
+
+    inode = 0
+
+    def is_still_there(self) -> bool:
+        """Whether the descriptor is still that of the same socket."""
+        try:
+            return os.fstat(self.fileno()).st_ino == self.inode
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Gives it back."""
+        self.detach()
+
+    def __del__(self) -> None:
+        self.detach()
+
+
+def own_connections() -> Iterator[BorrowedSocket]:
+    """The TCP sockets of this process, each once however many descriptors it has. Linux only."""
+    seen = set()
     for opened in Path("/proc/self/fd").iterdir():
         number = int(opened.name)
         try:
-            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+            status = os.fstat(number)
+            if not stat.S_ISSOCK(status.st_mode) or status.st_ino in seen:
                 continue
-            own = os.dup(number)
+            found = BorrowedSocket(fileno=number)
         except OSError:
             continue  # closed meanwhile
-        try:
-            found = socket.socket(fileno=own)
-        except OSError:
-            os.close(own)  # another file has that number by now
-            continue
-        if found.family in {socket.AF_INET, socket.AF_INET6}:
+        seen.add(status.st_ino)
+        found.inode = status.st_ino
+        if found.family in {socket.AF_INET, socket.AF_INET6} and found.is_still_there():
             yield found
-        else:
-            found.close()

@@ -17,11 +17,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any, Final
 
-from pacsweb.own_sockets import own_connections
+from pacsweb.own_sockets import BorrowedSocket, own_connections
 
 SILENCE_SECONDS: Final = 60.0
 """How long no byte may come while a body is waited for."""
@@ -99,16 +99,15 @@ def _shut(silent: Counter[str]) -> None:
     The server does not tell which connection a request came by. One that is busy, or has bytes
     that nobody has read yet, is left alone.
     """
-    with ExitStack() as opened:
-        found: list[tuple[int, str, socket.socket]] = []
-        for connection in own_connections():
-            opened.enter_context(connection)
+    found: list[tuple[int, str, BorrowedSocket]] = []
+    for connection in own_connections():
+        with suppress(OSError):
+            found.append((_silence(connection), connection.getpeername()[0], connection))
+    for silence, address, connection in sorted(found, key=itemgetter(0), reverse=True):
+        if silence >= SILENCE_SECONDS * 1000 and silent[address]:
+            silent[address] -= 1
             with suppress(OSError):
-                found.append((_silence(connection), connection.getpeername()[0], connection))
-        for silence, address, connection in sorted(found, key=itemgetter(0), reverse=True):
-            if silence >= SILENCE_SECONDS * 1000 and silent[address]:
-                silent[address] -= 1
-                with suppress(OSError):
+                if connection.is_still_there():
                     connection.shutdown(socket.SHUT_RD)
 
 
@@ -127,10 +126,9 @@ def _notice_vanished_peers() -> bool:
     """
     listening = False
     for found in own_connections():
-        with found:
-            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                listening = True
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                for name, value in _KEEP_ALIVE:
-                    found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            listening = True
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEP_ALIVE:
+                found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return listening

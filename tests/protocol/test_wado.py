@@ -127,6 +127,8 @@ def test_WAD_08_an_answer_that_fails_midway_is_never_taken_for_a_whole_one(
     archive.store(slices[0])
     before = {path for path in folder.rglob("*") if path.is_file()}
     archive.store(slices[1])
+    # Who asks for it waits until it is placed.
+    assert archive.get(path_of(slices[1]), INSTANCES).status_code == 200
     (short,) = {path for path in folder.rglob("*") if path.is_file()} - before
     short.chmod(0o600)
     os.truncate(short, short.stat().st_size - 100)
