@@ -94,7 +94,10 @@ def main(arguments: list[str]) -> None:
     command = arguments[split + 1 :]
     die_with_parent()
     end_strays(run_folder, name, grace=0.5)
-    Path(run_folder, f"{name}.pid").write_text(f"{os.getpid()}\n")
+    # In one step: who looks meanwhile must not find an empty file.
+    written = Path(run_folder, f"{name}.pid.{os.getpid()}")
+    written.write_text(f"{os.getpid()}\n")
+    written.replace(Path(run_folder, f"{name}.pid"))
     if options[:1] == ["--wait-for"]:
         _wait_for(options[1])
     os.execv(command[0], command)  # noqa: S606 - the whole point: become the command

@@ -193,5 +193,5 @@ def _ready(address: str, port: int) -> bool:
 
 def _remove_stale(folder: Path) -> None:
     """Pid files and sockets an earlier run may have left; nobody uses them any more."""
-    for path in [*folder.glob("*.pid"), *folder.glob("*.sock")]:
+    for path in (*folder.glob("*.pid*"), *folder.glob("*.sock")):
         path.unlink(missing_ok=True)
