@@ -19,6 +19,9 @@ from django.db import connections
 from pacsweb.settings import database_from_url
 from tests.servers import PostgreSQL, S3Server, UnixRedis
 from tests.stack import Stack
+from tests.steady_pause import pause_steadily
+
+pause_steadily()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

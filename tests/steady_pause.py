@@ -1,0 +1,49 @@
+"""pynetdicom's SCU without its race: a response could be taken by the reactor and thrown away.
+
+The reactor says that it is paused before it looks whether it is to pause, so `send_*()` may believe
+it while it goes on to read the next message, which is the response ("Received unexpected ...
+service message", and then a time-out). Here it says so only when it does pause.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pynetdicom.association import Association
+
+
+class _Checkpoint(threading.Event):
+    """The reactor's checkpoint, which keeps `_is_paused` true to what the reactor does."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+        self._deciding = threading.Lock()
+
+    def clear(self) -> None:
+        with self._deciding:
+            super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._deciding:
+            if self.is_set():
+                self._association._is_paused = False
+                return True
+        return super().wait(timeout)
+
+
+_begin = Association.__init__
+
+
+def _begun(self: Association, *arguments: Any, **options: Any) -> None:
+    _begin(self, *arguments, **options)
+    checkpoint = _Checkpoint(self)
+    if self._reactor_checkpoint.is_set():
+        checkpoint.set()
+    self._reactor_checkpoint = checkpoint
+
+
+def pause_steadily() -> None:
+    """For all associations that this process makes from now on."""
+    Association.__init__ = _begun  # type: ignore[method-assign]
