@@ -7,6 +7,7 @@ service message", and then a time-out). Here it says so only when it does pause.
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -36,6 +37,7 @@ class _Checkpoint(threading.Event):
 _begin = Association.__init__
 
 
+@functools.wraps(_begin)
 def _begun(self: Association, *arguments: Any, **options: Any) -> None:
     _begin(self, *arguments, **options)
     checkpoint = _Checkpoint(self)

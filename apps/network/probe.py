@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,9 +14,11 @@ from apps.dicom import command_set
 from apps.dicom.identifiers import AnswerWriter, Identifier, read_identifier
 from apps.network.associate_items import ProposedContext, Remote
 from apps.network.association import MOST_CONTEXTS, OutgoingAssociation
+from apps.network.peer_errors import AssociationRejected
 from apps.network.scu import PLAIN, VERIFICATION
 
 _NO_ANSWER: Final = 2
+_PAUSES: Final = (0.1, 0.3, 1.0, 2.0)
 _QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - called
 
@@ -39,7 +42,7 @@ def ask(remote: Remote, proposals: Sequence[ProposedContext]) -> Iterator[Answer
     remaining = iter(proposals)
     while batch := list(islice(remaining, MOST_CONTEXTS - 1)):
         proposed = [*batch, ProposedContext(VERIFICATION, PLAIN)]
-        with OutgoingAssociation.open(remote, proposed) as association:
+        with _opened(remote, proposed) as association:
             accepted = {each.context_id // 2: each for each in association.contexts}
             results, roles = dict(association.results), dict(association.roles)
         for place, each in enumerate(batch):
@@ -47,6 +50,18 @@ def ask(remote: Remote, proposals: Sequence[ProposedContext]) -> Iterator[Answer
             chosen = accepted[place].transfer_syntax if place in accepted else ""
             as_scp = each.as_scp and roles.get(each.abstract_syntax, (True, False))[1]
             yield Answered(each, result, chosen, as_scp)
+
+
+def _opened(remote: Remote, proposed: Sequence[ProposedContext]) -> OutgoingAssociation:
+    """A device that takes one association at a time may not have seen the end of the last yet."""
+    for pause in _PAUSES:
+        try:
+            return OutgoingAssociation.open(remote, proposed)
+        except AssociationRejected as rejection:
+            if not rejection.transient:
+                raise
+            time.sleep(pause)
+    return OutgoingAssociation.open(remote, proposed)
 
 
 def first_match(
