@@ -199,37 +199,40 @@ class Measurement:
             print(f"{name + ', ' + unit:44}{ours:12.1f}{theirs:12.1f}{ratio:14.1f}")
 
 
-def wrk(server: Server, series: Series, clients: int, length: int) -> tuple[float, float]:
-    """Frames per second and the median in ms, over all slices in turn."""
+def wrk(
+    server: Server, paths: list[str], accept: str, clients: int, length: int
+) -> tuple[float, float, float]:
+    """Requests per second, and p50 and p95 in ms, over all paths in turn."""
     cookie = "; ".join(f"{each.name}={each.value}" for each in server.session.cookies)
     base = server.root.split("/", 3)[3]
-    paths = [f"/{base}{series.path}/instances/{uid}/frames/1" for uid in series.instances]
-    script = "local paths = {" + ",".join(f'"{path}"' for path in paths) + "}\n"
+    script = f"local paths = {{{','.join(json.dumps(f'/{base}{path}') for path in paths)}}}\n"
     script += f"""
 local at = 0
 request = function()
   at = at % #paths + 1
-  return wrk.format("GET", paths[at], {{["Accept"] = "{FRAME}", ["Cookie"] = "{cookie}"}})
+  return wrk.format("GET", paths[at], {{["Accept"] = "{accept}", ["Cookie"] = "{cookie}"}})
 end
 done = function(summary, latency)
-  io.write(string.format("p50 %f errors %d\\n", latency:percentile(50) / 1000,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
+  io.write(string.format("p50 %f p95 %f errors %d\\n", latency:percentile(50) / 1000,
+    latency:percentile(95) / 1000, summary.errors.status + summary.errors.connect
+    + summary.errors.read + summary.errors.timeout))
 end
 """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
         out = subprocess.run(
-            ["wrk", "-t1", f"-c{clients}", f"-d{length}", "-s", file.name, server.root],
+            ["wrk", "-t1", f"-c{clients}", f"-d{length}", "--timeout", "60",
+             "-s", file.name, server.root],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
     rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
-    found = re.search(r"p50 ([\d.]+) errors (\d+)", out)
+    found = re.search(r"p50 ([\d.]+) p95 ([\d.]+) errors (\d+)", out)
     assert rate is not None, out
     assert found is not None, out
-    if found[2] != "0":
-        print(f"{server.name}: {found[2]} errors with {clients} clients")
-    return float(rate[1]), float(found[1])
+    if found[3] != "0":
+        print(f"{server.name}: {found[3]} errors with {clients} clients")
+    return float(rate[1]), float(found[1]), float(found[2])
 
 
 def megabytes_per_second(server: Server, series: Series) -> float:
@@ -288,8 +291,9 @@ def one_round(found: Measurement, server: Server, series: Series, length: int) -
             found.add(f"metadata of {slices} slices, warm, {name}", "ms", server, took * 1000)
         took = seconds(lambda: first_picture(server, series))
         found.add("series list + metadata + first frame", "ms", server, took * 1000)
+    frames = [f"{series.path}/instances/{uid}/frames/1" for uid in series.instances]
     for clients in (1, 8):
-        rate, median = wrk(server, series, clients, length)
+        rate, median, _ = wrk(server, frames, FRAME, clients, length)
         found.add(f"frames, {clients} clients", "frames/s", server, rate)
         found.add(f"frames, {clients} clients, p50", "ms", server, median)
     for number, uid in enumerate(series.instances[:20]):

@@ -12,15 +12,11 @@ Prints p50 and p95 in milliseconds. Needs `Orthanc` and `wrk`, and some ten minu
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import random
-import re
 import shutil
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -30,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.dicomweb import JSON, Orthanc, Server, signed_in
+from benchmarks.dicomweb import JSON, Orthanc, Server, signed_in, wrk
 from benchmarks.query_100k import SYLLABLES
 from benchmarks.receive_sender import CT, Connection, message_of
 from tests.stack import Stack
@@ -179,38 +175,6 @@ def same_answers(servers: list[Server], path: str) -> None:
         print(f"DIFFERENT ANSWERS to {path}: {counts}")
 
 
-def ask(server: Server, paths: list[str], clients: int, length: int) -> tuple[float, float]:
-    """p50 and p95 in ms."""
-    cookie = "; ".join(f"{each.name}={each.value}" for each in server.session.cookies)
-    base = server.root.split("/", 3)[3]
-    script = f"local paths = {{{','.join(json.dumps(f'/{base}{path}') for path in paths)}}}\n"
-    script += f"""
-local at = 0
-request = function()
-  at = at % #paths + 1
-  return wrk.format("GET", paths[at], {{["Accept"] = "{JSON}", ["Cookie"] = "{cookie}"}})
-end
-done = function(summary, latency)
-  io.write(string.format("p50 %f p95 %f errors %d\\n", latency:percentile(50) / 1000,
-    latency:percentile(95) / 1000, summary.errors.status + summary.errors.connect
-    + summary.errors.read + summary.errors.timeout))
-end
-"""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(script)
-        file.flush()
-        out = subprocess.run(
-            ["wrk", "-t1", f"-c{clients}", f"-d{length}", "--timeout", "60",
-             "-s", file.name, server.root],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-    found = re.search(r"p50 ([\d.]+) p95 ([\d.]+) errors (\d+)", out)
-    assert found is not None, out
-    if found[3] != "0":
-        print(f"{server.name}: {found[3]} errors with {clients} clients")
-    return float(found[1]), float(found[2])
-
-
 def measure(servers: list[Server], size: int, length: int, only: str) -> None:
     print(f"\n{size} studies{'':27}{'pacsweb p50':>12}{'p95':>8}{'Orthanc p50':>13}{'p95':>8}"
           f"{'times better':>20}")  # fmt: skip
@@ -220,8 +184,8 @@ def measure(servers: list[Server], size: int, length: int, only: str) -> None:
         paths = questions(kind, size)
         same_answers(servers, paths[0])
         for clients in (1, 8):
-            (ours, ours95), (theirs, theirs95) = (
-                ask(server, paths, clients, length) for server in servers
+            (_, ours, ours95), (_, theirs, theirs95) = (
+                wrk(server, paths, JSON, clients, length) for server in servers
             )
             print(f"{kind + f', {clients} clients':40}{ours:12.1f}{ours95:8.1f}"
                   f"{theirs:13.1f}{theirs95:8.1f}{theirs / ours:12.1f}"

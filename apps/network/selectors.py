@@ -121,6 +121,7 @@ def _refused(policy: NetworkPolicy) -> frozenset[str]:
     try:
         return frozenset(rule_lists.sop_class_uids(policy.refused_sop_classes))
     except ValidationError as error:
+        # Written past the checks of the form: what is refused besides the rest cannot be known.
         logger.error("The network policy cannot be read: %s", error.messages[0])  # noqa: TRY400
         return frozenset()
 

@@ -70,8 +70,9 @@ def synced(*objects: Dataset | bytes, came: Provenance = FROM) -> Commit:
 
 def stow(*objects: Dataset | bytes, came: Provenance = FROM) -> list[Kept]:
     outcomes = synced(*objects, came=came).finish()
-    assert all(isinstance(each, Kept) for each in outcomes)
-    return outcomes  # type: ignore[return-value]  # as asserted
+    kept = [each for each in outcomes if isinstance(each, Kept)]
+    assert kept == outcomes
+    return kept
 
 
 def place_of(ds: Dataset) -> Place:

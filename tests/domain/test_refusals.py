@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -30,9 +31,9 @@ def root() -> Client:
     return client
 
 
-def sentence(document: dict[str, object]) -> str:
+def sentence(document: dict[str, Any]) -> str:
     if document.get("resourceType") == "OperationOutcome":
-        (issue,) = document["issue"]  # type: ignore[misc]  # a list
+        (issue,) = document["issue"]
         return str(issue["diagnostics"])
     return str(document.get("message") or document["detail"])
 
