@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from django.db.models import F
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,7 +17,7 @@ from apps.api.principal import PrincipalView
 from apps.api.transfers import valid
 from apps.archive.study_list import StudyListFilter, stored_counts
 from apps.dicom.whole_numbers import read_whole_number
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.peer_searches import (
     MOST_ANSWERS,
     Found,
@@ -24,11 +25,12 @@ from apps.transfers.peer_searches import (
     give_up_search,
     search_page,
 )
-from apps.transfers.remote import peer_named, query_peer, verify
+from apps.transfers.remote import archive_named, peer_named, query_peer, verify
 
 _SETTINGS: Final = frozenset({"level", "limit"})
 _MOST_PLAIN: Final = 1000
 _MOST_COUNTED: Final = 10**9 - 1  # beyond any study
+_NAMED: Final = ("title", "description", "queried")
 _SHOWN: Final = (
     "StudyInstanceUID",
     "PatientName",
@@ -43,24 +45,33 @@ _SHOWN: Final = (
 )
 
 
-class PeerSerializer(serializers.ModelSerializer[ApplicationEntity]):
-    """An application entity that can be called."""
+class PeerSerializer(serializers.Serializer[object]):
+    """Another archive that can be called: an application entity, or one that speaks DICOMweb."""
 
-    class Meta:
-        model = ApplicationEntity
-        fields = ("title", "description", "queried")
-        read_only_fields = fields
+    kind = serializers.ChoiceField(["dimse", "dicomweb"])
+    title = serializers.CharField(help_text="AE title, or name.")
+    description = serializers.CharField()
+    queried = serializers.BooleanField(help_text="It is offered beside the study list.")
 
 
 class PeersView(PrincipalView):
-    """Whom one can send to and fetch from; `queried` are offered beside the study list."""
+    """Whom one can fetch from, and send to where they speak DIMSE."""
 
     permission = Permission.TRANSFER_STUDIES
 
     @extend_schema(responses=PeerSerializer(many=True))
     def get(self, _request: Request) -> Response:
-        rows = ApplicationEntity.objects.filter(enabled=True, port__isnull=False).exclude(host="")
-        return Response(PeerSerializer(rows.order_by("title"), many=True).data)
+        peers = ApplicationEntity.objects.filter(enabled=True, port__isnull=False).exclude(host="")
+        archives = WebArchive.objects.filter(enabled=True)
+        rows = [
+            *({"kind": "dimse", **each} for each in peers.values(*_NAMED)),
+            *(
+                {"kind": "dicomweb", **each}
+                for each in archives.values("description", "queried", title=F("name"))
+            ),
+        ]
+        rows.sort(key=lambda each: str(each["title"]).lower())
+        return Response(PeerSerializer(rows, many=True).data)
 
 
 class PeerEchoView(PrincipalView):
@@ -155,12 +166,28 @@ class PeerSearchesView(PrincipalView):
     @extend_schema(request=SearchSerializer, responses={201: BegunSerializer})
     def post(self, request: Request, title: str) -> Response:
         """Returns at once; the answers are asked for by the name it gives."""
-        asked = valid(SearchSerializer(data=request.data))
-        most = asked.pop("limit")
-        modality = tuple(asked.pop("modality", ()))
-        filters = StudyListFilter(**asked, modality=modality)
-        name = begin_search(self.principal, peer_named(title), filters, most)
-        return Response({"search": name}, status=201)
+        return _begun(self.principal, peer_named(title), request)
+
+
+class ArchiveSearchesView(PrincipalView):
+    """POST begins a search in an archive that speaks DICOMweb."""
+
+    permission = Permission.TRANSFER_STUDIES
+
+    @extend_schema(request=SearchSerializer, responses={201: BegunSerializer})
+    def post(self, request: Request, name: str) -> Response:
+        """Returns at once; it is followed like any other."""
+        return _begun(self.principal, archive_named(name), request)
+
+
+def _begun(
+    principal: Principal, other: ApplicationEntity | WebArchive, request: Request
+) -> Response:
+    asked = valid(SearchSerializer(data=request.data))
+    most = asked.pop("limit")
+    modality = tuple(asked.pop("modality", ()))
+    filters = StudyListFilter(**asked, modality=modality)
+    return Response({"search": begin_search(principal, other, filters, most)}, status=201)
 
 
 class PeerSearchPageView(PrincipalView):

@@ -116,7 +116,18 @@ class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
 
     class Meta:
         model = WebArchive
-        fields = ("id", "name", "url", "description", "user", "secret", "has_secret", "enabled")
+        fields = (
+            "id",
+            "name",
+            "url",
+            "description",
+            "user",
+            "secret",
+            "has_secret",
+            "enabled",
+            "queried",
+            "parallel_transfers",
+        )
         read_only_fields = ("id",)
         extra_kwargs: Final = {"secret": {"write_only": True}}
 

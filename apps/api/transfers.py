@@ -14,12 +14,19 @@ from apps.access.principals import Permission
 from apps.api.parameters import asked_number, one_of
 from apps.api.principal import PrincipalView
 from apps.dicom.whole_numbers import whole_number
+from apps.errors import InvalidRequest
+from apps.ingest.receiving import WADO_RS
 from apps.transfers.actions.cancel_transfer import cancel_transfer
-from apps.transfers.actions.request_transfer import fetch_instances, send_instances
+from apps.transfers.actions.request_transfer import (
+    fetch_from_archive,
+    fetch_instances,
+    send_instances,
+)
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import ENDED, Transfer, TransferInstance
 from apps.transfers.remote import (
     Wanted,
+    archive_named,
     instance_keys,
     peer_named,
     unique_keys,
@@ -42,6 +49,15 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
         """From the keys of what is fetched."""
         return str(row.keys.get("StudyInstanceUID", ""))
 
+    protocol = serializers.SerializerMethodField(
+        help_text="dimse, or dicomweb where `peer_title` is the name of a DICOMweb archive."
+    )
+
+    @extend_schema_field(str)
+    def get_protocol(self, row: Transfer) -> str:
+        """By the method, which stays when the archive is removed."""
+        return "dicomweb" if row.method == WADO_RS else "dimse"
+
     class Meta:
         model = Transfer
         fields = (
@@ -49,6 +65,7 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
             "kind",
             "state",
             "peer_title",
+            "protocol",
             "asked_by_name",
             "level",
             "keys",
@@ -89,14 +106,19 @@ class SendSerializer(serializers.Serializer[object]):
 
 
 class FetchSerializer(serializers.Serializer[object]):
-    """What to fetch, and from whom."""
+    """What to fetch, and from whom: a peer, or else an archive."""
 
-    peer = serializers.CharField(max_length=16, help_text="AE title.")
+    peer = serializers.CharField(max_length=16, default="", help_text="AE title.")
+    archive = serializers.CharField(
+        max_length=32, default="", help_text="Name of an archive that speaks DICOMweb."
+    )
     level = serializers.CharField(default="STUDY", help_text="STUDY, SERIES or IMAGE.")
     keys = serializers.DictField(
         child=serializers.CharField(max_length=1024), help_text="Unique keys by keyword."
     )
-    method = serializers.CharField(default="move", help_text="move, get, or auto: get, else move.")
+    method = serializers.CharField(
+        default="move", help_text="move, get, or auto: get, else move; of peers alone."
+    )
 
 
 class TransfersView(PrincipalView):
@@ -109,6 +131,7 @@ class TransfersView(PrincipalView):
             OpenApiParameter("state", str, enum=Transfer.State.values),
             OpenApiParameter("before", int),
             OpenApiParameter("peer", str, description="AE title."),
+            OpenApiParameter("archive", str, description="Name of a DICOMweb archive."),
             OpenApiParameter("id", int, many=True, description="These alone."),
             OpenApiParameter("active", bool, description="Only what has not ended."),
         ],
@@ -140,7 +163,10 @@ class TransfersView(PrincipalView):
 def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]:
     peer = request.query_params.get("peer", "")
     if peer:
-        rows = rows.filter(peer_title=peer)
+        rows = rows.filter(peer_title=peer).exclude(method=WADO_RS)
+    archive = request.query_params.get("archive", "")
+    if archive:
+        rows = rows.filter(peer_title=archive, method=WADO_RS)
     wanted = [whole_number(each, "id") for each in request.query_params.getlist("id")[:_PAGE]]
     if wanted:
         rows = rows.filter(pk__in=wanted)
@@ -157,13 +183,18 @@ class FetchesView(PrincipalView):
     @extend_schema(request=FetchSerializer, responses={201: TransferSerializer})
     def post(self, request: Request) -> Response:
         asked = valid(FetchSerializer(data=request.data))
-        transfer = fetch_instances(
-            self.principal,
-            peer=peer_named(asked["peer"]),
-            level=asked["level"].upper(),
-            keys=unique_keys(asked["level"], asked["keys"]),
-            method=asked["method"],
-        )
+        if bool(asked["peer"]) == bool(asked["archive"]):
+            raise InvalidRequest("Name a peer, or else an archive.", offending=("peer", "archive"))
+        level, keys = asked["level"].upper(), unique_keys(asked["level"], asked["keys"])
+        if asked["archive"]:
+            transfer = fetch_from_archive(
+                self.principal, archive=archive_named(asked["archive"]), level=level, keys=keys
+            )
+        else:
+            peer, method = peer_named(asked["peer"]), asked["method"]
+            transfer = fetch_instances(
+                self.principal, peer=peer, level=level, keys=keys, method=method
+            )
         request_work()
         return Response(TransferSerializer(transfer).data, status=201)
 

@@ -13,6 +13,7 @@ from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
 from apps.api.measurements import MeasurementsView
 from apps.api.peers import (
+    ArchiveSearchesView,
     PeerEchoView,
     PeerSearchesView,
     PeerSearchPageView,
@@ -114,6 +115,7 @@ urlpatterns = [
     path("peers/<str:title>/echo/", PeerEchoView.as_view(), name="peer-echo"),
     path("peers/<str:title>/search/", PeerSearchView.as_view(), name="peer-search"),
     path("peers/<str:title>/searches/", PeerSearchesView.as_view(), name="peer-searches"),
+    path("archives/<str:name>/searches/", ArchiveSearchesView.as_view(), name="archive-searches"),
     path("peer-searches/<str:search>/", PeerSearchPageView.as_view(), name="peer-search-page"),
     path("demo/", DemoView.as_view(), name="demo"),
     path(_INSTANCE + "header/", HeaderView.as_view(), name="header"),

@@ -136,5 +136,6 @@ class WebArchiveAdmin(RuleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "enabled")}),
         ("Where it is", {"fields": ("url",)}),
+        ("Fetching from it", {"fields": ("queried", "parallel_transfers")}),
         ("How we sign in there", {"fields": ("user", "secret", "remove_secret")}),
     )

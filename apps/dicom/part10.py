@@ -37,7 +37,10 @@ _STRAY_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How an object came to us; times are ISO 8601 UTC, empty text where something is unknown."""
+    """How an object came to us; times are ISO 8601 UTC, empty text where something is unknown.
+
+    `source_ae_title` is the name of a DICOMweb archive where the object was fetched from one.
+    """
 
     door: str
     source_ae_title: str = ""
@@ -93,6 +96,10 @@ def file_meta(
     return b"\0" * 128 + b"DICM" + _short(0x0000, b"UL", pack("<I", len(group))) + group
 
 
+# The name of a DICOMweb archive may be longer: half of it would be somebody else's title.
+_LONGEST_TITLE: Final = 16
+
+
 def _provenance_elements(provenance: Provenance) -> list[bytes]:
     titles = [
         (0x0016, provenance.source_ae_title),
@@ -100,9 +107,9 @@ def _provenance_elements(provenance: Provenance) -> list[bytes]:
         (0x0018, provenance.receiving_ae_title),
     ]
     elements = [
-        _short(element, b"AE", _text(title.strip()[:16]))
+        _short(element, b"AE", _text(title.strip()))
         for element, title in titles
-        if title.strip().isascii() and title.strip()
+        if title.strip().isascii() and 0 < len(title.strip()) <= _LONGEST_TITLE
     ]
     private = json.dumps(
         {name: value for name in _KEPT if (value := getattr(provenance, name))}, ensure_ascii=True

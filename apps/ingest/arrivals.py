@@ -25,6 +25,7 @@ from apps.ingest.crash_points import crash_point
 from apps.ingest.house_rules import Duplicates, HouseRules
 from apps.ingest.models import QuarantinedInstance
 from apps.ingest.outcomes import INSTANCES, QUARANTINE
+from apps.ingest.receiving import WADO_RS
 from apps.ingest.spool import SpoolFile
 from apps.ingest.verdicts import Quarantine
 from apps.storage.filesystem import OpenFile
@@ -57,7 +58,8 @@ class Arrival:
         """Who sent it, for the event log."""
         came = self.provenance
         if came.source_ae_title:
-            return Actor("ae", came.source_ae_title, came.source_address, came.door)
+            kind = "archive" if came.door == WADO_RS else "ae"
+            return Actor(kind, came.source_ae_title, came.source_address, came.door)
         if came.user:
             return Actor("user", came.user, came.source_address, came.door)
         return Actor("system", came.door or "inbox", came.source_address, came.door)

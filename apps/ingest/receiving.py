@@ -24,6 +24,9 @@ from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.capacity import capacity
 from apps.storage.durable import as_pacs_error, write_fully
 
+WADO_RS: Final = "wado-rs"
+"""The door of what was fetched from a DICOMweb archive, whose name is the source then."""
+
 _BUFFERED: Final = 1 << 20  # small chunks are gathered up to this many bytes
 _LARGE: Final = 1 << 16  # such a chunk is written at once, with what was gathered before it
 _LONGEST_HEAD: Final = 4 << 20

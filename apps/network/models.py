@@ -198,14 +198,11 @@ class ApplicationEntity(models.Model):
         return self.title
 
     def clean(self) -> None:
-        """An address check needs an address; one name below `/remotes/` leads to one archive."""
+        """An address check needs an address; one name leads to one archive."""
         if self.match_address and not self.host:
             raise ValidationError({"host": "An address check needs a host."})
-        if (
-            self.gateway != self.Gateway.CLOSED
-            and WebArchive.objects.filter(name=self.title).exists()
-        ):
-            raise ValidationError({"gateway": "A DICOMweb archive of this name is served there."})
+        if WebArchive.objects.filter(name=self.title).exists():
+            raise ValidationError({"title": "A DICOMweb archive has this name."})
 
 
 class NetworkPolicy(models.Model):

@@ -7,7 +7,12 @@ from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import (
+    MaxValueValidator,
+    MinValueValidator,
+    RegexValidator,
+    URLValidator,
+)
 from django.db import models
 
 ASKED_ANEW: Final = "The secret was for the other address: give it again."
@@ -47,6 +52,19 @@ class WebArchive(models.Model):
         help_text="Password or token by which we call it. Its callers here never see it.",
     )
     enabled = models.BooleanField(default=True)
+    queried = models.BooleanField(
+        "offer it as another archive",
+        default=True,
+        db_default=True,
+        help_text="In the study list, beside what is stored here.",
+    )
+    parallel_transfers = models.PositiveSmallIntegerField(
+        "transfers at a time",
+        default=2,
+        db_default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(16)],
+        help_text="How many transfers from it may run at once; others wait.",
+    )
 
     class Meta:
         verbose_name = "DICOMweb archive"

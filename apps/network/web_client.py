@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.web_archive import WebArchive
+from apps.network.web_waiting import Look, StillWaiting, Watched
 
 _TIMEOUT_SECONDS: Final = 60.0
+_CONNECT_SECONDS: Final = 15.0
 _CHUNK: Final = 256 << 10
+BROKEN: Final = (OSError, http.client.HTTPException, ValueError)
+"""What the HTTP client raises when a call or an answer breaks."""
 
 
 class WebAnswer:
     """Status, headers by lower-case name, and the body, which is read as it is iterated over."""
 
     def __init__(
-        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+        self,
+        name: str,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
     ) -> None:
+        self._name = name
         self.status = response.status
         # One line each, whatever was folded.
         self.headers = {
@@ -36,9 +46,29 @@ class WebAnswer:
         if self._response.length:
             raise http.client.IncompleteRead(b"", self._response.length)
 
+    def read(self, size: int, /) -> bytes:
+        """Some bytes, at most so many; none at the end of the body. Raises PeerUnreachable."""
+        try:
+            chunk = self._response.read1(min(size, _CHUNK))
+            if not chunk and self._response.length:
+                raise http.client.IncompleteRead(b"", self._response.length)
+        except BROKEN as error:
+            raise PeerUnreachable(f"{self._name} broke off: {why(error)}.") from error
+        return chunk
+
     def close(self) -> None:
         """Hangs up."""
+        self._response.close()
         self._connection.close()
+
+
+def why(error: Exception) -> str:
+    """What broke, in words that hold nothing of what was sent."""
+    if isinstance(error, TimeoutError):
+        return str(error) if isinstance(error, StillWaiting) else "no answer in time"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer ended too early"
+    return type(error).__name__
 
 
 def ask(
@@ -47,10 +77,13 @@ def ask(
     target: str,
     headers: Mapping[str, str],
     body: Iterator[bytes] | None = None,
+    *,
+    look: Look | None = None,
 ) -> WebAnswer:
     """One request; `target` is path and query below the archive's address, encoded.
 
-    Redirects are not followed. Raises PeerUnreachable.
+    `look` is called every second while nothing comes; what it raises passes. Redirects are not
+    followed. Raises PeerUnreachable.
     """
     parts = urlsplit(archive.url)
     path = parts.path.rstrip("/") + target
@@ -61,15 +94,27 @@ def ask(
     try:
         connection = _connection(parts.scheme, parts.hostname or "", parts.port)
         try:
+            if look is not None:
+                _watch(connection, look)
             connection.request(method, path, body, sent, encode_chunked=chunked)
-            return WebAnswer(connection, connection.getresponse())
+            return WebAnswer(archive.name, connection, connection.getresponse())
         except BaseException:
             connection.close()
             raise
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise PeerUnreachable(
-            f"{archive.name} cannot be reached ({type(error).__name__})."
-        ) from error
+    except BROKEN as error:
+        raise PeerUnreachable(f"{archive.name} cannot be reached ({why(error)}).") from error
+
+
+def _watch(connection: http.client.HTTPConnection, look: Look) -> None:
+    """The answer is read through `look`; whoever does not take the call is not waited for long."""
+    connection.timeout = _CONNECT_SECONDS
+    connection.connect()
+    connection.sock.settimeout(_TIMEOUT_SECONDS)
+    connection.response_class = functools.partial(_watched, look)  # type: ignore[assignment]
+
+
+def _watched(look: Look, sock: socket.socket, **named: Any) -> http.client.HTTPResponse:
+    return http.client.HTTPResponse(Watched(sock, look), **named)  # type: ignore[arg-type]
 
 
 def _sign_in(archive: WebArchive) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 
 
 class Transfer(models.Model):
@@ -32,7 +32,12 @@ class Transfer(models.Model):
     peer = models.ForeignKey(
         ApplicationEntity, on_delete=models.SET_NULL, null=True, related_name="transfers"
     )
-    peer_title = models.CharField(max_length=16)
+    # Instead of a peer, where the other side speaks DICOMweb; `method` says so for good.
+    archive = models.ForeignKey(
+        WebArchive, on_delete=models.SET_NULL, null=True, related_name="transfers"
+    )
+    # The peer's AE title, of at most 16 characters, or the archive's name, of at most 32.
+    peer_title = models.CharField(max_length=32)
 
     # Who asked, in plain values like the event log's actor.
     asked_by_kind = models.CharField(max_length=16)
@@ -43,7 +48,7 @@ class Transfer(models.Model):
     move_originator = models.CharField(max_length=16, blank=True, default="")
     move_message_id = models.PositiveIntegerField(null=True)
 
-    # What to fetch: a level and its unique keys, by tag; by C-MOVE to us or by C-GET.
+    # What to fetch: a level and its unique keys, by tag; by C-MOVE to us, by C-GET or by WADO-RS.
     level = models.CharField(max_length=8, blank=True, default="")
     keys = models.JSONField(default=dict, blank=True)
     method = models.CharField(max_length=8, blank=True, default="")
@@ -70,6 +75,7 @@ class Transfer(models.Model):
         indexes = [
             models.Index(fields=["state", "not_before"]),
             models.Index(fields=["peer", "state"]),
+            models.Index(fields=["archive", "state"]),
             models.Index(fields=["-created_at", "-id"]),
         ]
 
@@ -90,23 +96,26 @@ ENDED = frozenset(
 class TransferInstance(models.Model):
     """One instance of a transfer and the status its C-STORE ended with.
 
+    Of a fetch by WADO-RS: one that the other archive lists and that was not here, with its series.
     `instance_key` is the archive's primary key and no foreign key: what was sent stays listed when
-    the instance is deleted. `corrects` says that not that image is sent but the Presentation State
-    that shows it as a polarity rule does; `sop_instance_uid` is the state's then.
+    the instance is deleted; empty for what is fetched. `corrects` says that not that image is sent
+    but the Presentation State that shows it as a polarity rule does; `sop_instance_uid` is the
+    state's then.
     """
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"
-        SENT = "sent", "sent"
-        WARNING = "warning", "sent, with a warning"
+        SENT = "sent", "arrived"
+        WARNING = "warning", "arrived, with a warning"
         FAILED = "failed", "failed"
 
     transfer = models.ForeignKey(
         Transfer, on_delete=models.CASCADE, related_name="instances", db_index=False
     )
     position = models.PositiveIntegerField()
-    instance_key = models.BigIntegerField()
+    instance_key = models.BigIntegerField(null=True)
     sop_instance_uid = models.CharField(max_length=256)
+    series_instance_uid = models.CharField(max_length=64, blank=True, default="", db_default="")
     corrects = models.BooleanField(default=False, db_default=False)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     status = models.PositiveIntegerField(null=True)

@@ -26,12 +26,10 @@ from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
 from apps.archive.study_list import StudyListFilter
 from apps.dicom import uids
-from apps.dicom.query import Level
 from apps.errors import NotFound, PacsError, Unavailable
-from apps.network.associate_items import Remote
-from apps.network.models import ApplicationEntity
-from apps.transfers.remote import answers_of, remote_for
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.remote_queries import RemoteQueries, remote_queries
+from apps.transfers.searched import Searched, searched
 
 logger = logging.getLogger(__name__)
 
@@ -75,23 +73,26 @@ class Found:
 
 
 def begin_search(
-    principal: Principal, peer: ApplicationEntity, filters: StudyListFilter, most: int
+    principal: Principal,
+    other: ApplicationEntity | WebArchive,
+    filters: StudyListFilter,
+    most: int,
 ) -> str:
-    """Asks the peer from now on; the name of the search. It is an event like any other search.
+    """Asks the other archive from now on; the search's name. It is an event like any other.
 
     Raises NotPermitted, InvalidRequest, NotAcceptable, Unavailable.
     """
     permit(principal, Permission.TRANSFER_STUDIES)
-    queries, remote = remote_queries(filters), remote_for(peer)
+    queries, source = remote_queries(filters), searched(other)
     asked = {name: _text(getattr(filters, name)) for name in filters.active}
-    note_search(principal, f"studies at {peer.title}", asked)
+    note_search(principal, f"studies at {source.title}", asked)
     if not _places.acquire(blocking=False):
         raise Unavailable("Too many searches in other archives are under way: wait a moment.")
     try:
         search = _Search(secrets.token_urlsafe(18))
         search.create(principal)
         threading.Thread(
-            target=_run, args=(search, remote, queries, most), name="peer-search", daemon=True
+            target=_run, args=(search, source, queries, most), name="peer-search", daemon=True
         ).start()
     except BaseException:
         _places.release()
@@ -175,9 +176,9 @@ class _Search:
         return Found(state, message, rows, after + len(rows), more, unusable)
 
 
-def _run(search: _Search, remote: Remote, queries: RemoteQueries, most: int) -> None:
+def _run(search: _Search, source: Searched, queries: RemoteQueries, most: int) -> None:
     try:
-        _Run(search, remote, most).through(queries)
+        _Run(search, source, most).through(queries)
     except PacsError as error:
         _end(search, State.FAILED, error.message)
     except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
@@ -199,10 +200,10 @@ def _end(search: _Search, state: State, message: str = "", **fields: str) -> Non
 
 
 class _Run:
-    """One search under way: several C-FIND, each study once, at most so many."""
+    """One search under way: several queries, each study once, at most so many."""
 
-    def __init__(self, search: _Search, remote: Remote, most: int) -> None:
-        self._search, self._remote = search, remote
+    def __init__(self, search: _Search, source: Searched, most: int) -> None:
+        self._search, self._source = search, source
         self._most = min(max(most, 1), MOST_ANSWERS)
         self._until = time.monotonic() + PATIENCE_SECONDS
         self._waiting: list[dict[str, str]] = []
@@ -212,13 +213,13 @@ class _Run:
         self._given_up = False
 
     def through(self, queries: RemoteQueries) -> None:
-        """All of them, or until nobody waits. Raises what `scu.find` raises, and Unavailable."""
+        """All of them, or until nobody waits. Raises what the source raises, and Unavailable."""
         try:
             more = self._ask(queries)
         finally:
             self._stopped(now=True)  # what came before a failure is shown
         if time.monotonic() > self._until:
-            raise Unavailable(f"{self._remote.title} has not ended the search in 2 minutes.")
+            raise Unavailable(f"{self._source.title} has not ended the search in 2 minutes.")
         state = State.CANCELLED if self._given_up else State.DONE
         _end(self._search, state, more="1" if more else "", unusable=str(self._unusable))
 
@@ -236,7 +237,7 @@ class _Run:
         return more
 
     def _answers(self, keys: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        for answer in answers_of(self._remote, Level.STUDY, keys, self._most + 1, self._stopped):
+        for answer in self._source.studies(keys, self._most + 1, self._stopped):
             short = {name: text[:_LONGEST_TEXT] for name, text in answer.items()}
             if uids.is_valid(short.get("StudyInstanceUID", "")):
                 yield short

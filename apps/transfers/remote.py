@@ -16,7 +16,7 @@ from apps.dicom.query import Key, Level, Query
 from apps.errors import InvalidRequest, NotAcceptable, NotFound, Unavailable
 from apps.network import scu
 from apps.network.associate_items import Remote
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.retrieve.locations import keys_matching
 
 MOST_INSTANCES: Final = 200_000
@@ -73,6 +73,14 @@ def peer_named(title: str) -> ApplicationEntity:
     if peer is None:
         raise NotFound(f"There is no application entity called {title.strip()[:16]}.")
     return peer
+
+
+def archive_named(name: str) -> WebArchive:
+    """The archive that speaks DICOMweb. Raises NotFound."""
+    archive = WebArchive.objects.filter(name=name.strip()).first()
+    if archive is None:
+        raise NotFound(f"There is no DICOMweb archive called {name.strip()[:32]}.")
+    return archive
 
 
 def remote_for(peer: ApplicationEntity) -> Remote:

@@ -7,15 +7,17 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 from django.db import Error as DatabaseError
 from django.db import connections
 
 from apps.dicom.sub_operations import is_passing
-from apps.errors import PacsError, Unavailable
+from apps.errors import PacsError
+from apps.ingest.receiving import WADO_RS
 from apps.network.peer_errors import AssociationRejected
 from apps.network.scu import PeerRefused
 from apps.transfers.actions.claim_transfer import claim_transfer
@@ -24,6 +26,8 @@ from apps.transfers.actions.note_progress import LeaseLost, keep_lease
 from apps.transfers.fetching import fetch
 from apps.transfers.models import Transfer
 from apps.transfers.sending import Cancelled, send
+from apps.transfers.web_fetching import fetch_by_web
+from apps.transfers.web_queries import ArchiveBusy
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +49,10 @@ def run_transfer(transfer: Transfer) -> None:
     holder = transfer.lease_holder
     try:
         with _kept(transfer.pk, holder):
-            problem, retryable = _run(transfer, holder)
-        end_transfer(transfer.pk, holder, problem=problem, retryable=retryable)
+            problem, retryable, not_sooner = _run(transfer, holder)
+        end_transfer(
+            transfer.pk, holder, problem=problem, retryable=retryable, not_sooner=not_sooner
+        )
     except LeaseLost:
         logger.warning("Transfer %d is run by another worker now.", transfer.pk)
 
@@ -74,20 +80,26 @@ def _kept(transfer: int, holder: str) -> Iterator[None]:
         keeper.join()
 
 
-def _run(transfer: Transfer, holder: str) -> tuple[str, bool]:
-    """What went wrong, `""` for nothing, and whether another try may help."""
+def _run(transfer: Transfer, holder: str) -> tuple[str, bool, timedelta]:
+    """What went wrong, `""` for nothing, whether another try may help, and when at the earliest."""
+    no_pause = timedelta(0)
     try:
-        if transfer.kind == Transfer.Kind.SEND:
-            send(transfer, holder)
-        else:
-            fetch(transfer, holder)
+        _work_of(transfer)(transfer, holder)
     except Cancelled:
-        return "Cancelled.", False
+        return "Cancelled.", False, no_pause
     except AssociationRejected as error:
-        return error.message, error.transient
+        return error.message, error.transient, no_pause
     except PeerRefused as error:
-        return error.message, is_passing(error.status)
+        return error.message, is_passing(error.status), no_pause
+    except ArchiveBusy as error:
+        return error.message, True, error.after
     except PacsError as error:
         logger.info("Transfer %d could not go on: %s", transfer.pk, error.message)
-        return error.message, isinstance(error, Unavailable)
-    return "", False
+        return error.message, error.retryable, no_pause
+    return "", False, no_pause
+
+
+def _work_of(transfer: Transfer) -> Callable[[Transfer, str], None]:
+    if transfer.kind == Transfer.Kind.SEND:
+        return send
+    return fetch_by_web if transfer.method == WADO_RS else fetch

@@ -16,8 +16,8 @@ import pytest
 from pydicom.uid import UID
 
 from apps.dicom.part10 import read_file_meta
+from apps.dicom.part_uids import uids_in
 from apps.dicom.pixels import BROWSER_TABLE
-from apps.dicomweb.stow_rs.peek import uids_in
 from tests.protocol.dicomweb_archive import Archive, header, multipart, parts_of
 
 BATCH = 25

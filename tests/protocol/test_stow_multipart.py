@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from apps.dicomweb.stow_rs.multipart import MultipartReader, PartCutOff
+from apps.dicom.multipart import MultipartReader, PartCutOff
 from apps.errors import InvalidRequest
 
 

@@ -19,9 +19,9 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHt
 from apps.access.audit import actor_of, view_event
 from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
+from apps.dicom.multipart import CHUNK
 from apps.dicomweb.links import base_url
 from apps.dicomweb.qido.parameters import split_parameters
-from apps.dicomweb.stow_rs.multipart import CHUNK
 from apps.dicomweb.wado_rs.parts import keep_private
 from apps.errors import InvalidRequest, NotFound, Unavailable
 from apps.events.log import NewEvent, record

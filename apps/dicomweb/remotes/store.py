@@ -10,14 +10,14 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
 from apps.dicom import uids
+from apps.dicom.multipart import Part, PartCutOff
 from apps.dicom.part10 import read_file_meta
+from apps.dicom.part_uids import Uids, uids_in
 from apps.dicom.sub_operations import SUCCESS, is_warning
 from apps.dicomweb.negotiation import DICOM
 from apps.dicomweb.remotes.search import remote_url
 from apps.dicomweb.status import UnsupportedMediaType
-from apps.dicomweb.stow_rs.multipart import Part, PartCutOff
 from apps.dicomweb.stow_rs.outcome import CANNOT_UNDERSTAND, MISMATCH
-from apps.dicomweb.stow_rs.peek import Uids, uids_in
 from apps.dicomweb.stow_rs.receiving import parts_of
 from apps.dicomweb.stow_rs.views import Report, Stored, report_response
 from apps.errors import InvalidRequest, OutOfResources, PacsError, UnreadableInstance

@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from apps.dicom import composition
 from apps.dicom.json_values import DicomJson, text_of
+from apps.dicom.multipart import Part
 from apps.dicom.native_xml import parse_xml
 from apps.dicom.part10 import Provenance, file_meta
+from apps.dicom.part_uids import Uids
 from apps.dicom.transfer_syntaxes import (
     DEFAULT_OF_MEDIA_TYPE,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -25,7 +27,6 @@ from apps.dicom.transfer_syntaxes import (
 )
 from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, parse_media_type
 from apps.dicomweb.stow_rs.image_description import completed
-from apps.dicomweb.stow_rs.multipart import Part
 from apps.dicomweb.stow_rs.outcome import (
     CANNOT_UNDERSTAND,
     MISMATCH,
@@ -33,7 +34,6 @@ from apps.dicomweb.stow_rs.outcome import (
     PROCESSING_FAILURE,
     Handled,
 )
-from apps.dicomweb.stow_rs.peek import Uids
 from apps.errors import InvalidRequest, OutOfResources, Unavailable, UnreadableInstance
 from apps.ingest import inbox
 from apps.storage.scratch import scratch_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from apps.dicomweb.stow_rs.peek import Uids
+from apps.dicom.part_uids import Uids
 from apps.ingest.inbox import Place
 
 # Failure Reasons (PS3.18 Annex I.2.2, PS3.7 Annex C).

@@ -12,7 +12,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.access.principals import Principal
+from apps.dicom.multipart import CHUNK, ByteSource, MultipartReader, Part, PartCutOff
 from apps.dicom.part10 import Provenance
+from apps.dicom.part_uids import Uids, head_of
 from apps.dicomweb.negotiation import (
     DICOM,
     DICOM_JSON,
@@ -23,7 +25,6 @@ from apps.dicomweb.negotiation import (
 )
 from apps.dicomweb.status import UnsupportedMediaType
 from apps.dicomweb.stow_rs.assembling import assembled
-from apps.dicomweb.stow_rs.multipart import CHUNK, ByteSource, MultipartReader, Part, PartCutOff
 from apps.dicomweb.stow_rs.outcome import (
     CANNOT_UNDERSTAND,
     MISMATCH,
@@ -31,14 +32,9 @@ from apps.dicomweb.stow_rs.outcome import (
     PROCESSING_FAILURE,
     Handled,
 )
-from apps.dicomweb.stow_rs.peek import Uids, uids_in
 from apps.errors import InvalidRequest, OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox
 from apps.ingest.inbox import Commit, Incoming, Kept, Waiter
-
-# Enough to hold File Meta and the UIDs of nearly every object; more is read where it is not.
-_HEAD: Final = 64 << 10
-_LONGEST_HEAD: Final = 4 << 20
 
 GROUP_PARTS: Final = 8
 GROUP_BYTES: Final = 8 << 20
@@ -180,7 +176,7 @@ def _written(
 ) -> Handled | tuple[Uids, Incoming]:
     """The part in a file of its own; PartCutOff passes, and leaves nothing of it."""
     now = replace(provenance, received_at=timezone.now().isoformat())
-    head, uids = _head_of(part.chunks)
+    head, uids = head_of(part.chunks)
     if not head:
         return Handled(uids, "", CANNOT_UNDERSTAND, "The part is empty.")
     if study is not None and uids.study_instance_uid not in {"", study}:
@@ -196,19 +192,3 @@ def _results(pending: deque[Future[_Group]], *, leaving: int) -> Iterator[Handle
     """The oldest results, until at most `leaving` groups are still under way."""
     while len(pending) > leaving:
         yield from pending.popleft().result().finish()
-
-
-def _head_of(chunks: Iterator[bytes]) -> tuple[bytes, Uids]:
-    """The first bytes of the part, as many as it takes to read its UIDs."""
-    head = bytearray()
-    wanted = _HEAD
-    while True:
-        while len(head) < wanted:
-            chunk = next(chunks, b"")
-            if not chunk:
-                return bytes(head), uids_in(bytes(head))
-            head += chunk
-        uids = uids_in(bytes(head))
-        if uids.study_instance_uid or len(head) >= _LONGEST_HEAD:
-            return bytes(head), uids
-        wanted = len(head) * 4

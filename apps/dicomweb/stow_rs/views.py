@@ -15,10 +15,11 @@ from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.fragments import plain
 from apps.archive.models import Amendment, Instance, NonPatientInstance
+from apps.dicom.multipart import PartCutOff
+from apps.dicom.part_uids import Uids
 from apps.dicom.uids import in_path
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Offer, acceptable, choose
-from apps.dicomweb.stow_rs.multipart import PartCutOff
 from apps.dicomweb.stow_rs.outcome import (
     CANNOT_UNDERSTAND,
     COERCED,
@@ -28,7 +29,6 @@ from apps.dicomweb.stow_rs.outcome import (
     PROCESSING_FAILURE,
     Handled,
 )
-from apps.dicomweb.stow_rs.peek import Uids
 from apps.dicomweb.stow_rs.receiving import receive_parts
 from apps.dicomweb.xml_model import native_dicom_model
 from apps.errors import InvalidRequest, NotAcceptable, NotFound, OutOfResources

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.dicom.composition import Bulk, composed, parse_json
 from apps.dicom.data_sets import Document, read_data_set
 from apps.dicom.json_values import DicomJson
+from apps.dicom.multipart import CHUNK, ByteSource, MultipartReader, PartCutOff
 from apps.dicom.native_xml import parse_xml
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from apps.dicomweb.links import base_url
@@ -24,7 +25,6 @@ from apps.dicomweb.negotiation import (
     parse_media_type,
 )
 from apps.dicomweb.status import TooBroad, UnsupportedMediaType
-from apps.dicomweb.stow_rs.multipart import CHUNK, ByteSource, MultipartReader, PartCutOff
 from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, keep_private
 from apps.dicomweb.xml_model import native_dicom_model
 from apps.errors import InvalidRequest, UnreadableInstance

@@ -28,11 +28,18 @@ _ENDED: Final = {
 }
 
 
-def end_transfer(transfer: int, holder: str, *, problem: str = "", retryable: bool = True) -> None:
+def end_transfer(
+    transfer: int,
+    holder: str,
+    *,
+    problem: str = "",
+    retryable: bool = True,
+    not_sooner: timedelta = timedelta(0),
+) -> None:
     """After a run. `problem` says why it could not go on, `""` where all was done.
 
-    With a problem that may pass and attempts left it waits for its next one; else what has not
-    been sent has failed. Raises LeaseLost.
+    With a problem that may pass and attempts left it waits for its next one, for `not_sooner` at
+    least; else what has not been sent has failed. Raises LeaseLost.
     """
     with transaction.atomic():
         row = (
@@ -48,7 +55,8 @@ def end_transfer(transfer: int, holder: str, *, problem: str = "", retryable: bo
             row.message = f"{problem} Given up after {row.attempts} attempts."[:300]
         if again and not row.cancel_requested:
             row.state = Transfer.State.WAITING
-            row.not_before = timezone.now() + _PAUSES[min(row.attempts, len(_PAUSES)) - 1]
+            pause = _PAUSES[min(row.attempts, len(_PAUSES)) - 1]
+            row.not_before = timezone.now() + max(pause, not_sooner)
             row.save()
             return
         _settle_rest(row, problem)
@@ -88,17 +96,18 @@ def _arrived(row: Transfer) -> Iterator[tuple[str, str]]:
     rows = row.instances.filter(state__in=sent, corrects=False).order_by("position")
     keys = rows.values_list("instance_key", flat=True).iterator(chunk_size=_AT_ONCE)
     while part := list(islice(keys, _AT_ONCE)):
-        yield from Instance.objects.filter(pk__in=part).values_list(
-            "sop_class_uid", "sop_instance_uid"
-        )
+        yield from Instance.objects.filter(
+            pk__in=[key for key in part if key is not None]
+        ).values_list("sop_class_uid", "sop_instance_uid")
 
 
 def _settle_rest(row: Transfer, problem: str) -> None:
     """What was not sent has failed, unless somebody cancelled: then it stays listed as waiting.
 
-    One that its peer refused for the time being keeps the peer's status.
+    One that its peer refused for the time being keeps the peer's status. What a peer fetches for
+    us by itself is not listed.
     """
-    if row.kind != Transfer.Kind.SEND or row.cancel_requested:
+    if row.cancel_requested:
         return
     failed, waiting = TransferInstance.State.FAILED, TransferInstance.State.WAITING
     rest = row.instances.filter(state=waiting)

@@ -15,7 +15,8 @@ from apps.archive.models import Instance
 from apps.dicom.sub_operations import MOST
 from apps.errors import InvalidRequest, NotFound
 from apps.events.log import Actor, NewEvent, record
-from apps.network.models import ApplicationEntity
+from apps.ingest.receiving import WADO_RS
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.polarity.states import corrections_of
 from apps.transfers.models import Transfer, TransferInstance
 
@@ -89,6 +90,24 @@ def fetch_instances(
     return transfer
 
 
+def fetch_from_archive(
+    principal: Principal, *, archive: WebArchive, level: str, keys: Mapping[str, str]
+) -> Transfer:
+    """The same from an archive that speaks DICOMweb, by WADO-RS. Raises the same."""
+    permit(principal, Permission.TRANSFER_STUDIES)
+    if not archive.enabled:
+        raise InvalidRequest(f"{archive.name} is switched off.", offending=("archive",))
+    lists = tuple(name for name, value in keys.items() if "\\" in value)
+    if lists:
+        raise InvalidRequest("One study, series or instance at a time.", offending=lists)
+    with transaction.atomic():
+        transfer = _new(principal, Transfer.Kind.PULL, archive)
+        transfer.level, transfer.keys, transfer.method = level, dict(keys), WADO_RS
+        transfer.save()
+        _record(principal, transfer)
+    return transfer
+
+
 def fetch_once(
     principal: Principal, *, peer: ApplicationEntity, level: str, keys: Mapping[str, str]
 ) -> Transfer:
@@ -117,11 +136,14 @@ def _check(principal: Principal, peer: ApplicationEntity) -> None:
         raise InvalidRequest(f"It is not known where {peer.title} listens.", offending=("peer",))
 
 
-def _new(principal: Principal, kind: Transfer.Kind, peer: ApplicationEntity) -> Transfer:
+def _new(
+    principal: Principal, kind: Transfer.Kind, other: ApplicationEntity | WebArchive
+) -> Transfer:
     return Transfer(
         kind=kind,
-        peer=peer,
-        peer_title=peer.title,
+        peer=other if isinstance(other, ApplicationEntity) else None,
+        archive=other if isinstance(other, WebArchive) else None,
+        peer_title=str(other),
         asked_by_kind=principal.kind.value,
         asked_by_name=principal.name[:256],
         asked_by_address=principal.address[:64],

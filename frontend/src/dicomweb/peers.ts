@@ -3,8 +3,13 @@ import { today } from "./calendar";
 import { getJson, postJson, unsafeJson } from "./rest";
 import type { StudyFilter } from "./studies";
 
-export interface Peer {
+/** Another archive: its AE title, or its name where it speaks DICOMweb itself. */
+export interface Elsewhere {
+	kind: "dimse" | "dicomweb";
 	title: string;
+}
+
+export interface Peer extends Elsewhere {
 	description: string;
 	/** Offered beside the study list. */
 	queried: boolean;
@@ -45,9 +50,10 @@ export interface Transfer {
 	kind: "send" | "pull";
 	state: TransferState;
 	peer_title: string;
+	protocol: Elsewhere["kind"];
 	/** Of what is fetched; empty for what is sent. */
 	study_instance_uid: string;
-	method: "move" | "get" | "";
+	method: "move" | "get" | "wado-rs" | "";
 	total: number;
 	completed: number;
 	warning: number;
@@ -65,11 +71,12 @@ export function fetchPeers(signal?: AbortSignal): Promise<Peer[]> {
 }
 
 /** Begins a search there; its name. */
-export async function beginSearch(peer: string, filter: StudyFilter): Promise<string> {
+export async function beginSearch(where: Elsewhere, filter: StudyFilter): Promise<string> {
 	const { q, date, date_from, date_to, modality, description, accession, referring } = filter;
 	const asked = { q, date, date_from, date_to, modality, description, accession, referring };
 	const body = { ...asked, today: today(), limit: MOST_FOUND };
-	const path = `/api/peers/${encodeURIComponent(peer)}/searches/`;
+	const kind = where.kind === "dicomweb" ? "archives" : "peers";
+	const path = `/api/${kind}/${encodeURIComponent(where.title)}/searches/`;
 	return (await postJson<{ search: string }>(path, body)).search;
 }
 
@@ -85,14 +92,14 @@ export function giveUpSearch(search: string): Promise<void> {
 	return unsafeJson("DELETE", `/api/peer-searches/${encodeURIComponent(search)}/`);
 }
 
-/** What is under way with a peer, and what became of these. */
+/** What is under way with an archive, and what became of these. */
 export async function fetchTransfers(
-	peer: string,
+	where: Elsewhere,
 	ids: number[],
 	signal?: AbortSignal,
 ): Promise<Transfer[]> {
-	const title = encodeURIComponent(peer);
-	const active = await getJson<Transfer[]>(`/api/transfers/?active=1&peer=${title}`, signal);
+	const query = new URLSearchParams({ active: "1", [keyOf(where)]: where.title });
+	const active = await getJson<Transfer[]>(`/api/transfers/?${query}`, signal);
 	const known = new Set(active.map((each) => each.id));
 	const others = ids.filter((id) => !known.has(id));
 	if (others.length === 0) return active;
@@ -104,8 +111,18 @@ export function fetchTransfersById(ids: number[], signal?: AbortSignal): Promise
 	return getJson(`/api/transfers/?${query}`, signal);
 }
 
-export function fetchStudy(peer: string, study: string, method: "move" | "get"): Promise<Transfer> {
-	return postJson("/api/transfers/fetch/", { peer, keys: { StudyInstanceUID: study }, method });
+export function fetchStudy(
+	where: Elsewhere,
+	study: string,
+	method: "move" | "get",
+): Promise<Transfer> {
+	const named = { [keyOf(where)]: where.title };
+	const keys = { StudyInstanceUID: study };
+	return postJson("/api/transfers/fetch/", { ...named, keys, method });
+}
+
+function keyOf(where: Elsewhere): "peer" | "archive" {
+	return where.kind === "dicomweb" ? "archive" : "peer";
 }
 
 export function sendStudies(peer: string, studies: string[]): Promise<Transfer> {

@@ -6,6 +6,7 @@ const transfer = (changes: Partial<Transfer>): Transfer => ({
 	id: 1,
 	kind: "pull",
 	state: "running",
+	protocol: "dimse",
 	peer_title: "FAR",
 	study_instance_uid: "1.2",
 	method: "move",

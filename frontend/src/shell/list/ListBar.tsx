@@ -1,6 +1,6 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import { Keyboard, PanelRight, RefreshCw, Upload } from "lucide-react";
-import type { Peer } from "../../dicomweb/peers";
+import type { Elsewhere, Peer } from "../../dicomweb/peers";
 import type { Session } from "../../dicomweb/studies";
 import { UserMenu } from "../UserMenu";
 import { ColumnMenu } from "./ColumnMenu";
@@ -22,7 +22,7 @@ interface Props {
 	keysOpen: boolean;
 	onKeys: (open: boolean) => void;
 	peers: Peer[] | undefined;
-	onSource: (source: string) => void;
+	onSource: (source: Elsewhere | null) => void;
 	sourcesOpen: boolean;
 	onSources: (open: boolean) => void;
 }
@@ -34,7 +34,7 @@ export function ListBar(props: Props) {
 	return (
 		<header className="list-bar">
 			<SourceMenu
-				source=""
+				source={null}
 				peers={props.peers}
 				onSource={props.onSource}
 				open={props.sourcesOpen}

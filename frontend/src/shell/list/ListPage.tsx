@@ -1,19 +1,19 @@
 import { lazy, Suspense, useCallback, useState } from "react";
+import type { Elsewhere } from "../../dicomweb/peers";
+import { studyQuery } from "../../dicomweb/studies";
 import { filterFromSearch } from "./filter";
 import StudyListPage from "./StudyListPage";
-import { studyQuery } from "../../dicomweb/studies";
+import { SOURCE_KEYS, sourceOf } from "./source";
 
 const RemoteListPage = lazy(() => import("./RemoteListPage"));
 
 /** The study list of what is here, or of another archive; the filters go along. */
 export default function ListPage() {
-	const [source, setSource] = useState(
-		() => new URLSearchParams(location.search).get("source") ?? "",
-	);
-	const choose = useCallback((next: string) => {
+	const [source, setSource] = useState(() => sourceOf(new URLSearchParams(location.search)));
+	const choose = useCallback((next: Elsewhere | null) => {
 		const search = studyQuery(filterFromSearch(location.search), "");
 		search.delete("sort");
-		if (next) search.set("source", next);
+		if (next) search.set(SOURCE_KEYS[next.kind], next.title);
 		const text = search.toString();
 		window.history.pushState(window.history.state, "", text ? `/?${text}` : "/");
 		setSource(next);
@@ -21,7 +21,7 @@ export default function ListPage() {
 	if (!source) return <StudyListPage onSource={choose} />;
 	return (
 		<Suspense fallback={null}>
-			<RemoteListPage key={source} source={source} onSource={choose} />
+			<RemoteListPage key={`${source.kind} ${source.title}`} source={source} onSource={choose} />
 		</Suspense>
 	);
 }

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Keyboard, RefreshCw } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import type { RemoteStudy, Transfer } from "../../dicomweb/peers";
+import type { Elsewhere, RemoteStudy, Transfer } from "../../dicomweb/peers";
 import { fetchSession, type StudyFilter, studyQuery } from "../../dicomweb/studies";
 import { isOver, presenceOf } from "../../model/transfer";
 import { Notice } from "../Notice";
@@ -14,6 +14,7 @@ import { failureOf, Problem, Standing } from "./RemoteStanding";
 import { RemoteTable } from "./RemoteTable";
 import { REMOTE_COLUMNS, sorted } from "./remoteColumns";
 import { SourceMenu, usePeers } from "./SourceMenu";
+import { isSame, SOURCE_KEYS } from "./source";
 import { useFetching } from "./useFetching";
 import { REMOTE_KEYS, useListKeys } from "./useListKeys";
 import { useRemoteSearch } from "./useRemoteSearch";
@@ -28,8 +29,8 @@ export default function RemoteListPage({
 	source,
 	onSource,
 }: {
-	source: string;
-	onSource: (source: string) => void;
+	source: Elsewhere;
+	onSource: (source: Elsewhere | null) => void;
 }) {
 	const navigate = useNavigate();
 	const { data: session } = useQuery({
@@ -94,7 +95,7 @@ export default function RemoteListPage({
 		clear: () => setFilter(NO_FILTER),
 	});
 
-	const unknown = peers !== undefined && !peers.some((peer) => peer.title === source);
+	const unknown = peers !== undefined && !peers.some((peer) => isSame(peer, source));
 	return (
 		<div className="list-page">
 			<header className="list-bar">
@@ -106,7 +107,7 @@ export default function RemoteListPage({
 					onOpen={setSourcesOpen}
 				/>
 				<span className="muted list-count" aria-live="polite">
-					{countText(found.state, rows.length, found.more, source)}
+					{countText(found.state, rows.length, found.more, source.title)}
 				</span>
 				{found.state === "running" && (
 					<button type="button" className="button" onClick={search.cancel}>
@@ -168,12 +169,12 @@ export default function RemoteListPage({
 							<Back onSource={onSource} />
 						</Notice>
 					) : unknown ? (
-						<Notice title={`No archive is called ${source} here.`}>
+						<Notice title={`No archive is called ${source.title} here.`}>
 							<p>It may have been renamed, switched off, or its host and port removed.</p>
 							<Back onSource={onSource} />
 						</Notice>
 					) : (
-						<Standing source={source} found={found} onAgain={search.refresh} />
+						<Standing source={source.title} found={found} onAgain={search.refresh} />
 					)}
 				</RemoteTable>
 			</div>
@@ -192,16 +193,16 @@ export default function RemoteListPage({
 }
 
 /** The filters that another archive can be asked for, kept in the address beside its name. */
-function useAskedThere(source: string) {
+function useAskedThere({ kind, title }: Elsewhere) {
 	const [filter, setFilter] = useState<StudyFilter>(() => there(filterFromSearch(location.search)));
 	const asked = useSettled(filter, TYPED_MS);
 	useEffect(() => {
-		document.title = `Studies in ${source} · pacsweb`;
+		document.title = `Studies in ${title} · pacsweb`;
 		const search = studyQuery(asked, "");
 		search.delete("sort");
-		search.set("source", source);
+		search.set(SOURCE_KEYS[kind], title);
 		window.history.replaceState(window.history.state, "", `/?${search}`);
-	}, [asked, source]);
+	}, [asked, kind, title]);
 	return { filter, setFilter, asked };
 }
 
@@ -290,9 +291,9 @@ function Actions({
 	);
 }
 
-function Back({ onSource }: { onSource: (source: string) => void }) {
+function Back({ onSource }: { onSource: (source: Elsewhere | null) => void }) {
 	return (
-		<button type="button" className="button" onClick={() => onSource("")}>
+		<button type="button" className="button" onClick={() => onSource(null)}>
 			Show what is here
 		</button>
 	);

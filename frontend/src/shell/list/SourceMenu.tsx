@@ -1,8 +1,9 @@
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { useQuery } from "@tanstack/react-query";
 import { Check, ChevronDown } from "lucide-react";
-import { fetchPeers, type Peer } from "../../dicomweb/peers";
+import { type Elsewhere, fetchPeers, type Peer } from "../../dicomweb/peers";
 import type { Session } from "../../dicomweb/studies";
+import { isSame } from "./source";
 
 /** Who can be searched and sent to; nobody for who may not. */
 export function usePeers(session: Session | undefined): Peer[] | undefined {
@@ -15,7 +16,9 @@ export function usePeers(session: Session | undefined): Peer[] | undefined {
 	return data;
 }
 
-/** Where the list looks: here, or in another archive. "" is here. */
+const KIND_WORDS: Record<Peer["kind"], string> = { dimse: "DICOM", dicomweb: "DICOMweb" };
+
+/** Where the list looks: here, or in another archive. Null is here. */
 export function SourceMenu({
 	source,
 	peers,
@@ -23,20 +26,27 @@ export function SourceMenu({
 	open,
 	onOpen,
 }: {
-	source: string;
+	source: Elsewhere | null;
 	peers: Peer[] | undefined;
-	onSource: (source: string) => void;
+	onSource: (source: Elsewhere | null) => void;
 	open: boolean;
 	onOpen: (open: boolean) => void;
 }) {
 	const others = peers?.filter((peer) => peer.queried) ?? [];
-	const title = source ? `Studies in ${source}` : "Studies";
+	const title = source ? `Studies in ${source.title}` : "Studies";
 	if (others.length === 0 && !source) return <h1>{title}</h1>;
-	const item = (name: string, words: string, note = "") => (
-		<Menu.Item key={name} className="menu-item source-item" onSelect={() => onSource(name)}>
-			<span className="check">{source === name && <Check size={14} aria-hidden="true" />}</span>
-			<span>{words}</span>
-			<span className="muted">{note}</span>
+	const item = (where: Peer | null) => (
+		<Menu.Item
+			key={where ? `${where.kind} ${where.title}` : ""}
+			className="menu-item source-item"
+			onSelect={() => onSource(where && { kind: where.kind, title: where.title })}
+		>
+			<span className="check">
+				{isSame(source, where) && <Check size={14} aria-hidden="true" />}
+			</span>
+			<span>{where ? where.title : "Here"}</span>
+			{where && <span className="source-kind">{KIND_WORDS[where.kind]}</span>}
+			<span className="muted">{where?.description}</span>
 		</Menu.Item>
 	);
 	return (
@@ -47,10 +57,10 @@ export function SourceMenu({
 				</Menu.Trigger>
 				<Menu.Portal>
 					<Menu.Content className="menu" align="start" sideOffset={4}>
-						{item("", "Here")}
+						{item(null)}
 						<Menu.Separator className="menu-line" />
 						<Menu.Label className="menu-label">Other archives</Menu.Label>
-						{others.map((peer) => item(peer.title, peer.title, peer.description))}
+						{others.map(item)}
 					</Menu.Content>
 				</Menu.Portal>
 			</Menu.Root>

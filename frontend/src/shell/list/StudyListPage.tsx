@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import type { Transfer } from "../../dicomweb/peers";
+import type { Elsewhere, Transfer } from "../../dicomweb/peers";
 import {
 	fetchSession,
 	markRead,
@@ -32,7 +32,11 @@ import "./list.css";
 
 const SORT_AT_FIRST = "-received_at";
 
-export default function StudyListPage({ onSource }: { onSource: (source: string) => void }) {
+export default function StudyListPage({
+	onSource,
+}: {
+	onSource: (source: Elsewhere | null) => void;
+}) {
 	const navigate = useNavigate();
 	const { data: session } = useQuery({
 		queryKey: ["session"],
@@ -223,7 +227,7 @@ export default function StudyListPage({ onSource }: { onSource: (source: string)
 			{sending && peers && (
 				<SendDialog
 					row={sending}
-					peers={peers}
+					peers={peers.filter((peer) => peer.kind === "dimse")}
 					onSent={(transfer) => {
 						setSent(transfer);
 						setSending(null);

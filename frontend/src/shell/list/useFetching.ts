@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import {
 	cancelTransfer,
+	type Elsewhere,
 	fetchStudy,
 	fetchTransfers,
 	retryTransfer,
@@ -13,9 +14,9 @@ const POLL_MS = 1000;
 const POLL_CALM_MS = 5000;
 const MOST_FOLLOWED = 100;
 
-/** What is being fetched from a peer: also what somebody began before this page was opened. */
+/** What is being fetched from an archive: also what somebody began before this page was opened. */
 export function useFetching(
-	peer: string,
+	{ kind, title }: Elsewhere,
 	allowed: boolean,
 	onStored: (counts: Map<string, number>) => void,
 	onProblem: (words: string) => void,
@@ -38,7 +39,7 @@ export function useFetching(
 				if (document.visibilityState === "visible") {
 					const ids = known.current.map((each) => each.id).slice(-MOST_FOLLOWED);
 					const before = new Map(known.current.map((each) => [each.id, each]));
-					const now = await fetchTransfers(peer, ids, stop.signal);
+					const now = await fetchTransfers({ kind, title }, ids, stop.signal);
 					const pulls = now.filter((each) => each.kind === "pull");
 					setTransfers(pulls);
 					active = pulls.some((each) => !isOver(each));
@@ -55,7 +56,7 @@ export function useFetching(
 			stop.abort();
 			window.clearTimeout(timer);
 		};
-	}, [peer, allowed, kick]);
+	}, [kind, title, allowed, kick]);
 
 	const act = useCallback(async (doing: () => Promise<Transfer>) => {
 		try {
@@ -69,7 +70,7 @@ export function useFetching(
 	return {
 		of: useMemo(() => byStudy(transfers), [transfers]),
 		pull: (study: string, method: "move" | "get" = "move") =>
-			act(() => fetchStudy(peer, study, method)),
+			act(() => fetchStudy({ kind, title }, study, method)),
 		cancel: (id: number) => act(() => cancelTransfer(id)),
 		retry: (id: number) => act(() => retryTransfer(id)),
 	};

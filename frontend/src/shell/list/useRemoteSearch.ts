@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import {
 	beginSearch,
+	type Elsewhere,
 	fetchFound,
 	type FoundPage,
 	giveUpSearch,
@@ -24,7 +25,7 @@ export interface RemoteSearch {
 const IDLE: RemoteSearch = { state: "idle", message: "", rows: [], more: false, unusable: 0 };
 
 /** One search at a time: a new filter gives the one before up, and so does leaving the page. */
-export function useRemoteSearch(peer: string, filter: StudyFilter) {
+export function useRemoteSearch({ kind, title }: Elsewhere, filter: StudyFilter) {
 	const [found, setFound] = useState<RemoteSearch>(IDLE);
 	const [again, setAgain] = useState(0);
 	const running = useRef<() => void>(() => undefined);
@@ -44,7 +45,7 @@ export function useRemoteSearch(peer: string, filter: StudyFilter) {
 		running.current = giveUp;
 		const follow = async () => {
 			setFound({ ...IDLE, state: "running" });
-			name = await beginSearch(peer, filter);
+			name = await beginSearch({ kind, title }, filter);
 			if (stop.signal.aborted) return giveUp();
 			let after = 0;
 			let failures = 0;
@@ -80,7 +81,7 @@ export function useRemoteSearch(peer: string, filter: StudyFilter) {
 			stop.abort();
 			giveUp();
 		};
-	}, [peer, filter, again]);
+	}, [kind, title, filter, again]);
 
 	const stored = useCallback((counts: Map<string, number>) => {
 		setFound((known) => ({

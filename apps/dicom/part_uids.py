@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,11 @@ from apps.errors import UnreadableInstance
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _STUDY: Final = 0x0020000D
-_WANTED: Final = frozenset({_SOP_CLASS, _SOP_INSTANCE, _STUDY})
+_SERIES: Final = 0x0020000E
+_WANTED: Final = frozenset({_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES})
+# Enough to hold File Meta and the UIDs of nearly every object; more is read where it is not.
+_HEAD: Final = 64 << 10
+_LONGEST_HEAD: Final = 4 << 20
 _DEPTH: Final = {ITEM: 1, ITEM_END: -1, SEQUENCE_END: 0}
 
 
@@ -23,6 +28,7 @@ class Uids:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_instance_uid: str = ""
+    series_instance_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,24 @@ def uids_in(head: bytes) -> Uids:
             depth += _DEPTH.get(shape.role, 0)
             if depth == 0 and shape.tag in _WANTED and raw:
                 found[shape.tag] = raw.decode("latin-1").strip(" \0")
-            if depth == 0 and shape.tag >= _STUDY and shape.role not in _DEPTH:
+            if depth == 0 and shape.tag >= _SERIES and shape.role not in _DEPTH:
                 break
     except UnreadableInstance:
         pass  # cut off here, or not DICOM at all: the indexer says which, with the whole object
-    return Uids(found.get(_SOP_CLASS, ""), found.get(_SOP_INSTANCE, ""), found.get(_STUDY, ""))
+    return Uids(*(found.get(tag, "") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)))
+
+
+def head_of(chunks: Iterator[bytes]) -> tuple[bytes, Uids]:
+    """The first bytes of the part, as many as it takes to read its UIDs."""
+    head = bytearray()
+    wanted = _HEAD
+    while True:
+        while len(head) < wanted:
+            chunk = next(chunks, b"")
+            if not chunk:
+                return bytes(head), uids_in(bytes(head))
+            head += chunk
+        uids = uids_in(bytes(head))
+        if uids.series_instance_uid or len(head) >= _LONGEST_HEAD:
+            return bytes(head), uids
+        wanted = len(head) * 4

@@ -1,0 +1,189 @@
+"""QIDO-RS to a DICOMweb archive: which studies it has, and which instances of one (PS3.18 10.6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from django.utils import timezone
+
+from apps.dicom.attributes import BY_KEYWORD
+from apps.dicom.json_values import DicomJson, text_of, values
+from apps.errors import Unavailable
+from apps.network.scu import PeerRefused
+from apps.network.web_archive import WebArchive
+from apps.network.web_client import WebAnswer, ask
+from apps.network.web_waiting import Look
+
+MOST_INSTANCES: Final = 200_000
+_A_WHILE: Final = 120
+_PAGE: Final = 5_000
+_LONGEST_ANSWER: Final = 64 << 20
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+_LONGEST_UID: Final = 64
+_JSON: Final = "application/dicom+json"
+_CREDENTIALS: Final = frozenset({401, 403, 407})
+_LATER: Final = frozenset({408, 425, 429})
+# It has nothing there, or answers no such question.
+NOT_TOLD: Final = frozenset({400, 404, 405, 406, 410, 501})
+_TEXTS: Final = (
+    "StudyInstanceUID",
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyDescription",
+    "ReferringPhysicianName",
+    "ModalitiesInStudy",
+    "NumberOfStudyRelatedSeries",
+    "NumberOfStudyRelatedInstances",
+)
+
+
+class ArchiveBusy(Unavailable):
+    """The archive asked for patience; `after` is how much, where it said so (RFC 9110 10.2.3)."""
+
+    def __init__(self, message: str, after: timedelta = timedelta(0)) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class OddAnswer(Unavailable):
+    """The archive answered what its protocol does not have; the next time it may be right."""
+
+
+def refuse_failures(archive: WebArchive, answer: WebAnswer) -> None:
+    """Raises PeerRefused for what nobody but a person can change, ArchiveBusy for what passes."""
+    status, name = answer.status, archive.name
+    if status in _CREDENTIALS:
+        raise PeerRefused(f"{name} does not take our credentials ({status}).", status)
+    broken = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in NOT_TOLD
+    if broken or status in _LATER:
+        after = _retry_after(answer.headers.get("retry-after", ""))
+        told = f" and asks to wait for {_words(after)}" if after else ""
+        raise ArchiveBusy(f"{name} answered {status}{told}.", after)
+    if status in range(300, 400):
+        raise PeerRefused(f"{name} leads elsewhere ({status}), which is not followed.", status)
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise PeerRefused(f"{name} answered {status} to this request.", status)
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        raise OddAnswer(f"{name} packs what it was asked not to pack.")
+
+
+def _retry_after(text: str) -> timedelta:
+    """Seconds or a date; nothing where it is neither, and never more than six hours."""
+    try:
+        if text.isascii() and text.isdigit():
+            asked = timedelta(seconds=min(int(text[:9]), 10**6))
+        else:
+            then = parsedate_to_datetime(text)
+            asked = (then if then.tzinfo else then.replace(tzinfo=UTC)) - timezone.now()
+    except (TypeError, ValueError, OverflowError):
+        return timedelta(0)
+    return max(timedelta(0), min(asked, _LONGEST_PAUSE))
+
+
+def _words(pause: timedelta) -> str:
+    seconds = int(pause.total_seconds())
+    return f"{seconds} s" if seconds < _A_WHILE else f"{seconds // 60} minutes"
+
+
+def web_answers(
+    archive: WebArchive, keys: Mapping[str, str], most: int, look: Look
+) -> Iterator[dict[str, str]]:
+    """Studies that match, as text by keyword. Raises PeerUnreachable, PeerRefused, Unavailable."""
+    asked = [*keys.items(), ("includefield", "StudyDescription"), ("limit", str(most))]
+    rows = _rows(archive, "/studies", asked, look)
+    for row in rows[:most]:
+        yield {keyword: _text(row, keyword) for keyword in _TEXTS}
+
+
+def _text(row: DicomJson, keyword: str) -> str:
+    """All values, as C-FIND would give them."""
+    texts = (_value(each) for each in values(row, f"{BY_KEYWORD[keyword].tag:08X}"))
+    return "\\".join(text for text in texts if text)
+
+
+def _value(value: Any) -> str:
+    """Of a name all its component groups (PS3.18 F.2.2)."""
+    if isinstance(value, dict):
+        groups = (value.get(each) or "" for each in ("Alphabetic", "Ideographic", "Phonetic"))
+        return "=".join(str(each) for each in groups).rstrip("=")
+    return "" if value is None else str(value)
+
+
+def instances_there(
+    archive: WebArchive, keys: Mapping[str, str], look: Look
+) -> dict[str, str] | None:
+    """SOP Instance UIDs of a study or series, each with its series; None where it does not say.
+
+    Raises PeerUnreachable, PeerRefused, Unavailable.
+    """
+    found: dict[str, str] = {}
+    seen = 0
+    while len(found) < MOST_INSTANCES:
+        page = [("limit", str(_PAGE)), ("offset", str(seen))]
+        try:
+            rows = _rows(archive, f"{path_of(keys)}/instances", page, look)
+        except PeerRefused as error:
+            if error.status in NOT_TOLD and not found:
+                return None
+            raise
+        before, seen = len(found), seen + len(rows)
+        found |= _uids(rows, keys.get("SeriesInstanceUID", ""))
+        # Some keep to a limit of their own, and some know no pages and say the same again.
+        if len(found) == before or len(rows) > _PAGE:
+            break
+    return found
+
+
+def _uids(rows: list[DicomJson], series: str) -> dict[str, str]:
+    named = ((text_of(row, "00080018"), text_of(row, "0020000E") or series) for row in rows)
+    return {uid: of for uid, of in named if uid and _fits(uid) and _fits(of) and series in {"", of}}
+
+
+def _fits(uid: str) -> bool:
+    """UIDs from the field may hold anything; paths are encoded, and columns have their length."""
+    return len(uid) <= _LONGEST_UID and uid.isprintable()
+
+
+def path_of(keys: Mapping[str, str]) -> str:
+    """The resource that unique keys name (PS3.18 10.1)."""
+    parts = (
+        ("studies", keys.get("StudyInstanceUID")),
+        ("series", keys.get("SeriesInstanceUID")),
+        ("instances", keys.get("SOPInstanceUID")),
+    )
+    return "".join(f"/{name}/{quote(uid, safe='')}" for name, uid in parts if uid)
+
+
+def _rows(
+    archive: WebArchive, path: str, asked: list[tuple[str, str]], look: Look
+) -> list[DicomJson]:
+    answer = ask(archive, "GET", f"{path}?{urlencode(asked)}", {"Accept": _JSON}, look=look)
+    with closing(answer):
+        refuse_failures(archive, answer)
+        if answer.status == HTTPStatus.NO_CONTENT:
+            return []
+        body = bytearray()
+        while chunk := answer.read(_LONGEST_ANSWER):
+            body += chunk
+            look()
+            if len(body) > _LONGEST_ANSWER:
+                raise OddAnswer(f"{archive.name} answers a search without end.")
+    try:
+        rows = json.loads(body or b"[]")
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise OddAnswer(f"{archive.name} answered a search with what is not DICOM JSON.")
+    return [row for row in rows if isinstance(row, dict)]
