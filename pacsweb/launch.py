@@ -4,7 +4,8 @@
 
 Standard library only and run with `-I -S`, so that it costs a few milliseconds. It ends what an
 earlier process of the same name left behind, asks the kernel for SIGTERM when the supervisor dies
-(this survives exec), writes `RUN_FOLDER/NAME.pid` and becomes the command.
+(this survives exec), writes `RUN_FOLDER/NAME.pid` and becomes the command. `pacsweb.supervisor`
+does the same for a process that it forks.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ from pathlib import Path
 NAME_VARIABLE = "PACSWEB_PROCESS"
 RUN_VARIABLE = "PACSWEB_RUN_FOLDER"
 
+# Room for the name of any process, so that a forked one can write its own over its parent's.
+NAME_ROOM = 24
+
 _PR_SET_PDEATHSIG = 1
 _WAIT_SECONDS = 10.0
+# Fields of /proc/self/stat, counted from the one after the command's name (proc(5)).
+_ARGUMENTS_BEGIN, _ARGUMENTS_END, _VARIABLES_BEGIN = 45, 46, 47
 
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
@@ -49,8 +55,31 @@ def running(run_folder: str, name: str | None = None) -> Iterator[tuple[int, str
         if marker not in variables:
             continue
         found = next((each[len(prefix) :] for each in variables if each.startswith(prefix)), b"")
-        if found and (name is None or os.fsdecode(found) == name):
-            yield int(entry.name), os.fsdecode(found)
+        named = os.fsdecode(found).rstrip()
+        if named and name in {None, named}:
+            yield int(entry.name), named
+
+
+def take_name(name: str) -> None:
+    """A forked process shows its own name in `/proc`, where `running` and `ps` look.
+
+    Both read the memory that exec filled, which a fork copies. Raises LookupError where the
+    parent's environment has no room for it, OSError where there is no `/proc`.
+    """
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    begin, end, variables = (
+        int(fields[at]) for at in (_ARGUMENTS_BEGIN, _ARGUMENTS_END, _VARIABLES_BEGIN)
+    )
+    # The first variable has no zero byte before it.
+    block = b"\0" + Path("/proc/self/environ").read_bytes()
+    slot = f"\0{NAME_VARIABLE}=".encode()
+    at = block.find(slot)
+    room = block.find(b"\0", at + 1) - at - len(slot) if at >= 0 else 0
+    if room < len(name):
+        raise LookupError(name)
+    ctypes.memmove(variables + at - 1 + len(slot), name.ljust(room).encode(), room)
+    title = f"pacsweb {name}".encode()[: end - begin - 1]
+    ctypes.memmove(begin, title.ljust(end - begin, b"\0"), end - begin)
 
 
 def end_strays(run_folder: str, name: str | None = None, grace: float = 3.0) -> int:
@@ -87,11 +116,10 @@ def _wait_for(path: str) -> None:
         time.sleep(0.02)
 
 
-def main(arguments: list[str]) -> None:
-    """Becomes the command; never returns."""
+def settle_in(arguments: list[str]) -> list[str]:
+    """Makes this process the one of the arguments' name; returns the command it is to become."""
     split = arguments.index("--")
     name, run_folder, *options = arguments[:split]
-    command = arguments[split + 1 :]
     die_with_parent()
     end_strays(run_folder, name, grace=0.5)
     # In one step: who looks meanwhile must not find an empty file.
@@ -100,6 +128,12 @@ def main(arguments: list[str]) -> None:
     written.replace(Path(run_folder, f"{name}.pid"))
     if options[:1] == ["--wait-for"]:
         _wait_for(options[1])
+    return arguments[split + 1 :]
+
+
+def main(arguments: list[str]) -> None:
+    """Becomes the command; never returns."""
+    command = settle_in(arguments)
     os.execv(command[0], command)  # noqa: S606 - the whole point: become the command
 
 

@@ -14,6 +14,7 @@ from pacsweb.launch import NAME_VARIABLE, RUN_VARIABLE
 from pacsweb.settings.environment import PROJECT_ROOT, Environment
 
 _PYTHON = sys.executable
+LAUNCHER = (_PYTHON, "-I", "-S", str(PROJECT_ROOT / "pacsweb" / "launch.py"))
 _CELERY = (_PYTHON, "-m", "celery", "--app", "pacsweb", "--quiet")
 # Remote control, gossip and the like only cost round trips: workers report by `pacsweb.heartbeat`.
 _WORKER = (
@@ -106,8 +107,7 @@ def supervisor_configuration(environment: Environment) -> str:
 
 
 def _program(row: Process, folder: Path, environment: Environment) -> str:
-    launcher = [_PYTHON, "-I", "-S", str(PROJECT_ROOT / "pacsweb" / "launch.py")]
-    launcher += [row.name, str(folder)]
+    launcher = [*LAUNCHER, row.name, str(folder)]
     if environment.embedded_redis and row.name in _WAIT_FOR_REDIS:
         launcher += ["--wait-for", environment.redis_socket]
     command = _escape(shlex.join([*launcher, "--", *row.command]))

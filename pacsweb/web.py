@@ -5,11 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from pathlib import Path
 
+from django.conf import settings
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from pacsweb.settings import LOGGING
 from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
 
 
@@ -29,7 +29,7 @@ def main() -> None:
         backpressure=256,
         websockets=False,
         log_level=LogLevels.error,
-        log_dictconfig=deepcopy(LOGGING),
+        log_dictconfig=deepcopy(settings.LOGGING),
         respawn_failed_workers=True,
         respawn_interval=1.0,
         workers_kill_timeout=5,

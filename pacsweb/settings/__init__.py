@@ -273,44 +273,48 @@ SPECTACULAR_SETTINGS = {
 
 # What pydicom warns of quotes values of patients' data sets, which belong in no log.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {
-            "format": f"%(asctime)s {ENVIRONMENT.process or 'pacsweb':<12} "
-            "%(levelname)s %(name)s: %(message)s"
+
+
+def logging_of(process: str) -> dict[str, Any]:
+    """Where log lines go, each naming the process."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "plain": {"format": f"%(asctime)s {process:<12} %(levelname)s %(name)s: %(message)s"},
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                "static_fields": {"process": process},
+            },
         },
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
-            "static_fields": {"process": ENVIRONMENT.process or "pacsweb"},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format},
+            "failures": {
+                "class": "logging.StreamHandler",
+                "formatter": ENVIRONMENT.log_format,
+                "level": "ERROR",
+            },
         },
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format},
-        "failures": {
-            "class": "logging.StreamHandler",
-            "formatter": ENVIRONMENT.log_format,
-            "level": "ERROR",
+        "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
+        "loggers": {
+            "django.request": {"level": "ERROR"},
+            "django.security": {"level": "ERROR"},
+            "pynetdicom": {"level": "WARNING"},
+            # By a handler of its own: the library sets its logger's level when it is imported.
+            "pydicom": {"handlers": ["failures"], "propagate": False},
+            "axes": {"level": "WARNING"},
+            "celery": {"level": "WARNING"},
+            "kombu": {"level": "WARNING"},
+            "_granian": {"level": "ERROR"},
+            "websockets": {"level": "ERROR"},
+            "botocore": {"level": "WARNING"},
         },
-    },
-    "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        "django.security": {"level": "ERROR"},
-        "pynetdicom": {"level": "WARNING"},
-        # By a handler of its own: the library sets its logger's level when it is imported.
-        "pydicom": {"handlers": ["failures"], "propagate": False},
-        "axes": {"level": "WARNING"},
-        "celery": {"level": "WARNING"},
-        "kombu": {"level": "WARNING"},
-        "_granian": {"level": "ERROR"},
-        "websockets": {"level": "ERROR"},
-        "botocore": {"level": "WARNING"},
-    },
-}
+    }
+
+
+LOGGING = logging_of(ENVIRONMENT.process or "pacsweb")
 
 SILENCED_SYSTEM_CHECKS = ["axes.W003"]
 

@@ -34,6 +34,19 @@ def _ancestors(pid: int) -> set[int]:
     return found
 
 
+def _shown(pid: int) -> str:
+    """The process's command line, as `ps` shows it."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+
+
+def _receivers(house: Stack) -> list[int]:
+    return [
+        pid
+        for pid, name in house.processes().items()
+        if name == "dimse" and pid != house.pid("dimse")
+    ]
+
+
 @pytest.fixture(scope="module")
 def house(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """One installation that all of these start and end; each leaves it running."""
@@ -88,6 +101,29 @@ def test_any_killed_process_is_restarted(house: Stack) -> None:
     supervisor = house.pid("supervisord")
     for pid in house.processes():
         assert supervisor in {pid, *_ancestors(pid)}
+
+
+@pytest.mark.crash
+def test_every_process_goes_by_its_own_name(house: Stack) -> None:
+    _up(house)
+    house.wait_until(lambda: len(_receivers(house)) == 2, 30, "both receivers")
+    shown = {name: _shown(house.pid(name)) for name in CHILDREN if name != "redis"}
+    assert shown == {name: f"pacsweb {name}" for name in shown}
+    os.kill(_receivers(house)[0], signal.SIGKILL)
+    line = re.compile(r" dimse +ERROR apps\.dimse\.server: receiver process \d+ ended \(SIGKILL\)")
+    house.wait_until(lambda: line.search(house.log()) is not None, 30, "the line in the log")
+
+
+@pytest.mark.crash
+def test_what_is_started_anew_is_not_imported_anew(house: Stack) -> None:
+    before = house.kill("worker-index")
+    house.wait_until(lambda: house.pid("worker-index") != before, 30, "another worker")
+    house.wait_ready()
+    pid = house.pid("worker-index")
+    # Its memory is the supervisor's as long as nobody writes to it.
+    memory = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    sizes = dict(re.findall(r"^(\w+): +(\d+) kB", memory, re.MULTILINE))
+    assert int(sizes["Shared_Dirty"]) > int(sizes["Private_Dirty"])
 
 
 @pytest.mark.crash

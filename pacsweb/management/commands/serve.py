@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -17,8 +18,8 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connections
 
 from pacsweb import first_start, preflight
-from pacsweb.launch import NAME_VARIABLE, RUN_VARIABLE, end_strays, running
-from pacsweb.processes import run_folder, supervisor_configuration
+from pacsweb.launch import NAME_ROOM, NAME_VARIABLE, RUN_VARIABLE, end_strays, running
+from pacsweb.processes import LAUNCHER, run_folder, supervisor_configuration
 from pacsweb.settings.environment import PROJECT_ROOT, Environment
 
 _NOT_READY = 2
@@ -48,12 +49,13 @@ class Command(BaseCommand):
             self.stderr.write(str(problem))
             sys.exit(_NOT_READY)
         with lock:
+            foreground = _Foreground(self, environment)
             try:
                 password = self._prepare(skip_static=options["skip_static"])
             except KeyboardInterrupt:
                 self.stdout.write("Stopped.")
                 sys.exit(_INTERRUPTED)
-            sys.exit(_Foreground(self, password, environment).run())
+            sys.exit(foreground.run(password))
 
     def _prepare(self, *, skip_static: bool) -> str:
         try:
@@ -72,43 +74,45 @@ class Command(BaseCommand):
 class _Foreground:
     """One run of the supervisor: starts it, tells when it is ready, stops it on a signal."""
 
-    def __init__(self, command: Command, password: str, environment: Environment) -> None:
+    def __init__(self, command: Command, environment: Environment) -> None:
         self._command = command
-        self._password = password
+        self._password = ""
         self._environment = environment
         self._folder = run_folder(self._environment)
         self._stopping = False
-
-    def run(self) -> int:
-        """Blocks until the supervisor is gone; returns the exit code for the shell."""
+        # At once: it imports the product while this process looks after the database.
         self._supervisor = self._start()
+
+    def run(self, password: str) -> int:
+        """Blocks until the supervisor is gone; returns the exit code for the shell."""
+        self._password = password
+        self._say("Starting…")
+        self._begin()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # nohup stays nohup. A script's background job is started with Ctrl-C ignored too, but
             # whoever sends that to it means it.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._stop)
         started = time.monotonic()
-        announced = False
-        while self._supervisor.poll() is None:
-            if not announced and not self._stopping:
-                announced = self._announce_when_ready(started)
-            time.sleep(_POLL_SECONDS if not announced else 0.5)
+        while self._supervisor.poll() is None and not self._stopping:
+            if self._announce_when_ready(started):
+                break
+            time.sleep(_POLL_SECONDS)
+        self._supervisor.wait()
         return self._finish()
 
     def _start(self) -> subprocess.Popen[bytes]:
         configuration = self._folder / "supervisord.conf"
         configuration.write_text(supervisor_configuration(self._environment))
         _remove_stale(self._folder)
-        self._say("Starting…")
-        launcher = [sys.executable, "-I", "-S", str(PROJECT_ROOT / "pacsweb" / "launch.py")]
         return subprocess.Popen(  # noqa: S603 - our own interpreter and files
             [
-                *(*launcher, "supervisord", str(self._folder), "--"),
-                *(sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration)),
+                *(*LAUNCHER, "supervisord", str(self._folder), "--"),
+                *(sys.executable, "-m", "pacsweb.supervisor", "-n", "-c", str(configuration)),
             ],
             env={
                 **os.environ,
-                NAME_VARIABLE: "supervisord",
+                NAME_VARIABLE: "supervisord".ljust(NAME_ROOM),
                 RUN_VARIABLE: str(self._folder),
                 "PACSWEB_EVENT_PORT": str(self._environment.event_port),
                 "PYTHONUNBUFFERED": "1",
@@ -118,8 +122,14 @@ class _Foreground:
             cwd=PROJECT_ROOT,
             # Ctrl-C reaches this process alone, which then asks the supervisor to stop.
             start_new_session=True,
-            stdin=subprocess.DEVNULL,
+            # Nothing is started before a byte comes, and nothing at all where none does.
+            stdin=subprocess.PIPE,
         )
+
+    def _begin(self) -> None:
+        assert self._supervisor.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._supervisor.stdin as gate:
+            gate.write(b"\n")
 
     def _stop(self, _number: int, _frame: Any) -> None:
         if self._stopping:
