@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from apps.dicom.bulk_elements import BulkElement, bulk_elements
 from apps.dicom.deflated import InflatedSource
 from apps.dicom.element_listing import Element, listed_elements, located
 from apps.dicom.element_shapes import (
@@ -82,6 +83,10 @@ class InstanceReader:
         and their headers. Raises NotFound.
         """
         return located(self.walk(), path)
+
+    def bulk_elements(self) -> Iterator[BulkElement]:
+        """Every value that the DICOM JSON leaves behind a BulkDataURI, in one pass."""
+        return bulk_elements(self.walk())
 
     def scan(self, memory: PassageMemory | None = None) -> InstanceScan:
         """The one pass. Raises UnreadableInstance.

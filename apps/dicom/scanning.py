@@ -52,7 +52,7 @@ from apps.errors import UnidentifiedInstance, UnreadableInstance
 
 _EXTENDED_OFFSETS: Final = 0x7FE00001
 _LARGEST_OFFSET_TABLE: Final = 64 * 1024 * 1024
-_JSON_BUDGET: Final = 64 * 1024 * 1024
+JSON_BUDGET: Final = 64 * 1024 * 1024
 _IDENTITY: Final = (
     ("SOPInstanceUID", "SOP Instance UID"),
     ("StudyInstanceUID", "Study Instance UID"),
@@ -121,7 +121,7 @@ class Scanning:
         self._attributes: dict[str, str] = {}
         self._pixels: tuple[Shape, int, int, Fragments | None] | None = None
         self._extended_offsets: tuple[int, int] | None = None
-        self._budget = _JSON_BUDGET
+        self._budget = JSON_BUDGET
         self._warnings: list[str] = list(reader.meta.warnings)
 
     def run(self) -> InstanceScan:

@@ -36,6 +36,7 @@ _FRAMES: Final = (
     'multipart/related; type="image/dicom-rle"',
     "application/octet-stream",
 )
+_PARTS: Final = _FRAMES[:-1]
 _RENDERED: Final = (
     *(*MEDIA_TYPES, "text/html", "text/plain", "text/xml", "application/pdf"),
     *("video/mp4", "video/mpeg"),
@@ -110,9 +111,8 @@ def _table() -> tuple[Capability, ...]:
             "GET",
             "RetrieveBulkdata",
             ("accept",),
-            ("application/octet-stream", 'multipart/related; type="application/octet-stream"'),
+            ("application/octet-stream", _PARTS[0]),
         ),
-        Capability(f"{_INSTANCE}/pixeldata", "GET", "RetrievePixelData", ("accept",), _FRAMES),
         Capability("changes", "GET", "ListChanges", ("after", "limit"), _JSON),
         Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
         Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),
@@ -123,6 +123,14 @@ def _table() -> tuple[Capability, ...]:
             Capability(path, "GET", f"Retrieve{level}", ("accept",), _instances(path)),
             Capability(path, "DELETE", f"Reject{level}", ("reason",), _JSON),
             Capability(f"{path}/metadata", "GET", f"Retrieve{level}Metadata", (), _METADATA),
+            Capability(f"{path}/bulkdata", "GET", f"Retrieve{level}Bulkdata", ("accept",), _PARTS),
+            Capability(
+                f"{path}/pixeldata",
+                "GET",
+                f"Retrieve{level}PixelData",
+                ("accept",),
+                _FRAMES if path == _INSTANCE else _PARTS,
+            ),
             Capability(
                 f"{path}/rendered", "GET", f"RetrieveRendered{level}", _RENDERING, _RENDERED
             ),

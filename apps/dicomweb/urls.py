@@ -21,6 +21,10 @@ from apps.dicomweb.remotes.store import store_instances as store_remotely
 from apps.dicomweb.stow_rs.views import store_instances
 from apps.dicomweb.ups_rs import subscriptions
 from apps.dicomweb.ups_rs import views as ups_rs
+from apps.dicomweb.wado_rs.bulk_resources import (
+    retrieve_bulk_resource,
+    retrieve_pixel_resource,
+)
 from apps.dicomweb.wado_rs.bulkdata import retrieve_bulkdata, retrieve_pixel_data
 from apps.dicomweb.wado_rs.frames import retrieve_frames
 from apps.dicomweb.wado_rs.instances import retrieve_instances
@@ -66,6 +70,8 @@ _RETRIEVED: Final[tuple[tuple[str, Retrieve], ...]] = (
     (_FRAMES, retrieve_frames),
     (f"{_INSTANCE}/bulkdata/<path:element>", retrieve_bulkdata),
     (f"{_INSTANCE}/pixeldata", retrieve_pixel_data),
+    *((f"{level}/bulkdata", retrieve_bulk_resource) for level in (_STUDY, _SERIES, _INSTANCE)),
+    *((f"{level}/pixeldata", retrieve_pixel_resource) for level in (_STUDY, _SERIES)),
 )
 
 
@@ -88,6 +94,11 @@ urlpatterns = [
     path(_INSTANCE, resource(GET=retrieve_instances, DELETE=reject), name="instance"),
     path(f"{_INSTANCE}/bulkdata/<path:element>", resource(GET=retrieve_bulkdata), name="bulkdata"),
     path(f"{_INSTANCE}/pixeldata", resource(GET=retrieve_pixel_data), name="pixeldata"),
+    path(f"{_INSTANCE}/bulkdata", resource(GET=retrieve_bulk_resource), name="instance-bulkdata"),
+    path(f"{_SERIES}/bulkdata", resource(GET=retrieve_bulk_resource), name="series-bulkdata"),
+    path(f"{_STUDY}/bulkdata", resource(GET=retrieve_bulk_resource), name="study-bulkdata"),
+    path(f"{_SERIES}/pixeldata", resource(GET=retrieve_pixel_resource), name="series-pixeldata"),
+    path(f"{_STUDY}/pixeldata", resource(GET=retrieve_pixel_resource), name="study-pixeldata"),
     path(f"{_FRAMES}/rendered", resource(GET=retrieve_rendered), name="frames-rendered"),
     path(f"{_FRAMES}/thumbnail", resource(GET=retrieve_thumbnail), name="frames-thumbnail"),
     path(f"{_INSTANCE}/rendered", resource(GET=retrieve_rendered), name="instance-rendered"),

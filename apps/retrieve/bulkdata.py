@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from apps.dicom.bulk_elements import BulkElement
 from apps.dicom.reader import InstanceReader
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import InvalidRequest, NotFound
@@ -19,6 +20,8 @@ _TAG: Final = re.compile(r"^[0-9A-F]{8}$")
 _ITEM: Final = re.compile(r"^[0-9]{1,9}$")
 _WORD_CODES: Final = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
 _DEEPEST: Final = 129
+# A multiple of every word.
+_STEP: Final = 1 << 20
 
 
 def path_from(text: str) -> tuple[str, ...]:
@@ -45,28 +48,42 @@ class BulkValue:
         """The bytes from `start` to `end` (exclusive) of the value, in chunks."""
         stored = transfer_syntax(self.location.transfer_syntax_uid)
         if stored.deflated:
-            return iter((b"".join(self._inflated())[start:end],))
+            return self._inflated(start, end)
         if stored.big_endian and self.vr in _WORD_CODES:
-            return iter((self._swapped()[start:end],))
+            return self._swapped(start, end)
         return blob_store().stream(self.location.blob_key, self.offset + start, end - start)
 
-    def _inflated(self) -> Iterator[bytes]:
-        position = 0
+    def _inflated(self, start: int, end: int) -> Iterator[bytes]:
+        position = -self.offset
         for chunk in inflated_dataset(self.location):
-            first = max(self.offset - position, 0)
-            last = self.offset + self.length - position
+            first, last = max(start - position, 0), end - position
             if first < len(chunk) and last > 0:
                 yield chunk[first:last]
             position += len(chunk)
-            if last <= len(chunk):
+            if position >= end:
                 return
 
-    def _swapped(self) -> bytes:
-        raw = blob_store().read_at(self.location.blob_key, self.offset, self.length)
+    def _swapped(self, start: int, end: int) -> Iterator[bytes]:
         words = array.array(_WORD_CODES[self.vr])
-        words.frombytes(raw[: len(raw) - len(raw) % words.itemsize])
-        words.byteswap()
-        return words.tobytes()
+        size = words.itemsize
+        whole = self.length - self.length % size
+        for at in range(start - start % size, min(end, whole), _STEP):
+            there = min(_STEP, whole - at)
+            raw = blob_store().read_at(self.location.blob_key, self.offset + at, there)
+            words = array.array(words.typecode)
+            words.frombytes(raw[: len(raw) - len(raw) % size])
+            words.byteswap()
+            yield words.tobytes()[max(start - at, 0) : end - at]
+
+
+def bulk_values(location: Location) -> list[tuple[BulkElement, BulkValue]]:
+    """Every value that the instance's metadata leaves behind a URI, found by one walk."""
+    handle = blob_store().open(location.blob_key)
+    try:
+        found = list(InstanceReader(handle).bulk_elements())
+    finally:
+        handle.close()
+    return [(each, BulkValue(location, each.offset, each.length, each.vr)) for each in found]
 
 
 def bulk_value(location: Location, path: tuple[str, ...]) -> BulkValue:

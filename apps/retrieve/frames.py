@@ -60,6 +60,18 @@ def frame_between(
     return blob_store().read_between(location.blob_key, *ranges[0], before, after)
 
 
+def fragments_between(
+    location: Location, pieces: tuple[tuple[int, int], ...], start: int, end: int
+) -> Iterator[bytes]:
+    """Bytes `start` to `end` (exclusive) of the fragments joined, in chunks."""
+    position = 0
+    for offset, length in pieces:
+        first, last = max(start - position, 0), min(end - position, length)
+        if first < last:
+            yield from blob_store().stream(location.blob_key, offset + first, last - first)
+        position += length
+
+
 def _inflated_range(location: Location, offset: int, length: int) -> bytes:
     """`length` bytes at `offset` of the inflated data set, in flat memory (PS3.5 A.5)."""
     wanted = bytearray()

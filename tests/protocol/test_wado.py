@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -173,6 +174,10 @@ def test_WAD_12_what_is_left_of_a_study_is_sent_and_said(archive: Archive):
         assert "1 instances are missing" in response.headers["Warning"]
         ((_, body),) = parts_of(response)
         assert read(body).SOPInstanceUID == slices[0].SOPInstanceUID
+        for resource in ("/bulkdata", "/pixeldata"):
+            values = archive.get(f"/studies/{study}{resource}", OCTETS)
+            assert (values.status_code, "Warning" in values.headers) == (206, True)
+            assert [body for _, body in parts_of(values)] == [slices[0].PixelData]
         assert archive.get(path_of(slices[1]), INSTANCES).status_code == 410
     finally:
         aside.rename(lost)
@@ -474,6 +479,55 @@ def test_pixel_data_of_an_instance(archive: Archive, cine, rle):
     as_stored = parts_of(archive.get(path_of(ds) + "/pixeldata", ANY_FRAME))
     assert header(as_stored[0][0], "Content-Type").endswith(RLELossless)
     assert archive.get("/studies/1.2/series/1.3/instances/1.4/pixeldata").status_code == 404
+
+
+def test_bulk_data_of_a_study_is_every_value_behind_a_uri_of_its_metadata(archive: Archive, rle):
+    """Nested ones too, in order; compressed frames one by one; pixel data alone where asked."""
+    compressed, pixels = rle
+    study, series = new_uid(), new_uid()
+    image = ct_slice(study=study, series=series, number=1, size=6)
+    item = pydicom.Dataset()
+    item.add_new(0x00091010, "OB", bytes(range(250)) * 5)
+    item.add_new(0x00090010, "LO", "TEST")
+    image.add_new(0x00081140, "SQ", [pydicom.Dataset(), item])
+    other = pydicom.dcmread(io.BytesIO(part10(compressed, RLELossless)))
+    other.StudyInstanceUID, other.SOPInstanceUID = study, new_uid()
+    other.SeriesInstanceUID, other.SeriesNumber = new_uid(), 9
+    assert archive.store(image, part10(other, RLELossless)).status_code == 200
+    path = f"/studies/{study}"
+    uris = re.findall(r'"BulkDataURI":"([^"]+)"', archive.get(path + "/metadata", JSON).text)
+    frames = [f"{archive.root}{path_of(other)}/frames/{number}" for number in (1, 2, 3)]
+    uris[uris.index(f"{archive.root}{path_of(other)}/bulkdata/7FE00010")] = frames[0]
+
+    parts = parts_of(archive.get(path + "/bulkdata", OCTETS))
+    places = [header(head, "Content-Location") for head, _ in parts]
+    assert [each for each in places if each not in frames[1:]] == uris
+    assert places[-3:] == frames
+    for (head, body), place in zip(parts, places, strict=True):
+        assert header(head, "Content-Length") == str(len(body))
+        below = place.removeprefix(archive.root)
+        assert archive.get(below, "application/octet-stream").content == body
+    assert [body for _, body in parts[-3:]] == [frame.tobytes() for frame in pixels]
+
+    only = parts_of(archive.get(f"{path}/series/{series}/pixeldata", OCTETS))
+    assert [body for _, body in only] == [image.PixelData]
+    every = parts_of(archive.get(path + "/pixeldata", OCTETS + "; transfer-syntax=*"))
+    assert [body for _, body in every][1:] == list(
+        pydicom.encaps.generate_frames(compressed.PixelData, number_of_frames=3)
+    )
+    mine = parts_of(archive.get(path_of(image) + "/bulkdata", "*/*"))
+    assert [body for _, body in mine] == [bytes(range(250)) * 5, image.PixelData]
+
+
+def test_bulk_data_that_is_nowhere_or_not_of_the_accepted_types(archive: Archive, document):
+    study = f"/studies/{document.StudyInstanceUID}"
+    own = parts_of(archive.get(study + "/bulkdata", 'multipart/related; type="application/pdf"'))
+    assert [header(head, "Content-Type") for head, _ in own] == ["application/pdf"]
+    assert archive.get(study + "/pixeldata", OCTETS).status_code == 404
+    for accept in ("image/png", "application/octet-stream", 'multipart/related; type="image/jls"'):
+        assert archive.get(study + "/bulkdata", accept).status_code == 406
+    for resource in ("/bulkdata", "/pixeldata", "/series/1.3/bulkdata", "/series/1.3/pixeldata"):
+        assert archive.get("/studies/1.2.3.4" + resource, OCTETS).status_code == 404
 
 
 # -- pictures

@@ -174,6 +174,8 @@ def test_WAD_10_every_bulk_data_uri_is_found_by_its_path(corpus):
             scan = reader.scan()
         except UnreadableInstance:
             continue
+        told = {(each.path, each.offset, each.length, each.vr) for each in reader.bulk_elements()}
+        located = set()
         for piece in scan.json[1:]:
             category = sop_class(scan.attributes["SOPClassUID"]).resource
             levels, keywords = (
@@ -192,7 +194,9 @@ def test_WAD_10_every_bulk_data_uri_is_found_by_its_path(corpus):
             there = reader.data.read_at(offset, length)
             assert len(there) == min(length, reader.data.size - offset) > 0
             assert vr in BINARY
+            located.add((tuple(where.split("/")), offset, length, vr))
             resolved += 1
+        assert told == located
     assert resolved > 600
 
 

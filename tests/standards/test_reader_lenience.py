@@ -124,7 +124,7 @@ def test_the_shapes_kept_in_memory_are_bounded(monkeypatch):
 
 
 def test_the_json_of_one_instance_is_bounded(monkeypatch):
-    monkeypatch.setattr("apps.dicom.scanning._JSON_BUDGET", 5000)
+    monkeypatch.setattr("apps.dicom.scanning.JSON_BUDGET", 5000)
     rows = [(0x0011, 0x1000 + number, "LT", b"t" * 2000) for number in range(4)]
     rows.append((0x0011, 0x1010, "LO", b"short"))
     result = scan(encoded((0x0011, 0x0010, "LO", b"MAKER"), *rows, *IDENTITY))

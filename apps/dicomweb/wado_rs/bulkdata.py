@@ -10,7 +10,6 @@ from apps.access.audit import view_event
 from apps.access.principals import Principal
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import MULTIPART, OCTET_STREAM, Offer, acceptable, choose
-from apps.dicomweb.wado_rs.frames import all_frames
 from apps.dicomweb.wado_rs.parts import (
     Part,
     body,
@@ -23,13 +22,13 @@ from apps.dicomweb.wado_rs.parts import (
     not_modified,
     streamed_response,
 )
+from apps.dicomweb.wado_rs.pixel_parts import PIXEL_DATA, PIXELS, compressed_pixel_data
 from apps.retrieve.bulkdata import BulkValue, bulk_value, path_from
-from apps.retrieve.locations import location_of
+from apps.retrieve.locations import Location, location_of
 from apps.retrieve.metadata import dicom_json_of
 
-_ENCAPSULATED_DOCUMENT: Final = "00420011"
+ENCAPSULATED_DOCUMENT: Final = "00420011"
 _MIME_TYPE: Final = "00420012"
-_PIXEL_DATA: Final = "7FE00010"
 
 
 def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
@@ -39,12 +38,9 @@ def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
     path = path_from(element)
     location = location_of(principal, study, series, instance)
     view_event(principal, "StudyViewed", study)
-    if path == (_PIXEL_DATA,) and location.encapsulated:
-        return all_frames(request, location)
-    media_type = OCTET_STREAM
-    if path == (_ENCAPSULATED_DOCUMENT,):
-        media_type = document_type(dicom_json_of(location.key)) or OCTET_STREAM
-    types = dict.fromkeys((media_type, OCTET_STREAM))
+    if path == (PIXEL_DATA,) and location.encapsulated:
+        return compressed_pixel_data(request, location)
+    types = types_of_document(location) if path == (ENCAPSULATED_DOCUMENT,) else (OCTET_STREAM,)
     offers = [Offer(each, multipart=several) for several in (True, False) for each in types]
     offer, entry = choose(acceptable(request), offers)
     value = bulk_value(location, path)
@@ -61,7 +57,15 @@ def retrieve_pixel_data(
     request: HttpRequest, principal: Principal, study: str, series: str, instance: str
 ) -> HttpResponseBase:
     """`/pixeldata`: the frames as parts where they are compressed, else the whole value."""
-    return retrieve_bulkdata(request, principal, study, series, instance, _PIXEL_DATA)
+    metadata = dicom_json_of(location_of(principal, study, series, instance).key)
+    element = next((each for each in PIXELS if each in metadata), PIXEL_DATA)
+    return retrieve_bulkdata(request, principal, study, series, instance, element)
+
+
+def types_of_document(location: Location) -> tuple[str, ...]:
+    """Media types of an encapsulated document's bytes: its own and that of any bytes."""
+    own = document_type(dicom_json_of(location.key))
+    return tuple(dict.fromkeys((own or OCTET_STREAM, OCTET_STREAM)))
 
 
 def document_type(metadata: dict[str, dict[str, list[str]]]) -> str:

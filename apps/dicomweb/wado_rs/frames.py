@@ -87,13 +87,6 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
     return _multipart(request, location, table, numbers, plan, etag if tagged else "")
 
 
-def all_frames(request: HttpRequest, location: Location) -> HttpResponseBase:
-    """Encapsulated Pixel Data as bulk data: every frame a part (PS3.18 8.7.3.3)."""
-    table = frame_table_of(location)
-    plan = plan_for(request, location, single=table.count == 1)
-    return _multipart(request, location, table, range(1, table.count + 1), plan, "")
-
-
 def _multipart(  # noqa: PLR0917
     request: HttpRequest,
     location: Location,

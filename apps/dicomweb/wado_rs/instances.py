@@ -97,7 +97,7 @@ def instances_response(
         parts = _parts(base_url(request), every)
         response = streamed_response(body(boundary, parts), content_type(boundary, DICOM))
     if gone:
-        _admit_missing(request, response, len(gone))
+        admit_missing(request, response, len(gone))
     return response
 
 
@@ -117,7 +117,7 @@ def _first_that_can(
     raise failure or NotAcceptable("Nothing that is accepted can be made here.")
 
 
-def _admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) -> None:
+def admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) -> None:
     """Part of it is better than nothing, if that is said (PS3.18 10.4.3)."""
     _logger.error("%d stored blobs are missing; the rest of the resource was sent.", count)
     response.status_code = 206

@@ -19,7 +19,7 @@ from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import Offer, acceptable, choose
 from apps.dicomweb.rendering_parameters import rendering_options
-from apps.dicomweb.wado_rs.bulkdata import alone, document_type
+from apps.dicomweb.wado_rs.bulkdata import ENCAPSULATED_DOCUMENT, alone, document_type
 from apps.dicomweb.wado_rs.parts import (
     Part,
     body,
@@ -38,12 +38,10 @@ from apps.rendering.presentation import RENDERED_STATES
 from apps.rendering.report_pages import REPORT_TYPES, report_page
 from apps.rendering.stored_states import ShownFrame, StateFrames, rendered_by_state
 from apps.retrieve.bulkdata import bulk_value
-from apps.retrieve.frames import frame_table_of
+from apps.retrieve.frames import fragments_between, frame_table_of
 from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_of
-from apps.storage.stores import blob_store
 
-_ENCAPSULATED_DOCUMENT: Final = "00420011"
 _SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 _PICTURES: Final = tuple(
     Offer(media_type, multipart=several) for several in (False, True) for media_type in MEDIA_TYPES
@@ -92,7 +90,7 @@ def own_media_type(location: Location) -> str:
     if location.packed_frames is not None:
         return ""
     metadata = dicom_json_of(location.key)
-    if _ENCAPSULATED_DOCUMENT not in metadata:
+    if ENCAPSULATED_DOCUMENT not in metadata:
         return ""
     return document_type(metadata) or "application/octet-stream"
 
@@ -101,7 +99,7 @@ def passed_through(request: HttpRequest, location: Location, media_type: str) ->
     """The video or document as it was stored (PS3.3 C.24.2), with ranges."""
     if transfer_syntax(location.transfer_syntax_uid).video:
         return _video(request, location, media_type)
-    value = bulk_value(location, (_ENCAPSULATED_DOCUMENT,))
+    value = bulk_value(location, (ENCAPSULATED_DOCUMENT,))
     return alone(request, value, media_type, f'"{location.digest[:32]}-document"')
 
 
@@ -114,7 +112,7 @@ def _video(request: HttpRequest, location: Location, media_type: str) -> HttpRes
     length = sum(each for _, each in pieces)
     asked = byte_range(request, length, etag)
     start, end = asked or (0, length)
-    response = streamed_response(_ranges(location, pieces, start, end), media_type)
+    response = streamed_response(fragments_between(location, pieces, start, end), media_type)
     if asked is not None:
         response.status_code = 206
         response["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
@@ -122,18 +120,6 @@ def _video(request: HttpRequest, location: Location, media_type: str) -> HttpRes
     response["Accept-Ranges"] = "bytes"
     keep_private(response, etag)
     return response
-
-
-def _ranges(
-    location: Location, pieces: tuple[tuple[int, int], ...], start: int, end: int
-) -> Iterator[bytes]:
-    """Bytes `start` to `end` (exclusive) of the fragments joined."""
-    position = 0
-    for offset, length in pieces:
-        first, last = max(start - position, 0), min(end - position, length)
-        if first < last:
-            yield from blob_store().stream(location.blob_key, offset + first, last - first)
-        position += length
 
 
 def _presented(request: HttpRequest, principal: Principal, state: Location) -> HttpResponseBase:
