@@ -15,7 +15,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from apps.dicom import native_pixels, pixel_codecs
-from apps.dicom.colors import rgb_to_ybr_full, ybr_full_to_rgb
+from apps.dicom.colors import rgb_to_ybr_full, ybr_full_to_rgb, ybr_partial_to_rgb
 from apps.dicom.pixel_codecs import Codec, DecodedFrame
 from apps.dicom.pixel_description import PixelDescription
 from apps.dicom.transfer_syntaxes import transfer_syntax
@@ -31,6 +31,7 @@ __all__ = [
     "lossy_attributes",
     "transcode_frame",
     "transcoded",
+    "uncompressed_as_read",
     "writable",
 ]
 
@@ -126,6 +127,31 @@ def transcode_frame(
         return encode(values, inside)
     except (RuntimeError, ValueError) as error:
         raise UnsupportedPixels(f"The frame cannot be written in {target.name}.") from error
+
+
+def uncompressed_as_read(
+    data: bytes, description: PixelDescription, *, bit_offset: int = 0
+) -> bytes:
+    """The frame uncompressed for who knows the attributes of the stored instance only.
+
+    YBR_FULL_422 and its like say that half of the chrominance is there, which is true of the
+    compressed frame alone. Viewers tell by the length that all of it came, and take the samples
+    for RGB, as other archives send them; so that is what they are given. As `transcode_frame` else.
+    """
+    stated, source = description.photometric_interpretation, description.transfer_syntax_uid
+    halved = stated.endswith(("_422", "_420")) and description.bits_allocated == 8
+    if not halved or not transfer_syntax(source).encapsulated:
+        return transcode_frame(data, description, _EXPLICIT_LITTLE_ENDIAN, bit_offset=bit_offset)
+    frame = decode(data, description, bit_offset=bit_offset)
+    changed = transcoded(description, _EXPLICIT_LITTLE_ENDIAN)
+    return native_pixels.encode(_rgb_of(frame), replace(changed, photometric_interpretation="RGB"))
+
+
+def _rgb_of(frame: DecodedFrame) -> NDArray[Any]:
+    colors = frame.photometric_interpretation
+    if colors.startswith("YBR_PARTIAL"):
+        return ybr_partial_to_rgb(frame.pixels)
+    return ybr_full_to_rgb(frame.pixels) if colors.startswith("YBR") else frame.pixels
 
 
 def _inside(frame: DecodedFrame, changed: PixelDescription) -> str:

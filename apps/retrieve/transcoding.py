@@ -12,6 +12,7 @@ from apps.dicom.pixels import (
     PixelDescription,
     browser_transfer_syntax,
     transcode_frame,
+    uncompressed_as_read,
 )
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from apps.errors import UnsupportedPixels
@@ -99,6 +100,7 @@ def transcoded_frame(
     location: Location, table: FrameTable, number: int, data: bytes, target_uid: str
 ) -> bytes:
     """Frame `number` (from 1) in the target syntax. Raises UnsupportedPixels."""
-    return transcode_frame(
-        data, description_of(location), target_uid, bit_offset=table.bit_offset(number - 1)
-    )
+    description, bit_offset = description_of(location), table.bit_offset(number - 1)
+    if target_uid == EXPLICIT_VR_LITTLE_ENDIAN:
+        return uncompressed_as_read(data, description, bit_offset=bit_offset)
+    return transcode_frame(data, description, target_uid, bit_offset=bit_offset)

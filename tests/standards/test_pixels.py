@@ -30,6 +30,7 @@ from apps.dicom.pixels import (
     lossy_attributes,
     transcode_frame,
     transcoded,
+    uncompressed_as_read,
 )
 from apps.errors import UnsupportedPixels
 from tests.corpus_images import read_image
@@ -221,6 +222,28 @@ def test_PIX_07_transcoding_brings_contradicting_colours_to_what_the_attribute_s
     assert changed.photometric_interpretation == "YBR_FULL"
     shown = ybr_full_to_rgb(decode_frame(native, changed))
     assert np.abs(shown.astype(int) - pixels).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("inside", "stated", "expected"),
+    [
+        ("YCbCr", "YBR_FULL_422", "RGB"),
+        ("RGB", "YBR_FULL_422", "RGB"),
+        ("YCbCr", "YBR_FULL", "YBR"),
+    ],
+)
+def test_PIX_07_uncompressed_frames_are_what_viewers_take_them_for(
+    inside: str, stated: str, expected: str
+) -> None:
+    """Stated to have half of the chrominance and long enough for all of it, samples are RGB."""
+    pixels = np.full((16, 16, 3), (200, 100, 50), dtype=np.uint8)
+    packed = imagecodecs.jpeg8_encode(pixels, 100, colorspace="RGB", outcolorspace=inside)
+    description = color(16, 16, photometric_interpretation=stated, transfer_syntax_uid=JPEG)
+    sent = uncompressed_as_read(packed, description)
+    samples = np.frombuffer(sent, np.uint8).reshape(16, 16, 3)
+    shown = samples if expected == "RGB" else ybr_full_to_rgb(samples)
+    assert np.abs(shown.astype(int) - pixels).max() <= 2
+    assert (sent == transcode_frame(packed, description, EXPLICIT)) is (expected == "YBR")
 
 
 def test_JPEG_2000_component_transforms_are_undone_and_said_to_be() -> None:
