@@ -71,7 +71,10 @@ class AssociationsExportView(PrincipalView):
 
     @extend_schema(
         parameters=[*_PARAMETERS, OpenApiParameter("as", str, enum=["csv", "json"])],
-        responses={(200, "text/csv"): str, (200, "application/json"): OpenApiTypes.OBJECT},
+        responses={
+            (200, "text/csv"): str,
+            (200, "application/json"): {"type": "array", "items": {"type": "object"}},
+        },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Every record the filters leave, as CSV for a spreadsheet or as JSON in full."""

@@ -109,6 +109,13 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
         extra_kwargs: Final = {"secret": {"write_only": True}}
 
 
+class CreatedWebhookSerializer(WebhookSerializer):
+    """A webhook as it is told once, with its secret."""
+
+    class Meta(WebhookSerializer.Meta):
+        extra_kwargs: Final[dict[str, dict[str, bool]]] = {}
+
+
 class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
     """Another archive that speaks DICOMweb. Its secret is taken and never told."""
 

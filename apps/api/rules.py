@@ -24,6 +24,7 @@ from apps.api.rule_shapes import (
     ApplicationEntitySerializer,
     CoercionRuleSerializer,
     CompressionRuleSerializer,
+    CreatedWebhookSerializer,
     ForwardingRuleSerializer,
     PolarityRuleSerializer,
     PrefetchRuleSerializer,
@@ -153,9 +154,10 @@ def _views(kind: _Kind) -> tuple[type[PrincipalView], type[PrincipalView]]:
     shape = kind.serializer
     members = {"kind": kind, "__doc__": shape.__doc__}
     name = kind.model.__name__
+    created = CreatedWebhookSerializer if kind.model is Webhook else shape
     every = extend_schema_view(
         get=extend_schema(responses=shape(many=True)),
-        post=extend_schema(request=shape, responses={201: shape}),
+        post=extend_schema(request=shape, responses={201: created}),
     )
     one = extend_schema_view(
         get=extend_schema(responses=shape),

@@ -106,13 +106,6 @@ def _table() -> tuple[Capability, ...]:
         Capability(_FRAME, "GET", "RetrieveFrames", ("accept",), _FRAMES),
         Capability(f"{_FRAME}/rendered", "GET", "RetrieveRenderedFrames", _RENDERING, MEDIA_TYPES),
         Capability(f"{_FRAME}/thumbnail", "GET", "RetrieveFrameThumbnail", _RENDERING, MEDIA_TYPES),
-        Capability(
-            f"{_INSTANCE}/bulkdata/{{element}}",
-            "GET",
-            "RetrieveBulkdata",
-            ("accept",),
-            ("application/octet-stream", _PARTS[0]),
-        ),
         Capability("changes", "GET", "ListChanges", ("after", "limit"), _JSON),
         Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
         Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),
@@ -123,20 +116,25 @@ def _table() -> tuple[Capability, ...]:
             Capability(path, "GET", f"Retrieve{level}", ("accept",), _instances(path)),
             Capability(path, "DELETE", f"Reject{level}", ("reason",), _JSON),
             Capability(f"{path}/metadata", "GET", f"Retrieve{level}Metadata", (), _METADATA),
-            Capability(f"{path}/bulkdata", "GET", f"Retrieve{level}Bulkdata", ("accept",), _PARTS),
-            Capability(
-                f"{path}/pixeldata",
-                "GET",
-                f"Retrieve{level}PixelData",
-                ("accept",),
-                _FRAMES if path == _INSTANCE else _PARTS,
-            ),
             Capability(
                 f"{path}/rendered", "GET", f"RetrieveRendered{level}", _RENDERING, _RENDERED
             ),
             Capability(
                 f"{path}/thumbnail", "GET", f"Retrieve{level}Thumbnail", _RENDERING, MEDIA_TYPES
             ),
+        ]
+    return tuple(rows)
+
+
+def _bulk_data() -> tuple[Capability, ...]:
+    one = f"{_INSTANCE}/bulkdata/{{element}}"
+    types = ("application/octet-stream", _PARTS[0])
+    rows = [Capability(one, "GET", "RetrieveBulkdata", ("accept",), types)]
+    for path, level in _LEVELS:
+        alone = _FRAMES if path == _INSTANCE else _PARTS
+        rows += [
+            Capability(f"{path}/bulkdata", "GET", f"Retrieve{level}Bulkdata", ("accept",), _PARTS),
+            Capability(f"{path}/pixeldata", "GET", f"Retrieve{level}PixelData", ("accept",), alone),
         ]
     return tuple(rows)
 
@@ -186,7 +184,7 @@ _COMMITMENTS: Final = (
     Capability(_COMMITMENT, "POST", "RequestCommitment", (), _WORK_ITEM, _WORK_ITEM_BODY),
     Capability(_COMMITMENT, "GET", "CheckCommitment", ("accept",), _WORK_ITEM),
 )
-OWN: Final = _table()
+OWN: Final = (*_table(), *_bulk_data())
 WORK_ITEMS: Final = _work_items()
 TABLE: Final = (*OWN, *_remotes(OWN), *WORK_ITEMS, *_COMMITMENTS)
 _PLACE: Final = re.compile(r"\{(\w+)\}")
