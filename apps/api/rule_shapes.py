@@ -112,8 +112,10 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
 class CreatedWebhookSerializer(WebhookSerializer):
     """A webhook as it is told once, with its secret."""
 
-    class Meta(WebhookSerializer.Meta):
-        extra_kwargs: Final[dict[str, dict[str, bool]]] = {}
+    class Meta:
+        model = Webhook
+        fields = WebhookSerializer.Meta.fields
+        read_only_fields = WebhookSerializer.Meta.read_only_fields
 
 
 class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
