@@ -108,6 +108,11 @@ class FrameTable:
         """How many bits of the first byte belong to the frame before (0 to 7; PS3.5 8.1.1)."""
         raise NotImplementedError
 
+    def is_cut(self, frame: int) -> bool:
+        """Whether Pixel Data ends before the frame does; of native frames alone this is known."""
+        self._check(frame)
+        return False
+
     def to_bytes(self) -> bytes:
         """The packed form for the database."""
         raise NotImplementedError
@@ -154,6 +159,11 @@ class NativeFrames(FrameTable):
         """Not 0 only where 1-bit frames do not fill whole bytes."""
         self._check(frame)
         return frame * self.frame_bits & 7
+
+    def is_cut(self, frame: int) -> bool:
+        """The end of the frame, to the bit."""
+        self._check(frame)
+        return (frame + 1) * self.frame_bits > self.length << 3
 
     def to_bytes(self) -> bytes:
         """34 bytes, however many frames."""

@@ -35,7 +35,7 @@ from apps.dicomweb.wado_rs.frames import (
     plan_for,
 )
 from apps.errors import PacsError
-from apps.retrieve.frames import check_frame_number, frame_table_of
+from apps.retrieve.frames import check_whole_frame, frame_table_of
 from apps.retrieve.locations import Location, StandingLocator
 from apps.retrieve.transcoding import as_it_is, differs_by_object
 from apps.storage.blobs import BlobMissing
@@ -184,7 +184,7 @@ def hot_frame(environ: Environ) -> Answer | None:
 def _answer(pattern: _Pattern, location: Location, frame: str) -> Answer | None:
     number = int(frame)
     table = frame_table_of(location)
-    check_frame_number(table, number)
+    check_whole_frame(table, number)
     plan = _plan_for(pattern, location)
     if not (as_it_is(location, table, number, plan.transfer_syntax_uid) and fits(table, (number,))):
         return None

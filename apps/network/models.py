@@ -19,6 +19,7 @@ from apps.events.log import latest_sequence
 from apps.network import rule_lists
 from apps.network.addresses import validate_host
 from apps.network.polarity_rule import PolarityRule
+from apps.network.receivers import validate_receiver
 from apps.network.web_archive import WebArchive
 
 __all__ = [
@@ -360,7 +361,7 @@ class Webhook(models.Model):
     url = models.URLField(
         "address",
         max_length=500,
-        validators=[URLValidator(schemes=["http", "https"])],
+        validators=[URLValidator(schemes=["http", "https"]), validate_receiver],
         help_text="Changes are posted there as JSON. Use https outside your own network.",
     )
     description = models.CharField(max_length=200, blank=True, default="")

@@ -20,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from apps.events.models import Event
+from apps.network.receivers import NOT_ALLOWED, ForbiddenAddress, connect
 
 CHANGES: Final = (
     "StudyCreated",
@@ -79,6 +80,8 @@ def call(url: str, secret: str, events: Sequence[Event]) -> None:
         with closing(connection), _ended_after(connection.sock, TIMEOUT_SECONDS):
             connection.request("POST", path, body, headers)
             status = connection.getresponse().status
+    except ForbiddenAddress:
+        raise DeliveryFailed(NOT_ALLOWED) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DeliveryFailed(f"The receiver cannot be reached ({type(error).__name__}).") from error
     if status not in _OK:
@@ -104,8 +107,28 @@ def _shut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
+class _Plain(http.client.HTTPConnection):
+    """Looks at the address it connects to: a name may lead elsewhere each time it is asked."""
+
+    def connect(self) -> None:
+        """Raises OSError, ForbiddenAddress among them."""
+        self.sock = connect(self.host, self.port, TIMEOUT_SECONDS)
+
+
+class _Secured(http.client.HTTPSConnection):
+    """The same over TLS, with the certificate of the name."""
+
+    def connect(self) -> None:
+        """Raises OSError, ForbiddenAddress among them."""
+        plain = connect(self.host, self.port, TIMEOUT_SECONDS)
+        try:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+
+
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-    if scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context)
-    return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+    kind = _Secured if scheme == "https" else _Plain
+    return kind(host, port, timeout=TIMEOUT_SECONDS)

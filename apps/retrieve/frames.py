@@ -28,6 +28,15 @@ def check_frame_number(table: FrameTable, number: int) -> None:
         raise NotFound(f"There is no frame {number}; this instance has {table.count}.")
 
 
+def check_whole_frame(table: FrameTable, number: int) -> None:
+    """The same; also NotFound for a frame whose end was not sent: it would be a wrong picture."""
+    check_frame_number(table, number)
+    if table.is_cut(number - 1):
+        raise NotFound(
+            f"Frame {number} is not whole: Pixel Data of this instance ends before it does."
+        )
+
+
 def stored_frame(location: Location, table: FrameTable, number: int) -> bytes:
     """Frame `number` (from 1) in its stored Transfer Syntax, fragments joined, no item tags."""
     check_frame_number(table, number)

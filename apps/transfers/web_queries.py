@@ -169,7 +169,9 @@ def path_of(keys: Mapping[str, str]) -> str:
 def _rows(
     archive: WebArchive, path: str, asked: list[tuple[str, str]], look: Look
 ) -> list[DicomJson]:
-    answer = ask(archive, "GET", f"{path}?{urlencode(asked)}", {"Accept": _JSON}, look=look)
+    # Wild cards may stand in a query as they are (RFC 3986 3.4); some archives decode nothing.
+    target = f"{path}?{urlencode(asked, safe='*?', quote_via=quote)}"
+    answer = ask(archive, "GET", target, {"Accept": _JSON}, look=look)
     with closing(answer):
         refuse_failures(archive, answer)
         if answer.status == HTTPStatus.NO_CONTENT:

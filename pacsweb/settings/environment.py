@@ -151,6 +151,13 @@ class Environment:
         "Origins of other web viewers that may read DICOMweb from a browser.",
         _WEB,
     )
+    webhook_networks: tuple[str, ...] = _variable(
+        "PACSWEB_WEBHOOK_NETWORKS",
+        "",
+        "Networks that webhooks may be in although only this machine reaches them, such as "
+        "`127.0.0.1/32`.",
+        _WEB,
+    )
     secure_cookies: bool = _variable(
         "PACSWEB_SECURE_COOKIES",
         "0",

@@ -160,7 +160,12 @@ def test_a_subscription_is_ended_by_its_subscriber_or_who_manages_the_worklist()
     subscribe(modality, everything, "MODALITY")
     subscribe(reader, everything, "READER", by_channel=True)
     subscribe(manager, everything, "SHARED", by_channel=True)
-    open_channel(other, "SHARED")
+    for taken in ("SHARED", "READER", "MODALITY"):
+        with pytest.raises(NotPermitted, match=f"{taken} is somebody else's"):
+            open_channel(other, taken)
+        with pytest.raises(NotPermitted, match="somebody else's"):
+            subscribe(other, everything, taken, by_channel=True)
+    open_channel(replace(other, name="Modality"), "MODALITY")  # the device's own account
     keys = data_set(ScheduledProcedureStepPriority="HIGH")
     for principal, receiver in (
         (reader, "MODALITY"), (other, "READER"), (other, "SHARED"), (modality, "READER"),

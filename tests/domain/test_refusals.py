@@ -71,3 +71,18 @@ def test_fhir_answers_strangers_and_other_methods_with_an_outcome(root: Client) 
         (issue,) = answer.json()["issue"]
         assert (issue["severity"], issue["code"]) == ("error", code)
     assert "WWW-Authenticate" in Client().get("/fhir/metadata")
+
+
+def test_a_path_of_the_api_is_served_without_its_last_slash(root: Client) -> None:
+    """A redirect would lose the body."""
+    asked = {"url": "https://example.org/hook"}
+    made = root.post("/api/webhooks", asked, content_type="application/json")
+    assert (made.status_code, made.json()["url"]) == (201, asked["url"])
+    one = f"/api/webhooks/{made.json()['id']}"
+    changed = root.patch(one, {"kinds": "StudyCompleted"}, content_type="application/json")
+    assert (changed.status_code, changed.json()["kinds"]) == (200, "StudyCompleted")
+    assert root.get("/api/webhooks?x=1").json() == root.get("/api/webhooks/").json()
+    assert root.delete(one).status_code == 204
+    assert sentence(root.post("/api/session").json()) == sentence(root.post("/api/session/").json())
+    lost = root.post("/api/nothing", {}, content_type="application/json")
+    assert (lost.status_code, "/api/schema/" in sentence(lost.json())) == (404, True)

@@ -156,7 +156,13 @@ def test_an_archives_secret_is_never_told_and_goes_nowhere_else() -> None:
         ({"url": "https://else.example.org/dw", "secret": "another-one"}, 200),
     ):
         assert client.patch(one, change, content_type=JSON).status_code == status, change
-    shown = {"name": "north", "url": "https://evil.example.org/dw", "secret": "", "enabled": "on"}
+    shown = {
+        "name": "north",
+        "url": "https://evil.example.org/dw",
+        "secret": "",
+        "enabled": "on",
+        "parallel_transfers": "2",
+    }
     refused = client.post(form, shown)
     assert (refused.status_code, "give it again" in refused.content.decode()) == (200, True)
     assert client.post(form, shown | {"url": "https://else.example.org/x"}).status_code == 302
@@ -175,9 +181,9 @@ def test_a_name_below_remotes_leads_to_one_archive(away: ApplicationEntity) -> N
     assert (refused.status_code, "AE title" in refused.json()["detail"]) == (400, True)
     body["name"] = "NORTH"
     assert client.post("/api/dicomweb-archives/", body, content_type=JSON).status_code == 201
-    body = {"title": "NORTH", "gateway": "search"}
+    body = {"title": "NORTH"}
     refused = client.post("/api/application-entities/", body, content_type=JSON)
-    assert (refused.status_code, "served there" in refused.json()["detail"]) == (400, True)
+    assert (refused.status_code, "has this name" in refused.json()["detail"]) == (400, True)
 
 
 def test_a_webhooks_secret_is_not_in_its_form() -> None:
@@ -186,7 +192,12 @@ def test_a_webhooks_secret_is_not_in_its_form() -> None:
     secret = made.json()["secret"]
     form = f"/admin/network/webhook/{made.json()['id']}/change/"
     assert secret not in client.get(form).content.decode()
-    body = {"url": "https://example.org/other", "secret": "", "enabled": "on"}
+    body = {
+        "url": "https://example.org/other",
+        "secret": "",
+        "enabled": "on",
+        "parallel_transfers": "2",
+    }
     assert client.post(form, body).status_code == 302
     assert Webhook.objects.get().secret == secret
 

@@ -7,20 +7,31 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from apps.events.log import Actor, NewEvent, record
 from apps.network import webhooks
 from apps.network.actions.deliver_webhooks import deliver_webhooks
 from apps.network.models import Webhook
+from apps.network.receivers import is_allowed
 from apps.network.webhooks import signature
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_loopback")]
 ACTOR = Actor("system", "test")
+
+
+@pytest.fixture
+def _loopback(settings: Any) -> None:
+    """The receivers of these tests are on this machine."""
+    settings.PACSWEB = replace(settings.PACSWEB, webhook_networks=("127.0.0.1/32",))
 
 
 class Receiver(HTTPServer):
@@ -143,3 +154,40 @@ def test_many_changes_go_in_several_calls(receiver: Receiver):
     happened(*["InstancesStored"] * 250)
     assert deliver_webhooks() == 250
     assert [len(json.loads(body)["changes"]) for _, body in receiver.calls] == [100, 100, 50]
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("192.168.1.7", True), ("10.0.0.1", True), ("fd12::1", True), ("203.0.113.9", True),
+        ("127.0.0.1", False), ("127.9.9.9", False), ("::1", False), ("0.0.0.0", False),
+        ("0.1.2.3", False), ("::", False), ("169.254.169.254", False), ("fe80::1", False),
+        ("fd00:ec2::254", False), ("100.100.100.200", False), ("::ffff:127.0.0.1", False),
+        ("64:ff9b::a9fe:a9fe", False), ("2002:7f00:1::", False), ("224.0.0.1", False),
+    ],
+)  # fmt: skip
+def test_events_go_to_private_networks_and_not_to_this_machine(
+    settings: Any, address: str, allowed: bool
+) -> None:
+    settings.PACSWEB = replace(settings.PACSWEB, webhook_networks=())
+    assert is_allowed(ip_address(address)) is allowed
+    settings.PACSWEB = replace(settings.PACSWEB, webhook_networks=("0.0.0.0/0", "::/0"))
+    assert is_allowed(ip_address(address))
+
+
+def test_a_name_is_looked_up_at_each_delivery(receiver: Receiver, settings: Any) -> None:
+    """`localhost` stands for a name that led elsewhere when it was entered."""
+    settings.PACSWEB = replace(settings.PACSWEB, webhook_networks=())
+    for literal in (receiver.url, "http://localhost:1/", "http://[::1]/", "http://169.254.1.1/"):
+        with pytest.raises(ValidationError, match="not posted to this machine itself"):
+            Webhook(url=literal).full_clean()
+    Webhook(url="https://10.1.2.3/hook").full_clean()
+    webhook = Webhook.objects.create(url=receiver.url.replace("127.0.0.1", "localhost"))
+    happened("StudyCreated")
+    assert deliver_webhooks() == 0
+    webhook.refresh_from_db()
+    assert "PACSWEB_WEBHOOK_NETWORKS" in webhook.last_error
+    assert receiver.calls == []
+    settings.PACSWEB = replace(settings.PACSWEB, webhook_networks=("127.0.0.1/32", "::1/128"))
+    Webhook.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    assert deliver_webhooks() == 1

@@ -604,3 +604,23 @@ def test_WAD_16_unknown_annotation_is_ignored_with_a_warning(archive: Archive, c
 def test_WAD_02_dicom_and_pictures_at_once_is_400(archive: Archive, cine):
     response = archive.get(path_of(cine), "application/dicom, image/jpeg")
     assert response.status_code == 400
+
+
+def test_a_frame_that_was_cut_is_no_frame_and_the_others_are(archive: Archive) -> None:
+    ds = ct_slice(frames=3)
+    whole = ds.PixelData
+    each = len(whole) // 3
+    ds.PixelData = whole[: each + each // 2]
+    assert archive.store(ds).status_code == 200
+    path = path_of(ds)
+    for wanted in ("1", "1,1"):
+        parts = parts_of(archive.get(f"{path}/frames/{wanted}", ANY_FRAME))
+        assert {body for _, body in parts} == {whole[:each]}
+    for wanted in ("2", "3", "1,2"):
+        for accept in (ANY_FRAME, "application/octet-stream", ANY_FRAME):  # also when it is hot
+            refused = archive.get(f"{path}/frames/{wanted}", accept)
+            if refused.status_code != 406:  # a list cannot be one octet-stream
+                assert refused.status_code == 404, (wanted, accept)
+                assert "Pixel Data of this instance ends before" in refused.json()["message"]
+    ((_, stored),) = parts_of(archive.get(path, INSTANCES))
+    assert read(stored).PixelData == ds.PixelData

@@ -293,6 +293,7 @@ def test_too_little_pixel_data_is_warned_about_and_frames_come_short():
     result, content = scan(element(0x7FE0, 0x0010, "OB", b"x" * 24), frames=3)
     assert [len(frame) for frame in frames_of(result, content)] == [16, 8, 0]
     assert any("24 of the 48 bytes" in each for each in result.warnings)
+    assert [result.frames.is_cut(frame) for frame in range(3)] == [False, True, True]
 
 
 def test_pixel_data_without_a_description_has_no_frames():

@@ -37,7 +37,7 @@ from apps.dicomweb.wado_rs.parts import (
     whole_response,
 )
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
-from apps.retrieve.frames import check_frame_number, frame_between, frame_table_of, stored_frame
+from apps.retrieve.frames import check_whole_frame, frame_between, frame_table_of, stored_frame
 from apps.retrieve.locations import Location, location_of
 from apps.retrieve.transcoding import (
     as_it_is,
@@ -74,7 +74,7 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
     location = location_of(principal, study, series, instance)
     table = frame_table_of(location)
     for number in numbers:
-        check_frame_number(table, number)
+        check_whole_frame(table, number)
     plan = plan_for(request, location, single=len(numbers) == 1)
     view_event(principal, "StudyViewed", study)
     etag = frame_etag(location, plan, frames)

@@ -14,6 +14,7 @@ from apps.access.audit import actor_of
 from apps.access.principals import Permission, Principal, permit, system_principal
 from apps.errors import NotPermitted
 from apps.events.log import NewEvent, record
+from apps.network.models import ApplicationEntity
 from apps.worklist.models import EventChannel, EventReport
 
 MOST_TITLES: Final = 64
@@ -41,6 +42,8 @@ def channel_of(principal: Principal, receiver: str) -> tuple[EventChannel, bool]
     permit(principal, Permission.VIEW_WORKLIST)
     if principal.user_id is None:
         raise NotPermitted("Only users can listen on an event channel.")
+    if not may_use(principal, receiver):
+        raise NotPermitted(f"{receiver} is somebody else's AE title: subscribe under your own.")
     own = EventChannel.objects.filter(user_id=principal.user_id)
     if not own.filter(receiver=receiver).exists() and own.count() >= MOST_TITLES:
         raise NotPermitted(f"One user listens for {MOST_TITLES} AE titles at most.")
@@ -54,6 +57,22 @@ def channel_of(principal: Principal, receiver: str) -> tuple[EventChannel, bool]
     if not new:
         EventChannel.objects.filter(pk=channel.pk).update(seen_at=now)
     return channel, new
+
+
+def may_use(principal: Principal, receiver: str) -> bool:
+    """Whether a user may take the AE title for events: nobody else may have it.
+
+    Somebody has it who listens for it, and a known AE has its own, unless the user is named like
+    it. Who manages the worklist may take any. PS3.18 11.10 leaves to the origin server who may
+    subscribe whom; clients of UPS-RS subscribe under a title of their own. An application entity
+    may subscribe another that is known, as PS3.4 CC.2.3 provides.
+    """
+    if principal.may(Permission.MANAGE_WORKLIST):
+        return True
+    others = EventChannel.objects.filter(receiver=receiver).exclude(user_id=principal.user_id or 0)
+    known = ApplicationEntity.objects.filter(title=receiver).exists()
+    named = principal.name.lower() == receiver.lower()
+    return not others.exists() and (named or not known)
 
 
 def take_reports(channel: EventChannel, position: int) -> None:

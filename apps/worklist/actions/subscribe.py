@@ -14,7 +14,7 @@ from apps.dicom.ups import Fault, UpsFault
 from apps.errors import InvalidValue, NotPermitted
 from apps.events.log import NewEvent, record
 from apps.network.models import ApplicationEntity
-from apps.worklist.actions.event_channels import channel_of
+from apps.worklist.actions.event_channels import channel_of, may_use
 from apps.worklist.models import EventChannel, WorkItem, WorkItemSubscription
 from apps.worklist.work_item_events import STATE_REPORT, state_report, tell_receivers
 from apps.worklist.work_item_search import WorkItemQuery, keys_of
@@ -105,9 +105,8 @@ def _check_speaks_for(principal: Principal, receiver: str) -> None:
         return
     if principal.kind is PrincipalKind.APPLICATION_ENTITY and principal.name == receiver:
         return
-    listeners = set(EventChannel.objects.filter(receiver=receiver).values_list("user", flat=True))
-    known = ApplicationEntity.objects.filter(title=receiver).exists()
-    if principal.user_id is None or known or listeners != {principal.user_id}:
+    own = EventChannel.objects.filter(receiver=receiver, user_id=principal.user_id or 0)
+    if not (own.exists() and may_use(principal, receiver)):
         raise NotPermitted(f"The subscriptions of {receiver} are not yours to change.")
 
 
