@@ -1,4 +1,6 @@
-from django.apps import AppConfig
+from typing import Any
+
+from django.apps import AppConfig, apps
 
 
 class AccessConfig(AppConfig):
@@ -9,7 +11,12 @@ class AccessConfig(AppConfig):
         """Roles exist as soon as the tables do."""
         from django.db.models.signals import post_migrate
 
-        from apps.access.roles import ensure_roles
+        post_migrate.connect(_make_roles, dispatch_uid="apps.access.roles")
 
-        # Every app's migration may bring permissions, so this runs after each of them.
-        post_migrate.connect(ensure_roles, dispatch_uid="apps.access.roles")
+
+def _make_roles(sender: AppConfig, **_signal: Any) -> None:
+    """After the last app's tables: any app's migration may have brought permissions."""
+    from apps.access.roles import ensure_roles
+
+    if sender is [each for each in apps.get_app_configs() if each.models_module][-1]:
+        ensure_roles()

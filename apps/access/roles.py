@@ -6,7 +6,7 @@ adds a permission to a group keeps it.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from apps.access.principals import Permission
 
@@ -56,7 +56,7 @@ ADMINISTERED_APPS: Final = (
 )
 
 
-def ensure_roles(**_signal: Any) -> None:
+def ensure_roles() -> None:
     """Creates missing groups and permissions; run after migrations, harmless to repeat."""
     from django.contrib.auth.models import Group
     from django.contrib.auth.models import Permission as DjangoPermission

@@ -15,6 +15,8 @@ from apps.ingest.outcomes import Fate, Outcome, outcome_of
 
 class Command(BaseCommand):
     help = "Loads the example files that pydicom ships inside its package."
+    # The checks are for developers; they import every page, which takes a second.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """How long to wait for the index."""

@@ -15,6 +15,8 @@ from apps.events.log import Actor
 
 class Command(BaseCommand):
     help = "Make an API token for a user and print it; it cannot be shown again."
+    # The checks are for developers; they import every page, which takes a second.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user")

@@ -27,6 +27,8 @@ class Command(BaseCommand):
         "Reads every stored instance back and compares it with the hash of what was received. "
         "Interrupt it at any time: the next call goes on where it stopped."
     )
+    # The checks are for developers; they import every page, which takes a second.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """A study, or the state of things."""

@@ -30,6 +30,8 @@ class Command(BaseCommand):
         "Imports DICOM files, folders (with all below) and ZIP archives. Run the same command "
         "again after an interruption: it goes on where it was."
     )
+    # The checks are for developers; they import every page, which takes a second.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The paths, and what to do with an earlier run."""

@@ -38,6 +38,8 @@ _TEXTS = (
 
 class Command(BaseCommand):
     help = "Adds, lists and removes DICOM application entities."
+    # The checks are for developers; they import every page, which takes a second.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
