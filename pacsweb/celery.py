@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging.config
 import os
+import sys
 import warnings
 from typing import Any
 
@@ -21,6 +22,10 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 application = Celery("pacsweb")
 application.config_from_object("django.conf:settings", namespace="CELERY")
 application.autodiscover_tasks()
+# So many uses of a database connection until Celery closes it; otherwise it does before and after
+# each task, and the next reads the whole schema again, or signs in again. Django's own rule counts
+# here as it does for requests.
+application.conf.CELERY_DB_REUSE_MAX = sys.maxsize
 # Intervals in seconds. A run that waited too long is dropped (`expires` of the tasks).
 application.conf.beat_schedule = {
     "sweep-inbox": {"task": "apps.ingest.tasks.sweep_inbox", "schedule": 2.0},
@@ -71,6 +76,15 @@ def _use_our_logging(**_: Any) -> None:
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@signals.worker_init.connect
+def _keep_connections(**_: Any) -> None:
+    """A connection that failed or is too old is closed between tasks, every other is kept."""
+    from django.db import close_old_connections
+
+    signals.task_prerun.connect(close_old_connections)
+    signals.task_postrun.connect(close_old_connections)
 
 
 @signals.worker_process_init.connect

@@ -68,7 +68,7 @@ def processes(environment: Environment) -> tuple[Process, ...]:
         Process(
             "beat",
             # In memory: a schedule file can be torn by a crash, and every task here is an interval.
-            (*_CELERY, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile", ""),
+            (*_CELERY, "beat", "--scheduler", "pacsweb.clock:Clock", "--pidfile", ""),
         ),
     ]
     if not (PROJECT_ROOT / "apps/dimse/management/commands/dimse.py").is_file():

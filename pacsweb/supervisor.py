@@ -37,6 +37,7 @@ _USED: Final = (
     "apps.dicomweb.hot_frames",
     "apps.dimse.management.commands.dimse",
     "celery.apps.beat",
+    "pacsweb.clock",
     "celery.apps.worker",
     "celery.bin.celery",
     "celery.concurrency.prefork",
