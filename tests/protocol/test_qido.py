@@ -106,12 +106,14 @@ def test_all_of_several_values_must_be_there_when_agreed(archive: Archive):
 
 def test_QID_05_names_are_found_by_their_sound(archive: Archive):
     ds = ct_slice(PatientName="Wojciechowski^Grzegorz", ReferringPhysicianName="Quixote^Ana")
+    ds.NameOfPhysiciansReadingStudy = "Featherstonehaugh^Bea"
     assert archive.store(ds).status_code == 200
     for key in (
         "PatientName=Vojcechovski",
         "PatientName=grzegorz%20wojciechowsky",
         "00100010=*Wojciechovski*",
         "ReferringPhysicianName=Quixotte",
+        "NameOfPhysiciansReadingStudy=Fetherstonhaugh",
     ):
         (found,) = archive.json(f"/studies?{key}&fuzzymatching=true")
         assert found["0020000D"]["Value"] == [ds.StudyInstanceUID]

@@ -66,8 +66,8 @@ def state_for(*images: Dataset, **attributes) -> Dataset:
     return ds
 
 
-def rendered(archive: Archive, ds: Dataset, query: str = "") -> np.ndarray:
-    response = archive.get(f"{path_of(ds)}/rendered{query}", "image/png")
+def rendered(archive: Archive, ds: Dataset, query: str = "", below: str = "") -> np.ndarray:
+    response = archive.get(f"{path_of(ds)}{below}/rendered{query}", "image/png")
     assert response.status_code == 200, response.text
     return np.asarray(picture(response.content))
 
@@ -79,6 +79,9 @@ def test_a_multi_frame_as_gif_moves_at_its_frame_time(archive: Archive, cine):
     response = archive.get(path_of(cine) + "/rendered", "image/gif")
     image = picture(response.content)
     assert (image.n_frames, image.info["duration"], image.info["loop"]) == (4, 40, 0)
+    still = [rendered(archive, cine), rendered(archive, cine, below="/frames/1")]
+    assert np.array_equal(*still), "else the first frame"
+    assert not np.array_equal(still[0], rendered(archive, cine, below="/frames/2"))
     two = picture(archive.get(path_of(cine) + "/frames/2,4/rendered", "image/gif").content)
     assert two.n_frames == 2
     for level in (path_of(cine).split("/instances")[0], f"/studies/{cine.StudyInstanceUID}"):
@@ -159,6 +162,13 @@ def test_WAD_18_a_report_is_html_text_or_xml(archive: Archive):
     root = ET.fromstring(xml.content)
     assert "Imaging report" in "".join(root.itertext())
     assert archive.get(path_of(ds) + "/rendered", "image/png").status_code == 406
+    key_object = report()
+    key_object.SOPClassUID, key_object.Modality = "1.2.840.10008.5.1.4.1.1.88.59", "KO"
+    archive.store(key_object)
+    for media_type in ("text/html", "text/plain", "text/xml"):
+        shown = archive.get(path_of(key_object) + "/rendered", media_type)
+        assert shown.headers["Content-Type"].startswith(media_type)
+        assert "nothing else" in shown.text
     # The series holds nothing else, so its rendering is the report's.
     series = path_of(ds).partition("/instances/")[0]
     assert archive.get(series + "/rendered", "text/html").text == page.text
@@ -189,6 +199,43 @@ def test_a_pdf_passes_through_and_gives_ranges(archive: Archive):
         drawn = archive.get(f"{path}/thumbnail?viewport=64,48", "image/jpeg")
         assert drawn.headers["Content-Type"] == "image/jpeg"
         assert Image.open(io.BytesIO(drawn.content)).size == (48, 48)
+
+
+def test_other_documents_pass_through_in_their_own_type(archive: Archive):
+    kinds = (("104.2", "text/xml"), ("104.3", "model/stl"), ("104.4", "model/obj"))
+    for number, media_type in kinds:
+        ds = ct_slice()
+        del ds.PixelData
+        ds.SOPClassUID = f"1.2.840.10008.5.1.4.1.1.{number}"
+        ds.MIMETypeOfEncapsulatedDocument = media_type
+        ds.EncapsulatedDocument = b"<script>alert(1)</script>" + bytes(1)
+        archive.store(ds)
+        answer = archive.get(path_of(ds) + "/rendered")
+        assert answer.headers["Content-Type"] == media_type
+        assert answer.content == ds.EncapsulatedDocument
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "media_types"),
+    [
+        ("1.2.840.10008.1.2.4.100", ["video/mpeg"]),
+        ("1.2.840.10008.1.2.4.107", ["video/mp4", "video/H265"]),
+    ],
+)
+def test_videos_of_other_kinds_are_of_their_types(archive: Archive, syntax, media_types):
+    ds = ct_slice(size=16, NumberOfFrames=2)
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.1.1"
+    ds.PixelData = encapsulate([b"a stream of bytes."], has_bot=False)
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    assert archive.store(part10(ds, syntax)).status_code == 200
+    for accept in ("*/*", *media_types):
+        answer = archive.get(path_of(ds) + "/rendered", accept)
+        expected = media_types[0] if accept == "*/*" else accept
+        assert answer.headers["Content-Type"].lower() == expected.lower()
+        assert answer.content == b"a stream of bytes."
+    assert archive.get(path_of(ds) + "/rendered", "video/webm").status_code == 406
 
 
 def test_a_video_passes_through_and_gives_ranges(archive: Archive):
@@ -260,6 +307,31 @@ def test_PIX_02_the_states_shape_counts_and_not_monochrome1(archive: Archive):
         archive.store(negative, state)
         expected = values(negative) if shape == "IDENTITY" else 255 - values(negative)
         assert np.array_equal(rendered(archive, state), expected)
+
+
+def test_states_for_angiography_colour_and_pseudo_colour(archive: Archive, image):
+    grey = values(image)
+    angio = state_for(image, PresentationLUTShape="INVERSE")
+    angio.SOPClassUID = "1.2.840.10008.5.1.4.1.1.11.5"
+    pseudo = state_for(image)
+    pseudo.SOPClassUID = "1.2.840.10008.5.1.4.1.1.11.3"
+    ramp_up = np.arange(256, dtype="<u2") * 257
+    for name, table in (("Red", ramp_up[::-1]), ("Green", ramp_up), ("Blue", ramp_up * 0)):
+        setattr(pseudo, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(pseudo, f"{name}PaletteColorLookupTableData", table.tobytes())
+    photo = ramp()
+    photo.SamplesPerPixel, photo.PlanarConfiguration = 3, 0
+    photo.PhotometricInterpretation = "RGB"
+    samples = np.random.default_rng(4).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    photo.PixelData = samples.tobytes()
+    color = state_for(photo, ImageHorizontalFlip="Y", ImageRotation=0)
+    color.SOPClassUID = "1.2.840.10008.5.1.4.1.1.11.2"
+    assert archive.store(angio, pseudo, photo, color).status_code == 200
+    assert np.array_equal(rendered(archive, angio), 255 - grey)
+    shown = rendered(archive, pseudo).astype(int)
+    expected = np.stack([255 - grey, grey, grey * 0], axis=-1)
+    assert np.abs(shown - expected).max() <= 1
+    assert np.array_equal(rendered(archive, color), samples[:, ::-1])
 
 
 def test_PIX_10_area_rotation_and_flip(archive: Archive, image):

@@ -151,6 +151,15 @@ def test_STW_06_metadata_alone_as_the_whole_body(archive: Archive):
     response = archive.post("/studies", text, "application/dicom+json")
     assert response.status_code == 200, response.text
     assert back(archive, ds).PatientID == ds.PatientID
+    answer = archive.get(
+        path_of(ds) + "/metadata", 'multipart/related; type="application/dicom+xml"'
+    )
+    document = answer.content.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+    other = ct_slice(study=ds.StudyInstanceUID, series=ds.SeriesInstanceUID)
+    document = document.replace(ds.SOPInstanceUID.encode(), other.SOPInstanceUID.encode())
+    response = archive.post("/studies", document, "application/dicom+xml")
+    assert response.status_code == 200, response.text
+    assert back(archive, other).PatientName == ds.PatientName
 
 
 def test_STW_08_each_instance_has_its_own_outcome(archive: Archive):

@@ -143,6 +143,11 @@ def test_the_uid_may_stand_in_the_data_set_or_be_ours_to_make(worklist: Worklist
     assert worklist.send("POST", f"?workitem={named}", xml, XML).status_code == 201
     again = worklist.document(named)
     assert again["00741204"] == worklist.document(inside)["00741204"]
+    changed = worklist.send("POST", "", work(WorklistLabel=""))
+    assert changed.status_code == 201
+    assert "created with modifications" in changed.headers["Warning"]
+    label = worklist.document(changed.headers["Location"].rpartition("/")[2])["00741202"]
+    assert label["Value"] == ["default"]
 
 
 def test_what_a_create_is_refused_for(worklist: Worklist) -> None:

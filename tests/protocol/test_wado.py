@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 import requests
+from PIL import Image
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -68,6 +69,9 @@ def test_WAD_06_as_stored_where_any_syntax_is_welcome(archive: Archive, rle):
     ((head, body),) = parts_of(response)
     assert header(head, "Content-Type") == f"application/dicom; transfer-syntax={RLELossless}"
     assert read(body).PixelData == ds.PixelData
+    alone = archive.get(path_of(ds), "application/dicom; transfer-syntax=*")
+    assert alone.headers["Content-Type"] == header(head, "Content-Type")
+    assert alone.content == body
 
 
 def test_WAD_05_the_default_is_explicit_little_endian(archive: Archive, rle):
@@ -544,6 +548,17 @@ def test_WAD_18_pictures_at_every_level(archive: Archive, cine, resource):
         assert response.content.startswith(b"\xff\xd8\xff")
 
 
+def test_a_thumbnail_is_small_and_of_several_frames_the_middle_one(archive: Archive, cine):
+    large = ct_slice(size=600)
+    archive.store(large)
+    for path in (path_of(large), path_of(large) + "/frames/1"):
+        for resource, size in (("/thumbnail", (256, 256)), ("/rendered", (600, 600))):
+            assert Image.open(io.BytesIO(archive.get(path + resource).content)).size == size
+    pictures = [archive.get(f"{path_of(cine)}{below}/thumbnail", "image/png").content
+                for below in ("", "/frames/3", "/frames/1")]  # fmt: skip
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
 @pytest.mark.parametrize(
     ("accept", "magic"),
     [
@@ -593,6 +608,34 @@ def test_rendered_frames_as_parts(archive: Archive, cine):
 def test_WAD_13_to_17_rendering_parameters(archive: Archive, cine, query, status):
     response = archive.get(f"{path_of(cine)}/frames/1/rendered?{query}", "image/jpeg")
     assert response.status_code == status, response.text
+
+
+def test_WAD_13_14_15_parameters_of_the_url_change_the_picture(archive: Archive, cine):
+    path = path_of(cine) + "/frames/1/rendered"
+
+    def shown(query: str) -> np.ndarray:
+        answer = archive.get(f"{path}?{query}", "image/png")
+        assert answer.status_code == 200, answer.text
+        return np.asarray(Image.open(io.BytesIO(answer.content))).astype(int)
+
+    whole = shown("")
+    assert whole.shape == (24, 24)
+    assert shown("viewport=12,48").shape == (12, 12), "the aspect is kept"
+    assert np.array_equal(shown("viewport=8,8,4,6,8,8"), whole[6:14, 4:12])
+    assert np.array_equal(shown("viewport=24,24,0,0,-24,24"), whole[:, ::-1])
+    assert np.array_equal(shown("viewport=24,24,,,24,-24"), whole[::-1])
+    values = np.frombuffer(frame_of(cine, 1), "<i2").reshape(24, 24)
+    middle = float(np.median(values)) * cine.RescaleSlope + cine.RescaleIntercept
+    step = shown(f"window={middle},1,linear")
+    assert set(np.unique(step)) <= {0, 255}
+    assert len(np.unique(step)) == 2
+    functions = [
+        shown(f"window={middle},900,{each}") for each in ("linear", "linear-exact", "sigmoid")
+    ]
+    assert np.abs(functions[0] - functions[1]).max() <= 2
+    assert np.abs(functions[0] - functions[2]).max() > 10
+    coarse, fine = (len(archive.get(f"{path}?quality={q}", "image/jpeg").content) for q in (5, 95))
+    assert coarse < fine
 
 
 def test_WAD_16_unknown_annotation_is_ignored_with_a_warning(archive: Archive, cine):

@@ -13,8 +13,9 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive, header, parts_of, path_of, read
@@ -151,7 +152,18 @@ def test_WAD_05_frames_of_an_image_type_are_in_its_default_syntax(
         assert response.status_code == 200, response.text
         ((head, body),) = parts_of(response)
         assert header(head, "Content-Type") == f"{media_type}; transfer-syntax={syntax}"
-        assert len(body) > 0
+    alone = archive.get(path_of(ds) + "/frames/2", media_type)
+    assert alone.headers["Content-Type"] == f"{media_type}; transfer-syntax={syntax}"
+    assert alone.content == body
+    back = read(part10(ds))
+    del back.NumberOfFrames
+    back.file_meta.TransferSyntaxUID = UID(syntax)
+    back.PixelData = encapsulate([body])
+    values = by_pydicom(back)
+    assert values is not None or media_type == "image/jphc"
+    if values is not None:
+        frame = np.frombuffer(ds.PixelData, "<i2").reshape(2, 40, 40)[1]
+        assert np.array_equal(values.reshape(40, 40), frame)
 
 
 def test_WAD_04_any_image_type_is_that_of_the_stored_or_lossless_jpeg(archive: Archive, images):

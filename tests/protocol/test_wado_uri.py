@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -38,6 +39,27 @@ def test_size_window_and_frame_of_the_picture(archive: Archive, image):
     pictures = [ask(archive, image, f"{query}&frameNumber={n}").content for n in (1, 2)]
     assert all(Image.open(io.BytesIO(each)).size == (16, 16) for each in pictures)
     assert pictures[0] != pictures[1]
+
+
+def test_URI_02_each_parameter_of_a_picture_does_what_it_says(archive: Archive, image):
+    def shown(query: str) -> np.ndarray:
+        answer = ask(archive, image, f"contentType=image/png&{query}")
+        assert answer.status_code == 200, answer.text
+        return np.asarray(Image.open(io.BytesIO(answer.content))).astype(int)
+
+    whole = shown("")
+    assert np.array_equal(shown("region=0,0,0.5,0.25"), whole[:8, :16])
+    values = np.frombuffer(image.PixelData[: 32 * 32 * 2], "<i2")
+    middle = float(np.median(values)) * image.RescaleSlope + image.RescaleIntercept
+    assert len(np.unique(shown(f"windowCenter={middle}&windowWidth=1"))) == 2
+    named = shown("rows=400&columns=400&annotation=patient") != shown("rows=400&columns=400")
+    assert named[:200].any()
+    assert not named[200:].any()
+    coarse, fine = (len(ask(archive, image, f"imageQuality={q}").content) for q in (5, 95))
+    assert coarse < fine
+    listed = "contentType=application/dicom&transferSyntax=1.2.3,1.2.840.10008.1.2.4.80"
+    syntax = read(ask(archive, image, listed).content).file_meta.TransferSyntaxUID
+    assert syntax == "1.2.840.10008.1.2.4.80"
 
 
 def test_URI_01_as_dicom_in_the_default_syntax(archive: Archive, image):

@@ -43,6 +43,8 @@ from apps.retrieve.locations import Location
 from apps.retrieve.metadata import dicom_json_of
 
 _SANDBOX: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+# PS3.18 has a type of its own for HEVC; browsers know it as MP4 only.
+_HEVC: Final = "video/h265"
 _PICTURES: Final = tuple(
     Offer(media_type, multipart=several) for several in (False, True) for media_type in MEDIA_TYPES
 )
@@ -58,8 +60,11 @@ def rendered_object(
     elif location.sop_class_uid in RENDERED_STATES:
         response = _presented(request, principal, location)
     elif media_type := own_media_type(location):
-        choose(acceptable(request), [Offer(media_type)])
-        response = passed_through(request, location, media_type)
+        offers = [Offer(media_type)]
+        if transfer_syntax(location.transfer_syntax_uid).codec == "hevc":
+            offers.append(Offer(_HEVC))
+        offer, _ = choose(acceptable(request), offers)
+        response = passed_through(request, location, offer.media_type)
     else:
         raise NotAcceptable("This instance is no image and cannot be rendered as one.")
     view_event(principal, "StudyViewed", location.study_instance_uid)
