@@ -18,9 +18,11 @@ from apps.errors import InvalidRequest
 from apps.ingest.receiving import WADO_RS
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.request_transfer import (
+    STOW_RS,
     fetch_from_archive,
     fetch_instances,
     send_instances,
+    send_to_archive,
 )
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import ENDED, Transfer, TransferInstance
@@ -35,6 +37,7 @@ from apps.transfers.selectors import transfer_of, transfers
 from apps.transfers.tasks import request_work
 
 _PAGE: Final = 200
+_WEB: Final = (WADO_RS, STOW_RS)
 
 
 class TransferSerializer(serializers.ModelSerializer[Transfer]):
@@ -56,7 +59,7 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
     @extend_schema_field(str)
     def get_protocol(self, row: Transfer) -> str:
         """By the method, which stays when the archive is removed."""
-        return "dicomweb" if row.method == WADO_RS else "dimse"
+        return "dicomweb" if row.method in _WEB else "dimse"
 
     class Meta:
         model = Transfer
@@ -97,9 +100,12 @@ class TransferInstanceSerializer(serializers.ModelSerializer[TransferInstance]):
 
 
 class SendSerializer(serializers.Serializer[object]):
-    """What to send, and to whom."""
+    """What to send, and to whom: a peer, or else an archive."""
 
-    peer = serializers.CharField(max_length=16, help_text="AE title.")
+    peer = serializers.CharField(max_length=16, default="", help_text="AE title.")
+    archive = serializers.CharField(
+        max_length=32, default="", help_text="Name of an archive that speaks DICOMweb."
+    )
     studies = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
     series = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
     instances = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
@@ -151,22 +157,31 @@ class TransfersView(PrincipalView):
     def post(self, request: Request) -> Response:
         asked = valid(SendSerializer(data=request.data))
         wanted = Wanted(asked["studies"], asked["series"], asked["instances"])
-        transfer = send_instances(
-            self.principal,
-            peer=peer_named(asked["peer"]),
-            keys=instance_keys(self.principal, wanted),
-        )
+        _check_one(asked)
+        if asked["archive"]:
+            archive = archive_named(asked["archive"])
+            keys = instance_keys(self.principal, wanted)
+            transfer = send_to_archive(self.principal, archive=archive, keys=keys)
+        else:
+            peer = peer_named(asked["peer"])
+            keys = instance_keys(self.principal, wanted)
+            transfer = send_instances(self.principal, peer=peer, keys=keys)
         request_work()
         return Response(TransferSerializer(transfer).data, status=201)
+
+
+def _check_one(asked: dict[str, Any]) -> None:
+    if bool(asked["peer"]) == bool(asked["archive"]):
+        raise InvalidRequest("Name a peer, or else an archive.", offending=("peer", "archive"))
 
 
 def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]:
     peer = request.query_params.get("peer", "")
     if peer:
-        rows = rows.filter(peer_title=peer).exclude(method=WADO_RS)
+        rows = rows.filter(peer_title=peer).exclude(method__in=_WEB)
     archive = request.query_params.get("archive", "")
     if archive:
-        rows = rows.filter(peer_title=archive, method=WADO_RS)
+        rows = rows.filter(peer_title=archive, method__in=_WEB)
     wanted = [whole_number(each, "id") for each in request.query_params.getlist("id")[:_PAGE]]
     if wanted:
         rows = rows.filter(pk__in=wanted)
@@ -183,8 +198,7 @@ class FetchesView(PrincipalView):
     @extend_schema(request=FetchSerializer, responses={201: TransferSerializer})
     def post(self, request: Request) -> Response:
         asked = valid(FetchSerializer(data=request.data))
-        if bool(asked["peer"]) == bool(asked["archive"]):
-            raise InvalidRequest("Name a peer, or else an archive.", offending=("peer", "archive"))
+        _check_one(asked)
         level, keys = asked["level"].upper(), unique_keys(asked["level"], asked["keys"])
         if asked["archive"]:
             transfer = fetch_from_archive(

@@ -96,7 +96,12 @@ def ask(
         try:
             if look is not None:
                 _watch(connection, look)
-            connection.request(method, path, body, sent, encode_chunked=chunked)
+            try:
+                connection.request(method, path, body, sent, encode_chunked=chunked)
+            except (BrokenPipeError, ConnectionResetError):
+                if body is None:
+                    raise
+                # It may have answered before it had read all of the body.
             return WebAnswer(archive.name, connection, connection.getresponse())
         except BaseException:
             connection.close()

@@ -23,11 +23,13 @@ from apps.network.scu import PeerRefused
 from apps.transfers.actions.claim_transfer import claim_transfer
 from apps.transfers.actions.end_transfer import end_transfer
 from apps.transfers.actions.note_progress import LeaseLost, keep_lease
+from apps.transfers.actions.request_transfer import STOW_RS
 from apps.transfers.fetching import fetch
 from apps.transfers.models import Transfer
 from apps.transfers.sending import Cancelled, send
 from apps.transfers.web_fetching import fetch_by_web
 from apps.transfers.web_queries import ArchiveBusy
+from apps.transfers.web_sending import send_by_web
 
 logger = logging.getLogger(__name__)
 
@@ -101,5 +103,5 @@ def _run(transfer: Transfer, holder: str) -> tuple[str, bool, timedelta]:
 
 def _work_of(transfer: Transfer) -> Callable[[Transfer, str], None]:
     if transfer.kind == Transfer.Kind.SEND:
-        return send
+        return send_by_web if transfer.method == STOW_RS else send
     return fetch_by_web if transfer.method == WADO_RS else fetch

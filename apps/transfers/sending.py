@@ -70,7 +70,7 @@ def send(transfer: Transfer, holder: str) -> None:
 
     What has been sent is written down twice a second, whatever ends the run.
     """
-    ledger = _Ledger(transfer, holder)
+    ledger = Ledger(transfer, holder)
     try:
         for contexts, rows in _batches(transfer):
             _Batch(transfer, ledger, contexts).send(rows)
@@ -83,7 +83,7 @@ def send(transfer: Transfer, holder: str) -> None:
 Row = tuple[int, int, str, bool]
 
 
-class _Ledger:
+class Ledger:
     """Outcomes not written yet, and the pace of what is sent."""
 
     def __init__(self, transfer: Transfer, holder: str) -> None:
@@ -148,7 +148,7 @@ class _Batch:
     """Instances whose presentation contexts fit into one association."""
 
     def __init__(
-        self, transfer: Transfer, ledger: _Ledger, contexts: Sequence[ProposedContext]
+        self, transfer: Transfer, ledger: Ledger, contexts: Sequence[ProposedContext]
     ) -> None:
         self._transfer = transfer
         self._ledger = ledger
@@ -161,7 +161,7 @@ class _Batch:
     def send(self, rows: Iterable[Row]) -> None:
         """Each row once, a row at which the association was lost once more."""
         try:
-            for row, location in _located(rows):
+            for row, location in located(rows):
                 self._ledger.note(self._outcome(row, location))
         except PeerBusy:
             self._release()
@@ -270,7 +270,7 @@ class _Batch:
         return self._association
 
 
-def _located(rows: Iterable[Row]) -> Iterator[tuple[Row, Location | None]]:
+def located(rows: Iterable[Row]) -> Iterator[tuple[Row, Location | None]]:
     """Rows with where their instance lies; None where it is gone. In chunks, in order."""
     waiting: list[Row] = []
     for row in rows:

@@ -9,11 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from apps.dicom.multipart import MultipartReader
 from tests.builders import ct_slice, new_uid, part10
 
 USER, SECRET = "reader", "s3cret-that-no-log-holds"
@@ -32,6 +35,7 @@ class OddWebArchive(BaseHTTPRequestHandler):
     studies: ClassVar[dict[str, list[Dataset]]] = {}
     manner: ClassVar[dict[str, str]] = {}
     asked: ClassVar[defaultdict[str, list[str]]] = defaultdict(list)
+    stored: ClassVar[list[Dataset]] = []
     go: ClassVar[threading.Event] = threading.Event()
 
     @classmethod
@@ -65,6 +69,32 @@ class OddWebArchive(BaseHTTPRequestHandler):
         if not wanted:
             return self._say(404)
         return self._send(wanted, manner, len(named))
+
+    def do_POST(self) -> None:
+        """Store: the manner is that of the instances' Patient ID."""
+        boundary = self.headers["Content-Type"].split("boundary=")[1]
+        parts = MultipartReader(_Chunks(self.rfile), boundary)
+        kept = [dcmread(BytesIO(b"".join(part.chunks))) for part in parts]
+        patient = str(kept[0].PatientID)
+        manner = self.manner.get(patient, "")
+        if manner == "hangs up" or (manner == "hates two" and kept[-1].InstanceNumber >= 2):
+            self.manner[patient] = "" if manner == "hangs up" else manner
+            self.close_connection = True
+            return
+        statuses = {"busy": 503, "forbidden": 401, "markup": 200}
+        if manner in statuses:
+            self._say(statuses[manner], {"Retry-After": "600"}, b"<h1>Hello</h1>")
+            return
+        refused = kept[-1:] if manner == "refuses one" and kept[-1].InstanceNumber == 3 else []
+        stored = [each for each in kept if each not in refused]
+        self.stored.extend(stored)
+        reason = {"00081197": {"vr": "US", "Value": [0xA900]}}
+        report = {
+            "00081199": {"vr": "SQ", "Value": [_named(each) for each in stored]},
+            "00081198": {"vr": "SQ", "Value": [_named(each) | reason for each in refused]},
+        }
+        kind = {"Content-Type": "application/dicom+json"}
+        self._say(202 if refused else 200, kind, json.dumps(report).encode())
 
     def _found(self, asked: dict[str, list[str]]) -> None:
         name = asked.get("PatientName", [""])[0].rstrip("*").lower()
@@ -171,6 +201,24 @@ class OddWebArchive(BaseHTTPRequestHandler):
         """Nothing."""
 
     protocol_version = "HTTP/1.1"
+
+
+class _Chunks:
+    """A chunked body (RFC 9112 7.1)."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, _size: int, /) -> bytes:
+        """One chunk; the last one is empty."""
+        length = int(self._file.readline(), 16)
+        chunk: bytes = self._file.read(length)
+        self._file.readline()
+        return chunk
+
+
+def _named(each: Dataset) -> dict[str, Any]:
+    return {"00081155": {"vr": "UI", "Value": [each.SOPInstanceUID]}}
 
 
 class _Server(ThreadingHTTPServer):

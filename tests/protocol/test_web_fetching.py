@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.builders import ct_slice, new_uid
+from tests.protocol.dicomweb_archive import Archive
 from tests.protocol.odd_web_archive import SECRET, USER, OddWebArchive, serving
 from tests.stack import Stack
 
@@ -211,3 +213,50 @@ def test_who_may_fetch_and_from_where(stack: Stack, far: type[OddWebArchive]) ->
     assert all(each["protocol"] == "dicomweb" for each in events)
     assert call(stack, "GET", f"/transfers/?peer={NAME}").json() == []
     assert SECRET not in stack.log(10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("manner", "state", "counts", "words"),
+    [
+        ("", "succeeded", (3, 0), ""),
+        ("hangs up", "succeeded", (3, 0), ""),
+        ("refuses one", "partly", (2, 1), ""),
+        ("hates two", "waiting", (1, 0), "cannot be reached"),
+        ("busy", "waiting", (0, 0), "answered 503 and asks to wait for 10 minutes"),
+        ("markup", "waiting", (0, 0), "not what became of the instances"),
+        ("forbidden", "failed", (0, 3), "does not take our credentials (401)"),
+    ],
+)
+def test_a_study_is_sent_there_and_each_instance_has_its_outcome(  # noqa: PLR0917
+    stack: Stack,
+    archive: Archive,
+    far: type[OddWebArchive],
+    manner: str,
+    state: str,
+    counts: tuple[int, int],
+    words: str,
+) -> None:
+    study, series, patient = new_uid(), new_uid(), new_uid()[-12:]
+    made = [
+        ct_slice(study=study, series=series, number=number, PatientID=patient)
+        for number in (1, 2, 3)
+    ]
+    assert archive.store(*made).status_code == 200
+    far.manner[patient] = manner
+    answer = call(stack, "POST", "/transfers/", json={"archive": NAME, "studies": [study]})
+    assert answer.status_code == 201, answer.text
+    path = f"/transfers/{answer.json()['id']}/"
+    row = after_an_attempt(stack, path)
+    assert (row["state"], (row["completed"], row["failed"])) == (state, counts), row
+    assert words in row["message"]
+    assert (row["protocol"], row["method"], row["kind"]) == ("dicomweb", "stow-rs", "send")
+    far.manner[patient] = ""
+    if state != "succeeded":
+        assert call(stack, "POST", path + "retry/").status_code == 200
+        stack.wait_until(lambda: standing(stack, path)["state"] == "succeeded")
+    row = standing(stack, path)
+    assert (row["total"], row["completed"], row["failed"]) == (3, 3, 0)
+    arrived = {
+        each.SOPInstanceUID: each.PixelData for each in far.stored if each.PatientID == patient
+    }
+    assert arrived == {each.SOPInstanceUID: each.PixelData for each in made}

@@ -22,6 +22,7 @@ from apps.transfers.models import Transfer, TransferInstance
 
 MOST_ATTEMPTS: Final = 6
 METHODS: Final = ("move", "get")
+STOW_RS: Final = "stow-rs"
 AUTO: Final = "auto"
 """C-GET, and C-MOVE to us where the peer does not offer that."""
 _CHUNK: Final = 500
@@ -48,17 +49,31 @@ def send_instances(
     are tried again with growing pauses. Raises NotPermitted, InvalidRequest, NotFound.
     """
     _check(principal, peer)
+    transfer = _new(principal, Transfer.Kind.SEND, peer)
+    if origin is not None:
+        transfer.move_originator = origin.ae_title
+        transfer.move_message_id = origin.message_id
+        transfer.most_attempts = 1
+    return _sent(principal, transfer, keys, corrections=peer.send_corrections)
+
+
+def send_to_archive(principal: Principal, *, archive: WebArchive, keys: Sequence[int]) -> Transfer:
+    """The same to an archive that speaks DICOMweb, by STOW-RS. Corrections go along, always."""
+    _check_archive(principal, archive)
+    transfer = _new(principal, Transfer.Kind.SEND, archive)
+    transfer.method = STOW_RS
+    return _sent(principal, transfer, keys, corrections=True)
+
+
+def _sent(
+    principal: Principal, transfer: Transfer, keys: Sequence[int], *, corrections: bool
+) -> Transfer:
     if not keys:
         raise NotFound("There is nothing to send.")
     with transaction.atomic():
-        transfer = _new(principal, Transfer.Kind.SEND, peer)
-        if origin is not None:
-            transfer.move_originator = origin.ae_title
-            transfer.move_message_id = origin.message_id
-            transfer.most_attempts = 1
         transfer.save()
         rows = list(_rows(transfer, keys))
-        if peer.send_corrections:
+        if corrections:
             rows += _corrections(transfer, keys, after=len(rows))
         TransferInstance.objects.bulk_create(rows, batch_size=_CHUNK)
         transfer.total = len(rows)
@@ -94,9 +109,7 @@ def fetch_from_archive(
     principal: Principal, *, archive: WebArchive, level: str, keys: Mapping[str, str]
 ) -> Transfer:
     """The same from an archive that speaks DICOMweb, by WADO-RS. Raises the same."""
-    permit(principal, Permission.TRANSFER_STUDIES)
-    if not archive.enabled:
-        raise InvalidRequest(f"{archive.name} is switched off.", offending=("archive",))
+    _check_archive(principal, archive)
     lists = tuple(name for name, value in keys.items() if "\\" in value)
     if lists:
         raise InvalidRequest("One study, series or instance at a time.", offending=lists)
@@ -126,6 +139,12 @@ def fetch_once(
             if row.keys and row.keys.items() <= keys.items():
                 return row
         return fetch_instances(principal, peer=locked, level=level, keys=keys, method=AUTO)
+
+
+def _check_archive(principal: Principal, archive: WebArchive) -> None:
+    permit(principal, Permission.TRANSFER_STUDIES)
+    if not archive.enabled:
+        raise InvalidRequest(f"{archive.name} is switched off.", offending=("archive",))
 
 
 def _check(principal: Principal, peer: ApplicationEntity) -> None:

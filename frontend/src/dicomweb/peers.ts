@@ -53,7 +53,7 @@ export interface Transfer {
 	protocol: Elsewhere["kind"];
 	/** Of what is fetched; empty for what is sent. */
 	study_instance_uid: string;
-	method: "move" | "get" | "wado-rs" | "";
+	method: "move" | "get" | "wado-rs" | "stow-rs" | "";
 	total: number;
 	completed: number;
 	warning: number;
@@ -125,8 +125,8 @@ function keyOf(where: Elsewhere): "peer" | "archive" {
 	return where.kind === "dicomweb" ? "archive" : "peer";
 }
 
-export function sendStudies(peer: string, studies: string[]): Promise<Transfer> {
-	return postJson("/api/transfers/", { peer, studies });
+export function sendStudies(where: Elsewhere, studies: string[]): Promise<Transfer> {
+	return postJson("/api/transfers/", { [keyOf(where)]: where.title, studies });
 }
 
 export function cancelTransfer(id: number): Promise<Transfer> {

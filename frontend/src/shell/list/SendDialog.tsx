@@ -25,17 +25,17 @@ export function SendDialog({
 	onSent: (transfer: Transfer) => void;
 	onClose: () => void;
 }) {
-	const [sending, setSending] = useState("");
+	const [sending, setSending] = useState(false);
 	const [problem, setProblem] = useState("");
 	const images = row.NumberOfStudyRelatedInstances;
-	const send = async (peer: string) => {
-		setSending(peer);
+	const send = async (peer: Peer) => {
+		setSending(true);
 		setProblem("");
 		try {
 			onSent(await sendStudies(peer, [row.StudyInstanceUID]));
 		} catch (error) {
 			setProblem(error instanceof Error ? error.message : String(error));
-			setSending("");
+			setSending(false);
 		}
 	};
 	return (
@@ -61,20 +61,21 @@ export function SendDialog({
 					{peers.length === 0 && (
 						<p className="muted">
 							No other system is known yet. An administrator adds one under Application entities,
-							with host and port.
+							with host and port, or under DICOMweb archives.
 						</p>
 					)}
 					<ul className="send-peers">
 						{peers.map((peer) => (
-							<li key={peer.title}>
+							<li key={`${peer.kind} ${peer.title}`}>
 								<button
 									type="button"
 									className="menu-item"
-									disabled={sending !== ""}
-									onClick={() => void send(peer.title)}
+									disabled={sending}
+									onClick={() => void send(peer)}
 									onKeyDown={walk}
 								>
 									<span>Send to {peer.title}</span>
+									{peer.kind === "dicomweb" && <span className="source-kind">DICOMweb</span>}
 									<span className="muted">{peer.description}</span>
 								</button>
 							</li>

@@ -227,7 +227,7 @@ export default function StudyListPage({
 			{sending && peers && (
 				<SendDialog
 					row={sending}
-					peers={peers.filter((peer) => peer.kind === "dimse")}
+					peers={peers}
 					onSent={(transfer) => {
 						setSent(transfer);
 						setSending(null);
