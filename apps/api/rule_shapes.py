@@ -18,14 +18,17 @@ from apps.network.web_archive import ASKED_ANEW
 class _PeerField(serializers.SlugRelatedField[ApplicationEntity]):
     """An application entity by its title."""
 
-    def __init__(self) -> None:
-        super().__init__(slug_field="title", queryset=ApplicationEntity.objects.all())
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="title", queryset=ApplicationEntity.objects.all(), **options)
 
 
 class ForwardingRuleSerializer(serializers.ModelSerializer[ForwardingRule]):
-    """Which complete studies go to the destination by themselves."""
+    """Which complete studies go on by themselves: to `destination`, or else to `archive`."""
 
-    destination = _PeerField()
+    destination = _PeerField(required=False, allow_null=True)
+    archive = serializers.SlugRelatedField(
+        slug_field="name", queryset=WebArchive.objects.all(), required=False, allow_null=True
+    )
 
     class Meta:
         model = ForwardingRule
@@ -34,6 +37,7 @@ class ForwardingRuleSerializer(serializers.ModelSerializer[ForwardingRule]):
             "name",
             "enabled",
             "destination",
+            "archive",
             "sources",
             "conditions",
             "not_before",

@@ -33,12 +33,12 @@ class _Previewed(PreviewedRuleAdmin):
 
 @admin.register(ForwardingRule)
 class ForwardingRuleAdmin(_Previewed):
-    list_display = ("name", "enabled", "destination", "conditions", "last_problem")
-    list_filter = ("enabled", "destination")
-    list_select_related = ("destination",)
-    search_fields = ("name", "destination__title")
+    list_display = ("name", "enabled", "target", "conditions", "last_problem")
+    list_filter = ("enabled", "destination", "archive")
+    list_select_related = ("destination", "archive")
+    search_fields = ("name", "destination__title", "archive__name")
     fieldsets = (
-        (None, {"fields": ("name", "enabled", "destination")}),
+        (None, {"fields": ("name", "enabled", "destination", "archive")}),
         ("Which studies", {"fields": ("sources", "conditions")}),
         ("When", {"fields": ("not_before", "not_after")}),
         ("So far", {"fields": ("created_at", "last_problem")}),

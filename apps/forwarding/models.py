@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from apps.forwarding import conditions
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
+
+ONE_DESTINATION: Final = "Name an application entity to send to, or else a DICOMweb archive."
 
 
 class ForwardingRule(models.Model):
-    """When a study that became complete fits, its instances are sent to the destination."""
+    """When a study that became complete fits, its instances are sent on.
+
+    To an application entity, `destination`, or else to a DICOMweb archive.
+    """
 
     name = models.CharField(max_length=100, unique=True)
     enabled = models.BooleanField(default=True)
     destination = models.ForeignKey(
-        ApplicationEntity, on_delete=models.PROTECT, related_name="forwarding_rules"
+        ApplicationEntity,
+        on_delete=models.PROTECT,
+        related_name="forwarding_rules",
+        null=True,
+        blank=True,
+        help_text="An application entity, or else a DICOMweb archive below.",
+    )
+    archive = models.ForeignKey(
+        WebArchive,
+        verbose_name="DICOMweb archive",
+        on_delete=models.PROTECT,
+        related_name="forwarding_rules",
+        null=True,
+        blank=True,
     )
     sources = models.CharField(
         "from AE titles",
@@ -42,9 +63,27 @@ class ForwardingRule(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(destination__isnull=True, archive__isnull=False)
+                | models.Q(destination__isnull=False, archive__isnull=True),
+                name="forwarding_rule_has_one_destination",
+                violation_error_message=ONE_DESTINATION,
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """It leads to one place."""
+        if (self.destination_id is None) == (self.archive_id is None):
+            raise ValidationError(ONE_DESTINATION)
+
+    @property
+    def target(self) -> str:
+        """The AE title, or the archive's name."""
+        return str(self.destination or self.archive).strip()
 
 
 class PrefetchRule(models.Model):

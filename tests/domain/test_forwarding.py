@@ -20,7 +20,7 @@ from apps.forwarding.models import ForwardingRule
 from apps.forwarding.preview import preview_forwarding
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.models import Transfer, TransferInstance
 from tests.builders import ct_slice, part10
 
@@ -91,6 +91,32 @@ def test_a_study_that_does_not_fit_stays(
 ) -> None:
     rule(away, **fields)
     assert complete(arrive(**attributes)) == 0
+
+
+def test_a_study_goes_to_a_dicomweb_archive_once_and_never_back_to_it() -> None:
+    north = WebArchive.objects.create(name="an-archive-of-the-north", url="https://n.example.org")
+    made = ForwardingRule(name="north", archive=north)
+    made.full_clean()
+    made.save()
+    study = arrive()
+    assert complete(study) == 1
+    transfer = Transfer.objects.get()
+    assert (transfer.archive, transfer.peer, transfer.method) == (north, None, "stow-rs")
+    assert (transfer.peer_title, transfer.total) == ("an-archive-of-the-north", 1)
+    assert complete(study) == 0
+    assert complete(arrive(north.name)) == 0
+    north.enabled = False
+    north.save()
+    assert complete(arrive()) == 0
+    made.refresh_from_db()
+    assert made.last_problem == "an-archive-of-the-north is switched off."
+
+
+def test_a_rule_leads_to_one_place(away: ApplicationEntity) -> None:
+    north = WebArchive.objects.create(name="north", url="https://n.example.org")
+    for both in ({}, {"destination": away, "archive": north}):
+        with pytest.raises(ValidationError, match="or else a DICOMweb archive"):
+            ForwardingRule(name="x", **both).full_clean()
 
 
 def test_a_study_never_goes_back_to_its_source(away: ApplicationEntity) -> None:

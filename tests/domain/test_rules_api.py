@@ -174,6 +174,25 @@ def test_an_archives_secret_is_never_told_and_goes_nowhere_else() -> None:
     assert WebArchive.objects.get().secret == ""
 
 
+def test_a_forwarding_rule_leads_to_a_peer_or_to_an_archive(away: ApplicationEntity) -> None:
+    client = person("administrator")
+    WebArchive.objects.create(name="north", url="https://north.example.org/dw")
+    url = "/api/rules/forwarding/"
+    for named, status in (
+        ({}, 400), ({"archive": "north", "destination": "AWAY"}, 400), ({"archive": "no"}, 400),
+        ({"archive": "north"}, 201),
+    ):  # fmt: skip
+        made = client.post(url, {"name": "x", **named}, content_type=JSON)
+        assert made.status_code == status, made.content
+    row = made.json()
+    assert (row["archive"], row["destination"]) == ("north", None)
+    held = client.delete(f"/api/dicomweb-archives/{WebArchive.objects.get().pk}/")
+    assert held.status_code == 409
+    change = {"archive": None, "destination": "AWAY"}
+    moved = client.patch(f"{url}{row['id']}/", change, content_type=JSON)
+    assert (moved.status_code, moved.json()["destination"]) == (200, "AWAY")
+
+
 def test_a_name_below_remotes_leads_to_one_archive(away: ApplicationEntity) -> None:
     client = person("administrator")
     body = {"name": "AWAY", "url": "https://north.example.org/dw"}

@@ -15,7 +15,7 @@ from apps.errors import PacsError
 from apps.events.log import feed, latest_sequence
 from apps.forwarding.conditions import fits, next_opening
 from apps.forwarding.models import FollowedEvents, ForwardingRule
-from apps.transfers.actions.request_transfer import send_instances
+from apps.transfers.actions.request_transfer import send_instances, send_to_archive
 from apps.transfers.models import Transfer, TransferInstance
 
 _AT_ONCE: Final = 100
@@ -33,7 +33,9 @@ def follow_completed_studies() -> int:
     events = feed(position.sequence, kinds=("StudyCompleted",), limit=_AT_ONCE)
     if not events:
         return 0
-    rules = list(ForwardingRule.objects.filter(enabled=True).select_related("destination"))
+    rules = list(
+        ForwardingRule.objects.filter(enabled=True).select_related("destination", "archive")
+    )
     asked = 0
     for event in events:
         study = Study.objects.filter(study_instance_uid=event.study_instance_uid).first()
@@ -69,7 +71,7 @@ def why_not(principal: Principal, rule: ForwardingRule, study: Study) -> str:
     Raises InvalidRequest for conditions that cannot be read.
     """
     sources = {part.strip() for part in rule.sources.split(",") if part.strip()}
-    if study.source_ae_title == rule.destination.title.strip():
+    if study.source_ae_title == rule.target:
         return "It came from the destination."
     if sources and study.source_ae_title not in sources:
         return "It came from another AE title."
@@ -80,13 +82,19 @@ def why_not(principal: Principal, rule: ForwardingRule, study: Study) -> str:
 
 def _send(principal: Principal, rule: ForwardingRule, study: Study) -> bool:
     done = TransferInstance.objects.filter(
-        transfer__peer=rule.destination, transfer__asked_by_name=principal.name
+        transfer__peer=rule.destination,
+        transfer__archive=rule.archive,
+        transfer__asked_by_name=principal.name,
     ).values("instance_key")
     instances = instances_of(principal, study.study_instance_uid).exclude(pk__in=done)
     keys = list(instances.values_list("pk", flat=True))
     if not keys:
         return False
-    transfer = send_instances(principal, peer=rule.destination, keys=keys)
+    if rule.archive is not None:
+        transfer = send_to_archive(principal, archive=rule.archive, keys=keys)
+    else:
+        assert rule.destination is not None  # the table's own rule
+        transfer = send_instances(principal, peer=rule.destination, keys=keys)
     opening = next_opening(timezone.now(), rule.not_before, rule.not_after)
     Transfer.objects.filter(pk=transfer.pk).update(not_before=opening)
     ForwardingRule.objects.filter(pk=rule.pk).exclude(last_problem="").update(last_problem="")
