@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from apps.rendering.animation import animated, milliseconds_between
-from apps.rendering.options import PNG, RenderOptions
+from apps.rendering.animation import animated, animated_jxl, milliseconds_between
+from apps.rendering.options import JXL, PNG, RenderOptions
 from apps.rendering.render import RenderedImage
 from apps.rendering.stored import ready_thumbnail, rendered_frame
 from apps.retrieve.locations import Location
@@ -96,8 +96,10 @@ def _made(location: Location, number: int, options: RenderOptions) -> RenderedIm
 def animation_of(
     location: Location, numbers: Sequence[int], options: RenderOptions
 ) -> RenderedImage:
-    """The frames as one GIF that moves. Raises as `picture_of`, and NotAcceptable."""
-    still = replace(options, media_type=PNG)
+    """The frames as one GIF or JPEG XL that moves. Raises as `picture_of`, and NotAcceptable."""
+    still = replace(options, media_type=PNG, quality=None)
     pictures = (picture_of(location, number, still) for number in numbers)
     between = milliseconds_between(dicom_json_of(location.key))
+    if options.media_type == JXL:
+        return animated_jxl(pictures, len(numbers), between, options.quality)
     return animated(pictures, len(numbers), between)

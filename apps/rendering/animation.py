@@ -1,4 +1,4 @@
-"""Several frames as one animated GIF (PS3.18 table 8.7.4-1, multi-frame images)."""
+"""Several frames as one GIF or JPEG XL that moves (PS3.18 table 8.7.4-1, multi-frame images)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image
 
 from apps.errors import NotAcceptable
 from apps.rendering.frame_attributes import Item, number, numbers
-from apps.rendering.options import GIF
+from apps.rendering.moving_jxl import moving_jxl
+from apps.rendering.options import GIF, JXL
 from apps.rendering.render import RenderedImage
 
 MOST_PIXELS: Final = 150_000_000
 """Pixels of all frames together; what is larger would take a browser down."""
+
+MOST_SAMPLES: Final = 24_000_000
+"""Of a JPEG XL, all of whose frames its encoder wants at once."""
 
 _FRAME_TIME, _FRAME_TIME_VECTOR = "00181063", "00181065"
 _RATES: Final = ("00082144", "00180040")
@@ -35,6 +40,28 @@ def milliseconds_between(dataset: Item) -> int:
     return int(min(max(round(time, -1), _SHORTEST), _LONGEST))
 
 
+_TOO_MUCH: Final = "That is too much for an animation; ask for fewer frames or a smaller viewport."
+
+
+def animated_jxl(
+    pictures: Iterable[RenderedImage], count: int, milliseconds: int, quality: int | None
+) -> RenderedImage:
+    """The pictures, of one size each, in one JPEG XL that repeats. Raises NotAcceptable."""
+    stack = None
+    lossy = quality is not None
+    for place, picture in enumerate(pictures):
+        pixels = np.asarray(_opened(picture))
+        if stack is None:
+            if pixels.size * count > MOST_SAMPLES:
+                raise NotAcceptable(_TOO_MUCH)
+            stack = np.empty((count, *pixels.shape), dtype=np.uint8)
+        stack[place] = pixels
+        lossy |= picture.lossy
+    assert stack is not None
+    body = moving_jxl(stack, quality, milliseconds)
+    return RenderedImage(JXL, body, stack.shape[2], stack.shape[1], lossy)
+
+
 def animated(pictures: Iterable[RenderedImage], count: int, milliseconds: int) -> RenderedImage:
     """The pictures, of one size each, in one GIF that repeats; one at a time is held.
 
@@ -43,9 +70,7 @@ def animated(pictures: Iterable[RenderedImage], count: int, milliseconds: int) -
     frames = iter(pictures)
     first = next(frames)
     if first.width * first.height * count > MOST_PIXELS:
-        raise NotAcceptable(
-            "That is too much for an animation; ask for fewer frames or a smaller viewport."
-        )
+        raise NotAcceptable(_TOO_MUCH)
     lossy = first.lossy
 
     def rest() -> Iterator[Image.Image]:

@@ -73,14 +73,18 @@ def _box(kind: bytes, content: bytes) -> bytes:
 
 
 def _jxl(image: Image.Image, quality: int | None, _embedded: dict[str, Any]) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode(np.asarray(image), **jxl_settings(quality)))
+
+
+def jxl_settings(quality: int | None) -> dict[str, Any]:
     """Lossless unless a quality is named, which becomes a distance as libjxl's own tools do it."""
-    pixels = np.asarray(image)
+    settings: dict[str, Any] = {"effort": 3, "numthreads": 1}
     if quality is None:
-        return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=3, numthreads=1))
+        return settings | {"lossless": True}
     distance = 0.1 + (100 - quality) * 0.09
     if quality < _COARSE:
         distance = 53 / 3000 * quality**2 - 23 / 20 * quality + 25
-    return bytes(imagecodecs.jpegxl_encode(pixels, distance=distance, effort=3, numthreads=1))
+    return settings | {"distance": distance}
 
 
 def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -15,6 +15,9 @@ JP2, JPH, JXL = "image/jp2", "image/jph", "image/jxl"
 MEDIA_TYPES: Final = (JPEG, PNG, GIF, JP2, JPH, JXL)
 """What a single frame can be rendered to, the default first (PS3.18 8.7.4)."""
 
+MOVING: Final = frozenset({GIF, JXL})
+"""Of these, those that several frames can be in, one after the other."""
+
 LARGEST_SIDE: Final = 16384
 _WINDOW_PARTS: Final = 3
 _VIEWPORT_SIZE_PARTS: Final = 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
+from apps.rendering.moving_jxl import moving_jxl
 from apps.rendering.options import (
     GIF,
     JP2,
@@ -243,6 +246,42 @@ def test_thumbnails_are_small_jpegs() -> None:
     assert rendered.media_type == JPEG
     assert (rendered.width, rendered.height) == (152, 76)
     assert len(rendered.body) < 5000
+
+
+def ticks_of(codestream: bytes) -> tuple[int, int]:
+    """Ticks a second and their denominator, as libjxl's own decoder reads them (JxlBasicInfo)."""
+    folder = Path(imagecodecs.__file__).parents[1] / "imagecodecs.libs"
+    (library,) = folder.glob("libjxl-*.so*")
+    jxl = ctypes.CDLL(str(library))
+    jxl.JxlDecoderCreate.restype = ctypes.c_void_p
+    decoder = ctypes.c_void_p(jxl.JxlDecoderCreate(None))
+    basic_info, told = 0x40, (ctypes.c_uint32 * 128)()
+    assert jxl.JxlDecoderSubscribeEvents(decoder, basic_info) == 0
+    assert jxl.JxlDecoderSetInput(decoder, codestream, ctypes.c_size_t(len(codestream))) == 0
+    assert jxl.JxlDecoderProcessInput(decoder) == basic_info
+    assert jxl.JxlDecoderGetBasicInfo(decoder, ctypes.byref(told)) == 0
+    jxl.JxlDecoderDestroy(decoder)
+    return told[20], told[21]
+
+
+@pytest.mark.parametrize(
+    ("shape", "milliseconds", "ticks"),
+    [
+        ((3, 64, 64), 40, 25),
+        ((2, 40, 56, 3), 33, 30),
+        ((2, 33, 517), 100, 10),
+        ((5, 300, 10, 3), 20, 50),
+        ((2, 2000, 9), 2500, 1),
+    ],
+)
+def test_a_moving_jpeg_xl_keeps_every_value_and_its_frame_time(
+    shape: tuple[int, ...], milliseconds: int, ticks: int
+) -> None:
+    frames = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    written = moving_jxl(frames, None, milliseconds)
+    assert np.array_equal(imagecodecs.jpegxl_decode(written), frames)
+    assert ticks_of(written) == (ticks, 1)
+    assert len(moving_jxl(frames, 20, milliseconds)) < len(written)
 
 
 @pytest.mark.parametrize("media_type", [JP2, JPH, JXL])

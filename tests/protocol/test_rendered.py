@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from xml.etree import ElementTree as ET
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -86,6 +87,18 @@ def test_a_multi_frame_as_gif_moves_at_its_frame_time(archive: Archive, cine):
     assert two.n_frames == 2
     for level in (path_of(cine).split("/instances")[0], f"/studies/{cine.StudyInstanceUID}"):
         assert picture(archive.get(f"{level}/rendered", "image/gif").content).n_frames == 4
+
+
+def test_a_multi_frame_as_jpeg_xl_moves_too(archive: Archive, cine):
+    response = archive.get(path_of(cine) + "/rendered", "image/jxl")
+    assert response.headers["Content-Type"] == "image/jxl"
+    moving = imagecodecs.jpegxl_decode(response.content)
+    still = [rendered(archive, cine, below=f"/frames/{number}") for number in (1, 2, 3, 4)]
+    assert np.array_equal(moving, still), "every value is kept"
+    one = archive.get(path_of(cine) + "/frames/2/rendered", "image/jxl")
+    assert np.array_equal(imagecodecs.jpegxl_decode(one.content), still[1])
+    coarse = archive.get(path_of(cine) + "/rendered?quality=10", "image/jxl").content
+    assert len(coarse) < len(response.content)
 
 
 def test_every_frame_and_every_image_as_a_part(archive: Archive, cine):

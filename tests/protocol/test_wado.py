@@ -667,3 +667,10 @@ def test_a_frame_that_was_cut_is_no_frame_and_the_others_are(archive: Archive) -
                 assert "Pixel Data of this instance ends before" in refused.json()["message"]
     ((_, stored),) = parts_of(archive.get(path, INSTANCES))
     assert read(stored).PixelData == ds.PixelData
+    assert archive.get(f"{path}/bulkdata", OCTETS).status_code == 404
+    good = ct_slice(study=ds.StudyInstanceUID)
+    archive.store(good)
+    for resource in ("/bulkdata", "/pixeldata"):
+        some = archive.get(f"/studies/{ds.StudyInstanceUID}{resource}", OCTETS)
+        assert (some.status_code, "Warning" in some.headers) == (206, True)
+        assert [body for _, body in parts_of(some)] == [good.PixelData]

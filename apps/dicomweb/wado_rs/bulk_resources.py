@@ -56,6 +56,7 @@ def _answer(
 ) -> HttpResponseBase:
     permit(principal, Permission.VIEW_IMAGES)
     gone = missing_blobs(principal, *resource)
+    lacking = len(gone) + sum(_is_cut(each) for each in locations_of(principal, *resource))
     collection = _Collection(request, base_url(request), pixels_only=pixels_only)
     located = (each for each in locations_of(principal, *resource) if each.blob_key not in gone)
     parts = collection.parts(located)
@@ -67,8 +68,8 @@ def _answer(
     boundary = boundary_of(*(each or "" for each in resource), collection.digest, first.media_type)
     media_type = content_type(boundary, first.media_type.partition(";")[0])
     response = streamed_response(body(boundary, chain([first], parts)), media_type)
-    if gone:
-        admit_missing(request, response, len(gone))
+    if lacking:
+        admit_missing(request, response, lacking)
     return response
 
 
@@ -109,7 +110,7 @@ class _Collection:
         if not self.digest:
             return NotFound("There is no such study, series or instance.")
         kind = "pixel data" if self.pixels_only else "bulk data"
-        return NotFound(f"There is no {kind} below this resource.")
+        return NotFound(f"There is no whole {kind} below this resource.")
 
     def _parts_of(
         self, location: Location, path: tuple[str, ...], value: BulkValue, *, sent: bool
@@ -133,6 +134,16 @@ class _Collection:
 def _values(
     location: Location, *, pixels_only: bool
 ) -> Iterator[tuple[tuple[str, ...], BulkValue]]:
+    cut = _is_cut(location)
     for element, value in bulk_values(location):
-        if not pixels_only or (element.path[0] in PIXELS and len(element.path) == 1):
+        of_frames = element.path[0] in PIXELS and len(element.path) == 1
+        if of_frames and cut:
+            continue
+        if of_frames or not pixels_only:
             yield element.path, value
+
+
+def _is_cut(location: Location) -> bool:
+    """Whether native Pixel Data ends before its last frame does; it is then left out, and said."""
+    table = None if location.encapsulated else location.frames
+    return table is not None and table.count > 0 and table.is_cut(table.count - 1)

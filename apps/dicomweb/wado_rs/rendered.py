@@ -34,7 +34,7 @@ from apps.dicomweb.wado_rs.parts import (
 )
 from apps.dicomweb.wado_rs.rendered_objects import rendered_object
 from apps.errors import NotFound, UnsupportedPixels
-from apps.rendering.options import GIF, MEDIA_TYPES, PNG, RenderOptions, Viewport
+from apps.rendering.options import MEDIA_TYPES, MOVING, PNG, RenderOptions, Viewport
 from apps.rendering.pictograms import pictogram_of
 from apps.rendering.stored import middle_frame
 from apps.retrieve.frames import check_frame_number, frame_table_of
@@ -159,7 +159,7 @@ def _pictures(
         return _several(request, pictured, options, boundary)
     numbers: Sequence[int] = target.frames
     count = frame_table_of(location).count
-    if not numbers and (offer.multipart or offer.media_type == GIF):
+    if not numbers and (offer.multipart or offer.media_type in MOVING):
         numbers = range(1, count + 1)
     return _answer(request, location, numbers or (1,), options, offer)
 
@@ -180,7 +180,7 @@ def _answer(
     etag = f'"{boundary[8:]}-{offer.multipart:d}"'
     if if_none_match(request, etag):
         return not_modified(etag)
-    moving = len(numbers) > 1 and options.media_type == GIF
+    moving = len(numbers) > 1 and options.media_type in MOVING
     if offer.multipart or (len(numbers) > 1 and not moving):
         return _several(request, [(location, numbers)], options, boundary)
     if moving:
