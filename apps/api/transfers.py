@@ -102,9 +102,12 @@ class TransferInstanceSerializer(serializers.ModelSerializer[TransferInstance]):
 class SendSerializer(serializers.Serializer[object]):
     """What to send, and to whom: a peer, or else an archive."""
 
-    peer = serializers.CharField(max_length=16, default="", help_text="AE title.")
+    peer = serializers.CharField(max_length=16, default="", allow_blank=True, help_text="AE title.")
     archive = serializers.CharField(
-        max_length=32, default="", help_text="Name of an archive that speaks DICOMweb."
+        max_length=32,
+        default="",
+        allow_blank=True,
+        help_text="Name of an archive that speaks DICOMweb.",
     )
     studies = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
     series = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
@@ -114,9 +117,12 @@ class SendSerializer(serializers.Serializer[object]):
 class FetchSerializer(serializers.Serializer[object]):
     """What to fetch, and from whom: a peer, or else an archive."""
 
-    peer = serializers.CharField(max_length=16, default="", help_text="AE title.")
+    peer = serializers.CharField(max_length=16, default="", allow_blank=True, help_text="AE title.")
     archive = serializers.CharField(
-        max_length=32, default="", help_text="Name of an archive that speaks DICOMweb."
+        max_length=32,
+        default="",
+        allow_blank=True,
+        help_text="Name of an archive that speaks DICOMweb.",
     )
     level = serializers.CharField(default="STUDY", help_text="STUDY, SERIES or IMAGE.")
     keys = serializers.DictField(

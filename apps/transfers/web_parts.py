@@ -20,7 +20,7 @@ from apps.network.peer_errors import PeerUnreachable
 from apps.network.web_archive import WebArchive
 from apps.network.web_client import WebAnswer
 from apps.storage.capacity import capacity
-from apps.transfers.web_queries import OddAnswer
+from apps.transfers.web_queries import MOST_INSTANCES, OddAnswer
 
 ACCEPT: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 LONGEST_INSTANCE: Final = 16 << 30
@@ -75,6 +75,7 @@ class Receiver:
     def __init__(self, archive: WebArchive, arrived: Arrived) -> None:
         self.unwanted = 0
         self._unwanted_bytes = 0
+        self._skipped = 0
         self._archive = archive
         self._arrived = arrived
         self._host = urlsplit(archive.url).hostname or ""
@@ -83,8 +84,11 @@ class Receiver:
     def take(self, part: Part, asked: Mapping[str, str], wants: Callable[[Uids], bool]) -> None:
         """One part. Raises OddAnswer, OutOfResources, Unavailable, and what its chunks raise."""
         head, uids = head_of(part.chunks)
-        if not _is_asked(uids, asked) or self._in_group(uids) or not wants(uids):
+        if not _is_asked(uids, asked):
             self._leave(head, part)
+            return
+        if self._in_group(uids) or not wants(uids):
+            self._skip(head, part)
             return
         provenance = Provenance(
             door=WADO_RS,
@@ -129,6 +133,14 @@ class Receiver:
                 break
         if self.unwanted > _MOST_UNWANTED or self._unwanted_bytes > MOST_UNWANTED_BYTES:
             raise OddAnswer(f"{self._archive.name} keeps sending what it was not asked for.")
+
+    def _skip(self, head: bytes, part: Part) -> None:
+        """Reads over what has come already: an archive that lists nothing sends all again."""
+        self._skipped += 1
+        if self._skipped > MOST_INSTANCES:
+            raise OddAnswer(f"{self._archive.name} keeps sending the same instances.")
+        for _ in self._bounded(len(head), part.chunks):
+            pass
 
     def _bounded(self, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
         looked = size

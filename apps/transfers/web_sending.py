@@ -97,11 +97,7 @@ class _Sender:
         self._rules = rules_for_destination(archive.name)
 
     def send(self, group: list[Waiting]) -> None:
-        """The group in one request; one by one where that breaks.
-
-        An instance over which the archive breaks off has failed, as over DIMSE; two in a row say
-        that it is the archive.
-        """
+        """The group in one request; one by one where that breaks."""
         if len(group) > 1:
             try:
                 self._post(group)
@@ -115,7 +111,13 @@ class _Sender:
         self._send_each(group)
 
     def _send_each(self, group: list[Waiting]) -> None:
+        """One by one.
+
+        An instance over which the archive breaks off has failed, as over DIMSE, once another has
+        gone through after it; two in a row say that it is the archive.
+        """
         broken: list[Outcome] = []
+        problem: PacsError | None = None
         for row, location in group:
             try:
                 self._post([(row, location)])
@@ -124,14 +126,15 @@ class _Sender:
             except (PeerUnreachable, OddAnswer) as error:
                 if broken or len(group) == 1:
                     raise
+                problem = error
                 broken.append(Outcome(row[0], PEER_ENDED, error.message))
             else:
                 # It goes on without that one.
                 for each in broken:
                     self._ledger.note(each)
                 broken.clear()
-        for each in broken:
-            self._ledger.note(each)
+        if broken and problem is not None:
+            raise problem
 
     def _post(self, group: list[Waiting]) -> None:
         boundary = secrets.token_hex(16)
