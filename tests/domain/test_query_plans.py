@@ -108,11 +108,15 @@ def _fill_private() -> None:
         )  # fmt: skip
         attribute.asked = asked_of(attribute)
         attribute.save()
-        PrivateValue.objects.bulk_create(
-            PrivateValue(attribute=attribute, study_id=study, series_id=series, instance_id=pk,
-                         value=f"v{series}")
-            for pk, study, series in Instance.objects.values_list("pk", "study_id", "series_id")
-        )  # fmt: skip
+        # In the database itself: as objects, these rows took as long as a third of all others.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {PrivateValue._meta.db_table}"
+                " (attribute_id, study_id, series_id, instance_id, value)"
+                " SELECT %s, study_id, series_id, id, 'v' || series_id"
+                f" FROM {Instance._meta.db_table}",
+                [attribute.pk],
+            )
 
 
 def private(level: Level, value: str, element: int) -> Callable[[], Any]:
