@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -17,6 +18,7 @@ from pynetdicom.sop_class import (
 )
 
 from tests.builders import ct_slice, new_uid
+from tests.protocol.odd_web_archive import SECRET, USER, OddWebArchive, serving
 from tests.servers import free_port
 from tests.stack import Stack
 
@@ -141,6 +143,33 @@ def test_an_administrator_fetches_by_uid_and_sends_after_being_told_what(
     page.get_by_label("To", exact=True).select_option("FAR")
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".messagelist")).to_contain_text("are sent to FAR.")
+
+
+def test_a_dicomweb_archive_is_searched_and_fetched_from_like_any_other(
+    page: Page, stack: Stack
+) -> None:
+    study = OddWebArchive.new_study(PatientName="WEBVIEW^ONE")
+    with serving() as port:
+        made = {"name": "north-wing", "url": f"http://127.0.0.1:{port}/base"}
+        signing = {"user": USER, "secret": SECRET}
+        path = stack.url("/api/dicomweb-archives/")
+        answer = requests.post(path, json=made | signing, auth=stack.auth, timeout=30)
+        assert answer.status_code == 201, answer.text
+        page.goto(stack.url("/"))
+        expect(page.get_by_role("button", name="Studies", exact=True)).to_be_visible()
+        page.keyboard.press("a")
+        page.get_by_role("menuitem", name="north-wing DICOMweb").click()
+        expect(page.get_by_text("Say what to look for in north-wing.")).to_be_visible()
+        page.keyboard.type("webview")
+        row = page.locator(f'[data-uid="{study}"]')
+        expect(row).to_contain_text("not here")
+        page.keyboard.press("Enter")
+        expect(row).to_have_attribute("aria-selected", "true")
+        page.keyboard.press("p")
+        expect(row.locator(".state")).to_have_text("here")
+        page.reload()
+        expect(page.get_by_role("heading", name="Studies in north-wing")).to_be_visible()
+        expect(row).to_contain_text("here")
 
 
 def _here(stack: Stack, study: str) -> list[dict[str, Any]]:
