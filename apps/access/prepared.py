@@ -8,9 +8,10 @@ It goes to the driver itself: Django's cursor costs four times what such a quest
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
@@ -53,10 +54,7 @@ class Prepared:
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = _compile(self._rows, self._marks)
-        parameters = compiled.parameters.copy()
-        for places, value in zip(compiled.places, values, strict=True):
-            for place in places:
-                parameters[place] = value
+        parameters = compiled.parameters(values)
         if database.connection is None:
             database.ensure_connection()
         try:
@@ -71,11 +69,20 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """The text as the driver wants it, and where in its parameters each mark stands."""
+    """The text as the driver wants it, and what goes with it."""
 
     sql: str
-    parameters: list[Any]
-    places: list[list[int]]
+    number: int
+    """Of the values that are given with each question."""
+    fixed: tuple[Any, ...]
+    """Those that are the same each time."""
+    pick: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    """Picks the parameters, in the text's order, from the given and the fixed values."""
+
+    def parameters(self, values: tuple[object, ...]) -> tuple[Any, ...]:
+        if len(values) != self.number:
+            raise ValueError(f"{self.number} values belong to this question, not {len(values)}")
+        return self.pick(values + self.fixed)
 
 
 def _compile(rows: QuerySet[Any, Any], marks: Sequence[str | int | datetime]) -> _Compiled:
@@ -84,9 +91,18 @@ def _compile(rows: QuerySet[Any, Any], marks: Sequence[str | int | datetime]) ->
     if connection.vendor == "sqlite":
         sql = sql.replace("%s", "?")
     wanted = [adapted(mark) if isinstance(mark, datetime) else mark for mark in marks]
-    places = [[at for at, value in enumerate(found) if value == mark] for mark in wanted]
-    assert all(places), "a mark is not among the query's parameters"
-    return _Compiled(sql, list(found), places)
+    assert all(mark in found for mark in wanted), "a mark is not among the query's parameters"
+    fixed = tuple(value for value in found if value not in wanted)
+    rest = iter(range(len(wanted), len(wanted) + len(fixed)))
+    order = [wanted.index(value) if value in wanted else next(rest) for value in found]
+    return _Compiled(sql, len(wanted), fixed, _picker(order))
+
+
+def _picker(order: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """`itemgetter`, which makes a tuple of two items and more only."""
+    if len(order) > 1:
+        return itemgetter(*order)
+    return lambda values: tuple(values[at] for at in order)
 
 
 def vendor() -> str:

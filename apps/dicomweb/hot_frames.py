@@ -37,7 +37,7 @@ from apps.dicomweb.wado_rs.frames import (
 from apps.errors import PacsError
 from apps.retrieve.frames import check_whole_frame, frame_table_of
 from apps.retrieve.locations import Location, StandingLocator
-from apps.retrieve.transcoding import as_it_is, differs_by_object
+from apps.retrieve.transcoding import differs_by_object, stored_as
 from apps.storage.blobs import BlobMissing
 
 # As long may Basic's throttling and a token's last use lag behind; rights are asked each time.
@@ -70,6 +70,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Way:
+    """What the answer will be, and whether whole bytes of it go out as they are stored."""
+
+    plan: Plan
+    as_it_is: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Pattern:
     """What one caller's frames have in common; `asked` has the headers without credentials."""
 
@@ -79,7 +87,7 @@ class _Pattern:
     asked: HttpRequest
     base: str
     headers: tuple[tuple[str, str], ...]
-    plans: dict[str, Plan]
+    ways: dict[str, _Way]
     """By stored Transfer Syntax, where that decides."""
 
 
@@ -185,9 +193,10 @@ def _answer(pattern: _Pattern, location: Location, frame: str) -> Answer | None:
     number = int(frame)
     table = frame_table_of(location)
     check_whole_frame(table, number)
-    plan = _plan_for(pattern, location)
-    if not (as_it_is(location, table, number, plan.transfer_syntax_uid) and fits(table, (number,))):
+    way = pattern.ways.get(location.transfer_syntax_uid) or _way(pattern, location)
+    if not way.as_it_is or table.bit_offset(number - 1) or not fits(table, (number,)):
         return None
+    plan = way.plan
     view_event(pattern.principal, "StudyViewed", location.study_instance_uid)
     if plan.multipart:
         content_type, content = one_part_of(location, table, number, plan, pattern.base)
@@ -202,10 +211,9 @@ def _answer(pattern: _Pattern, location: Location, frame: str) -> Answer | None:
     return Answer(headers, content)
 
 
-def _plan_for(pattern: _Pattern, location: Location) -> Plan:
-    plan = pattern.plans.get(location.transfer_syntax_uid)
-    if plan is None:
-        plan = plan_for(pattern.asked, location, single=True)
-        if not differs_by_object(location.transfer_syntax_uid):
-            pattern.plans[location.transfer_syntax_uid] = plan
-    return plan
+def _way(pattern: _Pattern, location: Location) -> _Way:
+    plan = plan_for(pattern.asked, location, single=True)
+    way = _Way(plan, stored_as(location.transfer_syntax_uid, plan.transfer_syntax_uid))
+    if not differs_by_object(location.transfer_syntax_uid):
+        pattern.ways[location.transfer_syntax_uid] = way
+    return way

@@ -91,9 +91,16 @@ def description_of(location: Location) -> PixelDescription:
 
 def as_it_is(location: Location, table: FrameTable, number: int, target_uid: str) -> bool:
     """True when the stored bytes of a frame already are what the target syntax says."""
-    if transfer_syntax(location.transfer_syntax_uid).big_endian or table.bit_offset(number - 1):
+    if table.bit_offset(number - 1):
         return False
-    return outgoing_syntax(location.transfer_syntax_uid) == target_uid
+    return stored_as(location.transfer_syntax_uid, target_uid)
+
+
+def stored_as(stored_uid: str, target_uid: str) -> bool:
+    """True when whole stored bytes of the one syntax are the other's: not of Big Endian words."""
+    if transfer_syntax(stored_uid).big_endian:
+        return False
+    return outgoing_syntax(stored_uid) == target_uid
 
 
 def transcoded_frame(

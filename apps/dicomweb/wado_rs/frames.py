@@ -127,10 +127,10 @@ def one_part_of(
     location: Location, table: FrameTable, number: int, plan: Plan, base: str
 ) -> tuple[str, bytes]:
     """`multipart_of` with one frame that goes out as it is stored: type and whole body."""
-    boundary = boundary_of(location.digest, plan.labelled, str(number))
+    labelled = plan.labelled
+    boundary = boundary_of(location.digest, labelled, str(number))
     length = sum(length for _, length in table.fragments(number - 1))
-    part = Part(plan.labelled, f"{base}{location.path}/frames/{number}", length, ())
-    head = opening(boundary, part, first=True)
+    head = opening(boundary, labelled, length, f"{base}{location.path}/frames/{number}")
     content = frame_between(location, table, number, head, closing(boundary))
     if content is None:
         whole_type, chunks = multipart_of(location, table, (number,), plan, base)

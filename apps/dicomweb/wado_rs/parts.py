@@ -40,14 +40,13 @@ def content_type(boundary: str, part_type: str) -> str:
     return f'multipart/related; type="{part_type}"; boundary={boundary}'
 
 
-def opening(boundary: str, part: Part, *, first: bool) -> bytes:
-    """The delimiter and header of a part. Viewers match these header names letter by letter."""
-    lead = "" if first else "\r\n"
+def opening(boundary: str, media_type: str, length: int, location: str) -> bytes:
+    """The delimiter and header of a first part. Viewers match these names letter by letter."""
     return (
-        f"{lead}--{boundary}\r\n"
-        f"Content-Type: {part.media_type}\r\n"
-        f"Content-Length: {part.length}\r\n"
-        f"Content-Location: {part.location}\r\n\r\n"
+        f"--{boundary}\r\n"
+        f"Content-Type: {media_type}\r\n"
+        f"Content-Length: {length}\r\n"
+        f"Content-Location: {location}\r\n\r\n"
     ).encode("latin-1")
 
 
@@ -58,14 +57,14 @@ def closing(boundary: str) -> bytes:
 
 def body(boundary: str, parts: Iterable[Part | None]) -> Iterator[bytes]:
     """The whole body, chunk by chunk; None while the next part is waited for."""
-    first = True
+    lead = b""
     for part in parts:
         if part is None:
             yield b""
             continue
-        yield opening(boundary, part, first=first)
+        yield lead + opening(boundary, part.media_type, part.length, part.location)
         yield from complete(part.chunks, part.length)
-        first = False
+        lead = b"\r\n"
     yield closing(boundary)
 
 
@@ -83,7 +82,8 @@ def complete(chunks: Iterable[bytes], length: int) -> Iterator[bytes]:
 
 def length_of(boundary: str, part: Part) -> int:
     """Bytes of a body that has this part alone."""
-    return len(opening(boundary, part, first=True)) + part.length + len(closing(boundary))
+    head = opening(boundary, part.media_type, part.length, part.location)
+    return len(head) + part.length + len(closing(boundary))
 
 
 def whole_response(
