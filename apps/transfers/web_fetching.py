@@ -21,22 +21,22 @@ from apps.errors import NotAcceptable, NotFound, Unavailable
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
-from apps.network.web_client import ask
 from apps.transfers.actions.list_instances import Listed, list_instances
 from apps.transfers.actions.note_progress import Outcome, note_outcomes
 from apps.transfers.models import Transfer
 from apps.transfers.sending import Cancelled
-from apps.transfers.web_parts import ACCEPT, Receiver, parts_of
+from apps.transfers.web_forms import FormRefused, Retrieval
+from apps.transfers.web_parts import Receiver, parts_of
 from apps.transfers.web_queries import (
     MOST_INSTANCES,
     NOT_TOLD,
     OddAnswer,
     instances_there,
-    path_of,
-    refuse_failures,
 )
 
 _WRITE_SECONDS: Final = 0.5
+_MOST_REFUSALS: Final = 50
+"""So many requests may be refused for their form while nothing comes; then none will be taken."""
 
 Keys = Mapping[str, str]
 
@@ -122,11 +122,15 @@ class _Fetch:
         self._there = there
         self._came: set[str] = set()
         self._receiver = Receiver(archive, self._arrived)
+        self._retrieval = Retrieval(archive)
+        self._refused: list[FormRefused] = []
 
     def whole(self) -> None:
         """The archive does not say what it has: all is asked for, and what comes is taken."""
         try:
             self._get(self._keys)
+        except FormRefused:
+            raise
         except PeerRefused as error:
             if error.status in NOT_TOLD:
                 name, status = self._archive.name, error.status
@@ -151,6 +155,8 @@ class _Fetch:
                 break
             grain = _Grain(grain + 1)
         if missing := len(self._missing()):
+            if self._refused and not self._came:
+                raise self._refused[-1]
             raise NotAllCame(
                 f"{self._archive.name} did not send {missing} of the {len(self._there)} instances "
                 f"it lists{self._and_what()}."
@@ -173,13 +179,21 @@ class _Fetch:
                 if not uid or broke > 1:
                     return error
             except PeerRefused as error:
-                if error.status not in NOT_TOLD:
-                    raise
+                self._weigh(error)
                 words = error.message
             missed = self._waiting(uid)
             if missed is not None:
                 self._ledger.note(Outcome(missed.row, PEER_ENDED, words, postponed=True))
         return None
+
+    def _weigh(self, error: PeerRefused) -> None:
+        """Raises it again where asking on is of no use: a few may be refused, not all."""
+        if error.status not in NOT_TOLD:
+            raise error
+        if isinstance(error, FormRefused):
+            self._refused.append(error)
+            if not self._came and len(self._refused) >= _MOST_REFUSALS:
+                raise error
 
     def _requests(self, grain: _Grain) -> list[Keys]:
         missing = self._missing()
@@ -201,9 +215,7 @@ class _Fetch:
     def _get(self, keys: Keys) -> None:
         """One request. What came before it broke is kept."""
         look = self._ledger.look
-        answer = ask(self._archive, "GET", path_of(keys), {"Accept": ACCEPT}, look=look)
-        with closing(answer):
-            refuse_failures(self._archive, answer)
+        with closing(self._retrieval.ask(keys, look)) as answer:
             try:
                 for part in parts_of(self._archive, answer):
                     self._receiver.take(part, keys, self._wants)

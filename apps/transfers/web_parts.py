@@ -22,7 +22,6 @@ from apps.network.web_client import WebAnswer
 from apps.storage.capacity import capacity
 from apps.transfers.web_queries import MOST_INSTANCES, OddAnswer
 
-ACCEPT: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 LONGEST_INSTANCE: Final = 16 << 30
 """No instance is longer; a body without end stops here, or at the watermark of the disk."""
 MOST_UNWANTED_BYTES: Final = 256 << 20

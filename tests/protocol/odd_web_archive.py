@@ -21,6 +21,13 @@ from tests.builders import ct_slice, new_uid, part10
 
 USER, SECRET = "reader", "s3cret-that-no-log-holds"
 _START, _DEPTH_OF_ONE = 300, 6
+# Manners of refusing: the status, and what is refused where it stands in Accept.
+_REFUSALS = {
+    "no wild card": (406, "*"),
+    "old": (400, "*"),
+    "one at a time": (406, "multipart"),
+    "in no form": (406, "application/dicom"),
+}
 HEAD = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
 
 
@@ -68,6 +75,10 @@ class OddWebArchive(BaseHTTPRequestHandler):
         wanted = [each for each in have if _below(each, named)]
         if not wanted:
             return self._say(404)
+        status, word = _REFUSALS.get(manner, (0, "nothing"))
+        if word in self.headers["Accept"]:
+            self.asked[study][-1] += " refused"
+            return self._say(status)
         return self._send(wanted, manner, len(named))
 
     def do_POST(self) -> None:
@@ -129,6 +140,9 @@ class OddWebArchive(BaseHTTPRequestHandler):
 
     def _send(self, wanted: list[Dataset], manner: str, depth: int) -> None:
         files = [part10(each) for each in wanted]
+        if self.headers["Accept"].startswith("application/dicom"):
+            self._say(200, {"Content-Type": "application/dicom"}, files[0])
+            return
         body = body_of(files)
         odd: dict[str, Callable[[], None]] = {
             "unknown": lambda: self._say(404),

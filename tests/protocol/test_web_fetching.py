@@ -129,6 +129,11 @@ def test_after_a_break_only_what_is_missing_is_asked_for(
         ("busy", "waiting", "answered 503 and asks to wait for 10 minutes"),
         ("forbidden", "failed", "does not take our credentials (401)"),
         ("unknown", "waiting", "did not send 5 of the 5 instances it lists"),
+        (
+            "in no form",
+            "failed",
+            "no DICOM instances as parts of an answer, nor one by itself (406)",
+        ),
         ("endless", "waiting", "keeps sending what it was not asked for"),
     ],
 )
@@ -158,6 +163,19 @@ def test_what_is_left_out_is_asked_for_by_itself(stack: Stack, far: type[OddWebA
         study = far.new_study(manner)
         row = after_an_attempt(stack, fetch(stack, study))
         assert (row["state"], row["total"], row["completed"]) == ("succeeded", 5, 5), row
+
+
+@pytest.mark.parametrize(
+    ("manner", "refusals"), [("no wild card", 1), ("old", 1), ("one at a time", 2 * 2 + 2)]
+)
+def test_an_archive_is_asked_in_the_forms_it_knows(
+    stack: Stack, far: type[OddWebArchive], manner: str, refusals: int
+) -> None:
+    study = far.new_study(manner)
+    row = after_an_attempt(stack, fetch(stack, study))
+    assert (row["state"], row["completed"], row["attempts"]) == ("succeeded", 5, 1), row
+    # The form it took is kept to: nothing is refused after it.
+    assert [each.endswith(" refused") for each in far.asked[study]].count(True) == refusals
 
 
 def test_one_series_and_one_instance(stack: Stack, far: type[OddWebArchive]) -> None:
