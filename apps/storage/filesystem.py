@@ -22,6 +22,9 @@ from apps.storage.unfilled import unfilled
 
 _UNFINISHED: Final = ".unfinished"
 _REMEMBERED_FOLDERS: Final = 1000
+# The web server holds a few chunks for each client that is slower than we are: small ones keep many
+# clients small. A slice of 512 x 512 pixels still comes in one.
+_OUTGOING: Final = 640 << 10
 _ONE_READ: Final = 1 << 30  # the system gives at most 2 GiB at once
 # Another device, a file system without hard links, a file of another owner, too many links.
 _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
@@ -235,7 +238,7 @@ def _chunks(
     end = blob.size if length is None else min(blob.size, offset + length)
     try:
         while offset < end:
-            chunk = blob.read_at(offset, min(CHUNK, end - offset))
+            chunk = blob.read_at(offset, min(_OUTGOING, end - offset))
             offset += len(chunk)
             yield chunk
         if forget and isinstance(blob, OpenFile):

@@ -269,7 +269,7 @@ def test_WAD_14_the_requests_window_comes_before_the_objects() -> None:
     assert render(pixels, options, WindowCenter=5, WindowWidth=10).tolist() == [[0, 128, 255]]
 
 
-def test_functional_groups_of_the_frame_come_before_shared_ones() -> None:
+def test_PIX_08_functional_groups_of_the_frame_come_before_shared_ones() -> None:
     """PS3.3 C.7.6.16: Frame VOI LUT and Pixel Value Transformation, per frame or shared."""
 
     def window(center: float, width: float) -> dict[str, Any]:

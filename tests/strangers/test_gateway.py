@@ -231,6 +231,7 @@ def test_a_stranger_searches_an_old_archive_at_every_level(
     assert value(rows[0], "00081190").startswith(f"{url}/series/{series}/instances/")
     # Without a series each is asked in its turn; without a study each study of the patient.
     assert len(old.search_for_instances(uid)) == SLICES
+    assert len(old.search_for_instances(search_filters={"PatientID": "GW-1"})) == SLICES
     (first, second) = old.search_for_series(search_filters={"PatientID": "GW-1"})
     assert value(first, "00100020") == value(second, "00100020") == "GW-1"
 
@@ -336,6 +337,14 @@ def test_a_stranger_retrieves_from_an_old_archive(
     assert len(old.retrieve_study_metadata(uid)) == SLICES
     picture = archive.get(f"/remotes/KEEPPACS/studies/{uid}/series/{series}/rendered", "image/png")
     assert (picture.status_code, picture.content[:4]) == (200, b"\x89PNG")
+    one = f"/studies/{uid}/series/{series}/instances/{study[0].SOPInstanceUID}"
+    whole = archive.get(f"/remotes/KEEPPACS{one}", "application/dicom")
+    assert pydicom.dcmread(io.BytesIO(whole.content)).PixelData == study[0].PixelData
+    for place in (f"{one}/bulkdata/7FE00010", f"{one}/bulkdata", f"{one}/pixeldata"):
+        bulk = archive.get(f"/remotes/KEEPPACS{place}", "*/*")
+        assert (bulk.status_code, study[0].PixelData in bulk.content) == (200, True), place
+    small = archive.get(f"/remotes/KEEPPACS{one}/thumbnail", "image/jpeg")
+    assert (small.status_code, small.content[:2]) == (200, b"\xff\xd8")
     for path in ("/studies/1.2.3.4.5", f"/studies/{uid}/series/1.2", "/studies/..1/metadata"):
         missing = archive.get(f"/remotes/KEEPPACS{path}")
         assert (missing.status_code, bool(missing.json()["message"])) == (404, True), path
