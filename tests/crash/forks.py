@@ -8,6 +8,7 @@ most of these tests' time.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import runpy
@@ -21,6 +22,23 @@ from typing import Any
 from pacsweb.launch import die_with_parent
 
 _POLL_SECONDS = 0.01
+# What takes long of what the programs import, and can be imported before there are settings.
+LIBRARIES = (
+    "celery.app.base",
+    "celery.app.task",
+    "csp.constants",
+    "django.core.cache.backends.redis",
+    "django.core.management",
+    "django.db.models",
+    "django.forms",
+    "django.http",
+    "django.template.backends.django",
+    "kombu.transport.redis",
+    "psycopg",
+    "pydicom.pixels",
+    "redis",
+    "requests",
+)
 
 
 class Forked:
@@ -112,8 +130,8 @@ def _ended(pid: int) -> int | None:
 
 
 def _serve(descriptor: int) -> None:
-    import requests  # noqa: F401 - all of these are only to be in memory
-
+    for name in LIBRARIES:
+        importlib.import_module(name)
     with socket.socket(fileno=descriptor) as connection:
         for line in connection.makefile("r"):
             question = json.loads(line)

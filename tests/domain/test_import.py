@@ -28,8 +28,9 @@ ADMIN = system_principal("test")
 
 
 @pytest.fixture(autouse=True)
-def _folders(data_folders: Path) -> None:
-    pass
+def _folders(data_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker runs here that would have to be waited for before the command indexes itself."""
+    monkeypatch.setattr("apps.ingest.management.commands.import._PATIENCE_SECONDS", 0.05)
 
 
 @pytest.fixture
