@@ -19,6 +19,10 @@ _LONGEST_HEADER = 64 << 10
 _LONGEST_BOUNDARY = 70
 _LONGEST_PADDING = 80
 _LINE_END = re.compile(rb"[ \t]*\r?\n")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+Chunk = bytes | memoryview
 
 
 class PartCutOff(PacsError):
@@ -38,7 +42,7 @@ class Part:
     """One part: its header fields by lower-case name, and its bytes, to be read once."""
 
     headers: dict[str, str]
-    chunks: Iterator[bytes] = field(repr=False)
+    chunks: Iterator[Chunk] = field(repr=False)
 
 
 class MultipartReader:
@@ -51,7 +55,9 @@ class MultipartReader:
                 offending=("Content-Type",),
             )
         self._source = source
-        self._buffer = bytearray()
+        # What was read last; consumed up to `_at`. Positions count from there.
+        self._buffer = b""
+        self._at = 0
         self._ended = False
         self._mark = b"--" + boundary.encode("latin-1", "replace")
         self._opening = re.compile(rb"(?:\A|\n)" + re.escape(self._mark) + rb"(--|[ \t]*\r?\n)")
@@ -84,8 +90,13 @@ class MultipartReader:
         if not chunk:
             self._ended = True
             return False
-        self._buffer += chunk
+        self._buffer = self._buffer[self._at :] + chunk
+        self._at = 0
         return True
+
+    @property
+    def _left(self) -> int:
+        return len(self._buffer) - self._at
 
     def _begin(self) -> bool:
         """Skips the preamble up to the first delimiter; False for a body without parts."""
@@ -93,12 +104,12 @@ class MultipartReader:
             match = self._opening.search(self._buffer)
             if match is not None:
                 break
-            if len(self._buffer) > _LONGEST_HEADER or not self._fill():
+            if self._left > _LONGEST_HEADER or not self._fill():
                 raise InvalidRequest(
                     "The body does not begin with the boundary that Content-Type names.",
                     offending=("Content-Type",),
                 )
-        ending = bytes(match.group(1))
+        ending = match.group(1)
         self._drop(match.end())
         if ending.strip(b" \t") == b"\n":
             self._delimiter = b"\n" + self._mark
@@ -107,28 +118,28 @@ class MultipartReader:
     def _headers(self) -> dict[str, str]:
         """The part's header fields, up to and with the empty line."""
         while True:
-            if self._buffer[:1] == b"\n" or self._buffer[:2] == b"\r\n":
-                self._drop(self._buffer.index(b"\n") + 1)
+            if self._buffer.startswith((b"\n", b"\r\n"), self._at):
+                self._drop(self._buffer.index(b"\n", self._at) + 1 - self._at)
                 return {}
-            match = re.search(rb"\r?\n\r?\n", self._buffer)
+            match = _BLANK_LINE.search(self._buffer, self._at)
             if match is not None:
                 break
-            if len(self._buffer) > _LONGEST_HEADER:
+            if self._left > _LONGEST_HEADER:
                 raise InvalidRequest("The header of a part is too long.")
             if not self._fill():
                 raise PartCutOff("The body ended inside the header of a part.")
-        lines = bytes(self._buffer[: match.start()]).decode("latin-1")
-        self._drop(match.end())
+        lines = self._buffer[self._at : match.start()].decode("latin-1")
+        self._drop(match.end() - self._at)
         unfolded = re.sub(r"\r?\n[ \t]+", " ", lines)
         pairs = (line.partition(":") for line in unfolded.splitlines())
         return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
-    def _chunks(self, state: _PartState) -> Iterator[bytes]:
+    def _chunks(self, state: _PartState) -> Iterator[Chunk]:
         """The part's bytes up to its delimiter. Raises PartCutOff where there is none."""
         while True:
             at = self._next_delimiter()
             if at is None:
-                ready = len(self._buffer) - self._held
+                ready = self._left - self._held
                 if ready > 0:
                     yield self._take(ready)
                 if not self._fill():
@@ -152,41 +163,46 @@ class MultipartReader:
         """
         while self._delimiters and self._delimiters[0] < self._taken:
             self._delimiters.popleft()
-        if not self._delimiters and self._looked < self._taken + len(self._buffer):
+        if not self._delimiters and self._looked < self._taken + self._left:
             length = len(self._delimiter)
-            begin = max(self._looked - self._taken - length + 1, 0)
+            # Where the buffer begins, counted from the beginning of the body.
+            origin = self._taken - self._at
+            begin = max(self._looked - origin - length + 1, self._at)
             end = len(self._buffer)
             while (at := self._buffer.rfind(self._delimiter, begin, end)) >= 0:
-                self._delimiters.appendleft(self._taken + at)
+                self._delimiters.appendleft(origin + at)
                 end = at + length - 1
-            self._looked = self._taken + len(self._buffer)
+            self._looked = origin + len(self._buffer)
         return self._delimiters[0] - self._taken if self._delimiters else None
 
-    def _take(self, length: int) -> bytes:
-        taken = bytes(memoryview(self._buffer)[:length])
+    def _take(self, length: int) -> memoryview:
+        """A view: what was read is not copied once more."""
+        taken = memoryview(self._buffer)[self._at : self._at + length]
         self._drop(length)
         return taken
 
     def _drop(self, length: int) -> None:
-        del self._buffer[:length]
+        self._at += length
         self._taken += length
 
     def _ending(self, position: int) -> _Ending | None:
         """What follows a delimiter's text; None when it was only the beginning of other bytes."""
-        while len(self._buffer) < position + _LONGEST_PADDING and self._fill():
+        while self._left < position + _LONGEST_PADDING and self._fill():
             pass
-        if self._buffer[position : position + 2] == b"--":
+        at = self._at + position
+        if self._buffer.startswith(b"--", at):
             return _Ending(position + 2, last=True)
-        match = _LINE_END.match(self._buffer, position)
+        match = _LINE_END.match(self._buffer, at)
         if match is not None:
-            return _Ending(match.end(), last=False)
-        if not self._buffer[position:].strip():
-            return _Ending(len(self._buffer), last=True)
+            return _Ending(match.end() - self._at, last=False)
+        if not self._buffer[at:].strip():
+            return _Ending(self._left, last=True)
         return None
 
-    def _unterminated(self, state: _PartState) -> Iterator[bytes]:
+    def _unterminated(self, state: _PartState) -> Iterator[Chunk]:
         """The end of the body without a proper delimiter: one without line break is let pass."""
-        tail = re.search(rb"\r?\n?" + re.escape(self._mark) + rb"--\s*\Z", self._buffer)
+        rest = self._buffer[self._at :]
+        tail = re.search(rb"\r?\n?" + re.escape(self._mark) + rb"--\s*\Z", rest)
         if tail is None:
             raise PartCutOff("The body ended inside a part.")
         state.last = True

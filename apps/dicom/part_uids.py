@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apps.dicom.element_shapes import ITEM, ITEM_END, SEQUENCE_END
+from apps.dicom.multipart import Chunk
 from apps.dicom.reader import InstanceReader
 from apps.errors import UnreadableInstance
 
@@ -68,17 +69,23 @@ def uids_in(head: bytes) -> Uids:
     return Uids(*(found.get(tag, "") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)))
 
 
-def head_of(chunks: Iterator[bytes]) -> tuple[bytes, Uids]:
+def beginning_of(chunks: Iterator[Chunk], *, wanted: int = _HEAD, begun: bytes = b"") -> bytes:
+    """So many first bytes of the part at least, where it has them; `begun` are those at hand."""
+    head = bytearray(begun)
+    while len(head) < wanted:
+        chunk = next(chunks, b"")
+        if not chunk:
+            break
+        head += chunk
+    return bytes(head)
+
+
+def head_of(chunks: Iterator[Chunk]) -> tuple[bytes, Uids]:
     """The first bytes of the part, as many as it takes to read its UIDs."""
-    head = bytearray()
-    wanted = _HEAD
+    head, wanted = b"", _HEAD
     while True:
-        while len(head) < wanted:
-            chunk = next(chunks, b"")
-            if not chunk:
-                return bytes(head), uids_in(bytes(head))
-            head += chunk
-        uids = uids_in(bytes(head))
-        if uids.series_instance_uid or len(head) >= _LONGEST_HEAD:
-            return bytes(head), uids
+        head = beginning_of(chunks, wanted=wanted, begun=head)
+        uids = uids_in(head)
+        if uids.series_instance_uid or len(head) >= _LONGEST_HEAD or len(head) < wanted:
+            return head, uids
         wanted = len(head) * 4

@@ -28,7 +28,7 @@ class Kept:
 
 
 class Commit:
-    """Objects on their way into the inbox: first `sync`, in any thread, then `finish`.
+    """Objects on their way into the inbox: `sync`, in any thread, then `finish`.
 
     Together they do what `Incoming.commit` does, for a fraction of the disk's time. An object that
     the disk refuses takes none of the others with it. What failed is aborted.
@@ -39,9 +39,43 @@ class Commit:
         self._waiter = waiter
         self._foreseen: dict[Incoming, Foreseen] = {}
         self._outcomes: dict[Incoming, SpoolName | PacsError] = {}
+        self._claimed: dict[Incoming, SpoolName] = {}
+        self._places: dict[Incoming, Place] | None = None
 
     def sync(self) -> None:
         """Brings the bytes to disk, and reads the objects meanwhile if a request waits for them."""
+        self._begin()
+        for each, name in self._kept().items():
+            self._outcomes[each] = _attempt(partial(spool.synced, each.descriptor, name))
+
+    def foretell(self) -> None:
+        """Asks the database what becomes of the objects; before `sync`, the disk works meanwhile.
+
+        Left out, `finish` does it: `sync` may have a thread without a database.
+        """
+        self._begin()
+        self._places = self._foretold()
+
+    def finish(self) -> list[Kept | PacsError]:
+        """Makes the objects visible to the indexer; each in the order they were given."""
+        if self._places is None:
+            self._places = self._foretold()
+        ready = self._kept()
+        moved = _attempt(lambda: spool.make_ready_together([(e.path, n) for e, n in ready.items()]))
+        if isinstance(moved, PacsError):
+            self._outcomes.update(dict.fromkeys(ready, moved))
+        for each, outcome in self._outcomes.items():
+            if isinstance(outcome, PacsError):
+                self._fail(each)
+            else:
+                each.close()
+        crash_point("committed")
+        return [self._said(each, outcome) for each, outcome in self._outcomes.items()]
+
+    def _begin(self) -> None:
+        """The last bytes to the files; and once the disk works, a look into them."""
+        if self._outcomes:
+            return
         for each in self._objects:
             self._outcomes[each] = _attempt(partial(each.write_out, waiter=self._waiter))
         written = self._kept()
@@ -52,43 +86,30 @@ class Commit:
                 seen = foresee(each.descriptor)
                 if seen is not None:
                     self._foreseen[each] = seen
-        for each, name in written.items():
-            self._outcomes[each] = _attempt(partial(spool.synced, each.descriptor, name))
-
-    def finish(self) -> list[Kept | PacsError]:
-        """Makes the objects visible to the indexer; each in the order they were given."""
-        places = self._foretold()
-        ready = self._kept()
-        moved = _attempt(lambda: spool.make_ready_together([(e.path, n) for e, n in ready.items()]))
-        if isinstance(moved, PacsError):
-            for each in places:
-                acknowledged.withdraw(self._foreseen[each].uid, ready[each])
-            self._outcomes.update(dict.fromkeys(ready, moved))
-        for each, outcome in self._outcomes.items():
-            each.abort() if isinstance(outcome, PacsError) else each.close()
-        crash_point("committed")
-        return [self._said(each, outcome, places) for each, outcome in self._outcomes.items()]
 
     def _foretold(self) -> dict[Incoming, Place]:
         """Where those belong whose fate is certain; their names say from now on that it is."""
-        synced = self._kept()
+        written = self._kept()
         asked = {
-            synced[each].for_waiter(Waiter.ANSWERED): (each, seen)
+            written[each].for_waiter(Waiter.ANSWERED): (each, seen)
             for each, seen in self._foreseen.items()
-            if each in synced
+            if each in written
         }
         certain = foretell({name: seen for name, (_, seen) in asked.items()})
         for name in certain:
-            self._outcomes[asked[name][0]] = name
+            self._outcomes[asked[name][0]] = self._claimed[asked[name][0]] = name
         crash_point("foretold")
         return {asked[name][0]: place for name, place in certain.items()}
 
-    def _said(
-        self, each: Incoming, outcome: SpoolName | PacsError, places: dict[Incoming, Place]
-    ) -> Kept | PacsError:
+    def _fail(self, each: Incoming) -> None:
+        each.abort()
+        if each in self._claimed:
+            acknowledged.withdraw(self._foreseen[each].uid, self._claimed[each])
+
+    def _said(self, each: Incoming, outcome: SpoolName | PacsError) -> Kept | PacsError:
         if isinstance(outcome, PacsError):
             return outcome
-        place = places.get(each)
+        place = self._places.get(each) if self._places else None
         if place is not None and not acknowledged.is_claimed_by(place.instance, outcome):
             place = None  # it is indexed, or took so long that the claim was no longer believed
         return Kept(str(outcome), place)

@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from apps.dicom.part10 import FileMeta, Provenance, file_meta, read_file_meta
-from apps.dicom.peek import peek
+from apps.dicom.peek import HEAD_BYTES, Identity, peek
 from apps.errors import OutOfResources, UnreadableInstance
 from apps.ingest import spool
 from apps.ingest.crash_points import crash_point
 from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.capacity import capacity
-from apps.storage.durable import as_pacs_error, write_fully
+from apps.storage.durable import as_pacs_error, write_fully, write_together
 
 WADO_RS: Final = "wado-rs"
 """The door of what was fetched from a DICOMweb archive, whose name is the source then."""
@@ -30,18 +30,23 @@ WADO_RS: Final = "wado-rs"
 _BUFFERED: Final = 1 << 20  # small chunks are gathered up to this many bytes
 _LARGE: Final = 1 << 16  # such a chunk is written at once, with what was gathered before it
 _LONGEST_HEAD: Final = 4 << 20
+_UNKNOWN: Final = Identity()
 
 
 class Incoming:
     """One object on its way in. Use as a context manager: leaving without commit aborts.
 
-    `size` counts the bytes so far, File Meta included.
+    `size` counts the bytes so far, File Meta included; `says` is what the object says it is, as far
+    as its first bytes tell.
     """
 
-    def __init__(self, head: bytes, *, beside: Provenance | None = None) -> None:
+    def __init__(
+        self, head: bytes, *, says: Identity = _UNKNOWN, beside: Provenance | None = None
+    ) -> None:
         """`beside` is the provenance of bytes that have no File Meta of ours to keep it in."""
         with as_pacs_error("receiving an instance"):
             self.path, self.descriptor = spool.open_for_writing()
+        self.says = says
         self._buffer = bytearray(head)
         self.size = len(head)
         self._hash = hashlib.sha256()
@@ -59,7 +64,7 @@ class Incoming:
             self._buffer += chunk
             return
         with as_pacs_error("receiving an instance"):
-            write_fully(self.descriptor, (self._buffer, chunk))
+            write_together(self.descriptor, (self._buffer, chunk))
         self._buffer.clear()
         crash_point("writing")
 
@@ -154,7 +159,9 @@ def receive_part10(
         return incoming.commit(waiter=waiter)
 
 
-def begin_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -> Incoming:
+def begin_part10(
+    provenance: Provenance, head: bytes, chunks: Iterable[bytes | memoryview]
+) -> Incoming:
     """The same, complete but not committed: for `commit_together`.
 
     The File Meta is written anew with the provenance and the data set's own UIDs, where a
@@ -165,9 +172,7 @@ def begin_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -
     _refuse_when_full()
     remaining = iter(chunks)
     meta, head = _meta_of(head, remaining)
-    incoming = (
-        Incoming(_our_meta(meta, head, provenance)) if meta else Incoming(b"", beside=provenance)
-    )
+    incoming = _begun(meta, head, provenance) if meta else Incoming(b"", beside=provenance)
     try:
         incoming.write(memoryview(head)[meta.dataset_offset if meta else 0 :])
         for chunk in remaining:
@@ -178,17 +183,25 @@ def begin_part10(provenance: Provenance, head: bytes, chunks: Iterable[bytes]) -
     return incoming
 
 
-def _our_meta(meta: FileMeta, head: bytes, provenance: Provenance) -> bytes:
-    says = peek(head[meta.dataset_offset :], meta.transfer_syntax_uid)
-    return file_meta(
-        sop_class_uid=says.sop_class_uid or meta.sop_class_uid,
-        sop_instance_uid=says.sop_instance_uid or meta.sop_instance_uid,
+def _begun(meta: FileMeta, head: bytes, provenance: Provenance) -> Incoming:
+    found = peek(
+        head[meta.dataset_offset : meta.dataset_offset + HEAD_BYTES], meta.transfer_syntax_uid
+    )
+    says = Identity(
+        found.sop_class_uid or meta.sop_class_uid,
+        found.sop_instance_uid or meta.sop_instance_uid,
+        found.complete,
+    )
+    ours = file_meta(
+        sop_class_uid=says.sop_class_uid or "",
+        sop_instance_uid=says.sop_instance_uid or "",
         transfer_syntax_uid=meta.transfer_syntax_uid,
         provenance=provenance,
     )
+    return Incoming(ours, says=says)
 
 
-def _meta_of(head: bytes, chunks: Iterator[bytes]) -> tuple[FileMeta | None, bytes]:
+def _meta_of(head: bytes, chunks: Iterator[bytes | memoryview]) -> tuple[FileMeta | None, bytes]:
     """The File Meta and a head that contains all of it; None when it cannot be read."""
     while True:
         try:

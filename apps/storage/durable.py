@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
@@ -71,6 +71,15 @@ def write_fully(descriptor: int, chunks: Iterable[bytes | bytearray | memoryview
         if written < len(chunk):
             total += write_fully(descriptor, [memoryview(chunk)[written:]])
     return total
+
+
+def write_together(descriptor: int, chunks: Sequence[bytes | bytearray | memoryview]) -> None:
+    """The same with one call of the system, for a few chunks that are there already."""
+    written = os.writev(descriptor, chunks)
+    for each in chunks:
+        if written < len(each):
+            write_fully(descriptor, [memoryview(each)[written:]])
+        written = max(written - len(each), 0)
 
 
 def pacs_error_of(error: OSError, doing: str) -> PacsError:

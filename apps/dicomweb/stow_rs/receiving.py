@@ -14,7 +14,7 @@ from django.utils import timezone
 from apps.access.principals import Principal
 from apps.dicom.multipart import CHUNK, ByteSource, MultipartReader, Part, PartCutOff
 from apps.dicom.part10 import Provenance
-from apps.dicom.part_uids import Uids, head_of
+from apps.dicom.part_uids import Uids, beginning_of, head_of, uids_in
 from apps.dicomweb.negotiation import (
     DICOM,
     DICOM_JSON,
@@ -99,38 +99,54 @@ def receive_parts(
 class _Group:
     """Parts in order: refused ones with their reason, others written and not yet durable."""
 
-    parts: list[Handled | tuple[Uids, Incoming]] = field(default_factory=list)
+    parts: list[Handled | Incoming] = field(default_factory=list)
     size: int = 0
     _commit: Commit | None = None
 
-    def add(self, part: Handled | tuple[Uids, Incoming]) -> bool:
+    def add(self, part: Handled | Incoming) -> bool:
         """Whether the group is full now."""
         self.parts.append(part)
-        if not isinstance(part, Handled):
-            self.size += part[1].size
+        if isinstance(part, Incoming):
+            self.size += part.size
         return len(self.parts) >= GROUP_PARTS or self.size >= GROUP_BYTES
 
     def abort(self) -> None:
         for part in self.parts:
-            if not isinstance(part, Handled):
-                part[1].abort()
+            if isinstance(part, Incoming):
+                part.abort()
 
-    def sync(self, *, last: bool = False) -> _Group:
+    def sync(self) -> _Group:
         """Brings the parts to disk together; it needs no database, and may have any thread."""
-        written = [part[1] for part in self.parts if not isinstance(part, Handled)]
-        if written:
-            self._commit = Commit(written, Waiter.NOW if last else Waiter.LATER)
+        self._begin(Waiter.LATER)
+        if self._commit:
             self._commit.sync()
         return self
+
+    def sync_last(self) -> _Group:
+        """The same for the parts behind which none comes; the database is asked meanwhile."""
+        self._begin(Waiter.NOW)
+        if self._commit:
+            self._commit.foretell()
+            self._commit.sync()
+        return self
+
+    def _begin(self, waiter: Waiter) -> None:
+        written = [part for part in self.parts if isinstance(part, Incoming)]
+        if written:
+            self._commit = Commit(written, waiter)
 
     def finish(self) -> list[Handled]:
         """Hands the parts to the indexer; what is said of them is durable."""
         outcomes = iter(self._commit.finish() if self._commit else ())
         inbox.ring()
         return [
-            part if isinstance(part, Handled) else _outcome(part[0], next(outcomes))
+            part if isinstance(part, Handled) else _outcome(_uids_of(part), next(outcomes))
             for part in self.parts
         ]
+
+
+def _uids_of(part: Incoming) -> Uids:
+    return Uids(part.says.sop_class_uid or "", part.says.sop_instance_uid or "")
 
 
 def _outcome(uids: Uids, outcome: Kept | PacsError) -> Handled:
@@ -162,7 +178,7 @@ def _receive_each(
                     yield from _results(pending, leaving=AT_ONCE - 1)
         yield from _results(pending, leaving=0)
         last, group = group, _Group()
-        yield from last.sync(last=True).finish()
+        yield from last.sync_last().finish()
     finally:
         for each in pending:
             each.result().abort()
@@ -171,21 +187,19 @@ def _receive_each(
         raise cut_off
 
 
-def _written(
-    part: Part, provenance: Provenance, study: str | None
-) -> Handled | tuple[Uids, Incoming]:
+def _written(part: Part, provenance: Provenance, study: str | None) -> Handled | Incoming:
     """The part in a file of its own; PartCutOff passes, and leaves nothing of it."""
     now = replace(provenance, received_at=timezone.now().isoformat())
-    head, uids = head_of(part.chunks)
+    head, uids = (beginning_of(part.chunks), None) if study is None else head_of(part.chunks)
     if not head:
-        return Handled(uids, "", CANNOT_UNDERSTAND, "The part is empty.")
-    if study is not None and uids.study_instance_uid not in {"", study}:
+        return Handled(Uids(), "", CANNOT_UNDERSTAND, "The part is empty.")
+    if uids is not None and uids.study_instance_uid not in {"", study}:
         sentence = "The instance belongs to another study than the URL."
         return Handled(uids, "", MISMATCH, sentence)
     try:
-        return uids, inbox.begin_part10(now, head, part.chunks)
+        return inbox.begin_part10(now, head, part.chunks)
     except (OutOfResources, Unavailable) as failure:
-        return _outcome(uids, failure)
+        return _outcome(uids_in(head), failure)
 
 
 def _results(pending: deque[Future[_Group]], *, leaving: int) -> Iterator[Handled]:

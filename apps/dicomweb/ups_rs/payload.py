@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.dicom.composition import Bulk, composed, parse_json
 from apps.dicom.data_sets import Document, read_data_set
 from apps.dicom.json_values import DicomJson
-from apps.dicom.multipart import CHUNK, ByteSource, MultipartReader, PartCutOff
+from apps.dicom.multipart import CHUNK, ByteSource, Chunk, MultipartReader, PartCutOff
 from apps.dicom.native_xml import parse_xml
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from apps.dicomweb.links import base_url
@@ -74,7 +74,7 @@ def _check_length(request: HttpRequest, media_type: str, text: bytes) -> None:
         raise InvalidRequest("The body ended before its announced length.")
 
 
-def _bounded(chunks: Iterator[bytes]) -> bytes:
+def _bounded(chunks: Iterator[Chunk]) -> bytes:
     text = bytearray()
     for chunk in chunks:
         text += chunk
