@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from django.core.wsgi import get_wsgi_application
@@ -26,6 +27,7 @@ _django = get_wsgi_application()
 # Only now: models exist once the application is made.
 from apps.dicomweb.hot_frames import hot_frame  # noqa: E402 - as said above
 from apps.network.recorder import PROCESS_RECORDER  # noqa: E402 - as said above
+from pacsweb.hot_stores import hot_store  # noqa: E402 - as said above
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -36,6 +38,11 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
         return [frame.content]
     if environ["REQUEST_METHOD"] not in _WITHOUT_BODY:
         watched(environ)
+        stored = hot_store(environ)
+        if stored is not None:
+            with closing(stored):
+                start_response(f"{stored.status_code} {stored.reason_phrase}", [*stored.items()])
+                return [stored.content]
     answer = _django(environ, start_response)
     if not isinstance(answer, HttpResponse):
         return answer

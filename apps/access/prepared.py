@@ -54,17 +54,29 @@ class Prepared:
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = _compile(self._rows, self._marks)
-        parameters = compiled.parameters(values)
-        if database.connection is None:
-            database.ensure_connection()
-        try:
-            found: list[tuple[Any, ...]] = database.connection.execute(
-                compiled.sql, parameters
-            ).fetchall()
-        except Exception:
-            with database.wrap_database_errors:
-                raise
-        return found
+        return rows_of(compiled.sql, compiled.parameters(values))
+
+
+def rows_of(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    """What the database answers to a text that `for_driver` made. Raises what Django's cursor does.
+
+    Rows come as the driver gives them, see `Prepared`.
+    """
+    database = _database()
+    if database.connection is None:
+        database.ensure_connection()
+    try:
+        found: list[tuple[Any, ...]] = database.connection.execute(sql, parameters).fetchall()
+    except Exception:
+        with database.wrap_database_errors:
+            raise
+    return found
+
+
+def for_driver(sql: str, kind: str) -> str:
+    """Django's text, without a literal per cent sign, as this kind of database's driver has it."""
+    assert "%%" not in sql, "a literal per cent sign is written differently per driver"
+    return sql.replace("%s", "?") if kind == "sqlite" else sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +99,7 @@ class _Compiled:
 
 def _compile(rows: QuerySet[Any, Any], marks: Sequence[str | int | datetime]) -> _Compiled:
     sql, found = rows.query.sql_with_params()
-    assert "%%" not in sql, "a literal per cent sign is written differently per driver"
-    if connection.vendor == "sqlite":
-        sql = sql.replace("%s", "?")
+    sql = for_driver(sql, connection.vendor)
     wanted = [adapted(mark) if isinstance(mark, datetime) else mark for mark in marks]
     assert all(mark in found for mark in wanted), "a mark is not among the query's parameters"
     fixed = tuple(value for value in found if value not in wanted)

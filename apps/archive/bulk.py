@@ -15,6 +15,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
+from apps.access.prepared import for_driver, rows_of, vendor
+
 _Row = TypeVar("_Row", bound=models.Model)
 Converter = Callable[[Any], Any]
 
@@ -106,15 +108,13 @@ def select_together(
 
     A database takes longer to begin a statement than to find a few rows.
     """
-    connection = connections[DEFAULT_DB_ALIAS]
-    vendor = connection.vendor
+    kind = vendor()
     selections = tuple(selection for selection, _ in asked)
     found: list[list[tuple[Any, ...]]] = [[] for _ in asked]
-    with connection.cursor() as cursor:
-        keys = [_keys(keys, vendor) for _, keys in asked]
-        cursor.execute(_selections(selections, vendor), keys)
-        for number, *row in cursor.fetchall():
-            found[number].append(tuple(row[: len(selections[number].columns)]))
+    for number, *row in rows_of(
+        _selections(selections, kind), [_keys(keys, kind) for _, keys in asked]
+    ):
+        found[number].append(tuple(row[: len(selections[number].columns)]))
     return found
 
 
@@ -131,7 +131,7 @@ def _selections(selections: tuple[Selection, ...], vendor: str) -> str:
         columns, source = text.split(" FROM ", 1)
         padding = ", NULL" * (longest - len(each.columns))
         texts.append(f"SELECT {number}, {columns}{padding} FROM {source}")  # noqa: S608 - as below
-    return " UNION ALL ".join(texts)
+    return for_driver(" UNION ALL ".join(texts), vendor)
 
 
 @cache

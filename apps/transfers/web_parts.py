@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils import timezone
 
-from apps.dicom.multipart import MultipartReader, Part, PartCutOff
+from apps.dicom.multipart import Chunk, MultipartReader, Part, PartCutOff
 from apps.dicom.part10 import Provenance
 from apps.dicom.part_uids import Uids, head_of
 from apps.errors import InvalidRequest, OutOfResources, PacsError
@@ -52,7 +52,7 @@ def parts_of(archive: WebArchive, answer: WebAnswer) -> Iterator[Part]:
         ) from error
 
 
-def _whole(answer: WebAnswer) -> Iterator[bytes]:
+def _whole(answer: WebAnswer) -> Iterator[Chunk]:
     while chunk := answer.read(1 << 20):
         yield chunk
 
@@ -141,7 +141,7 @@ class Receiver:
         for _ in self._bounded(len(head), part.chunks):
             pass
 
-    def _bounded(self, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _bounded(self, size: int, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         looked = size
         for chunk in chunks:
             size += len(chunk)
