@@ -71,13 +71,15 @@ def uids_in(head: bytes) -> Uids:
 
 def beginning_of(chunks: Iterator[Chunk], *, wanted: int = _HEAD, begun: bytes = b"") -> bytes:
     """So many first bytes of the part at least, where it has them; `begun` are those at hand."""
-    head = bytearray(begun)
-    while len(head) < wanted:
+    pieces: list[Chunk] = [begun]
+    length = len(begun)
+    while length < wanted:
         chunk = next(chunks, b"")
         if not chunk:
             break
-        head += chunk
-    return bytes(head)
+        pieces.append(chunk)
+        length += len(chunk)
+    return b"".join(pieces)
 
 
 def head_of(chunks: Iterator[Chunk]) -> tuple[bytes, Uids]:

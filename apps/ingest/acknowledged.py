@@ -1,8 +1,9 @@
 """Instances answered for before they are indexed: who spoke first for a SOP Instance UID.
 
-An entry of `acknowledged/` is a symbolic link, named by a hash of the UID, to the name of the inbox
-file that was (or is just being) answered for. While both stand, no other file of that UID is
-indexed, and whoever reads waits for it (`apps.ingest.catching_up`).
+An entry of `acknowledged/` is a symbolic link, named by a hash of the UID, to the beginning of the
+name of the inbox file that was (or is just being) answered for: a short link needs no block of the
+disk. While both stand, no other file of that UID is indexed, and whoever reads waits for it
+(`apps.ingest.catching_up`).
 
 Request and indexer may meet over one UID, so each says what it is about to do before it looks what
 the other said:
@@ -43,7 +44,7 @@ _LONGEST_BATCH_SECONDS: Final = 3600.0
 def claim(sop_instance_uid: str, name: SpoolName) -> bool:
     """Speaks for the UID; False where somebody else does, or the disk refuses."""
     try:
-        os.symlink(str(name), _path(sop_instance_uid))  # noqa: PTH211 - a Path takes as long again
+        os.symlink(name.arrival, _path(sop_instance_uid))  # noqa: PTH211 - a Path takes as long again
     except OSError:
         return False
     return True
@@ -51,7 +52,7 @@ def claim(sop_instance_uid: str, name: SpoolName) -> bool:
 
 def is_claimed_by(sop_instance_uid: str, name: SpoolName) -> bool:
     """Whether it is this file that is spoken for."""
-    return _owner(_path(sop_instance_uid)) == str(name)
+    return _owner(_path(sop_instance_uid)) == name.arrival
 
 
 def withdraw(sop_instance_uid: str, name: SpoolName) -> None:
@@ -100,12 +101,12 @@ def _stands(entry: str, asking: SpoolName) -> bool:
     """Whether a claim keeps another file waiting; one left behind does not, and is removed."""
     path = f"{spool.folder(CLAIMS)}/{entry}"
     owner = _owner(path)
-    if not owner or owner == str(asking):
+    if not owner or owner == asking.arrival:
         return False
-    if spool.is_waiting(owner) or _age(path) < MAKING_SECONDS:
+    if owner in spool.waiting_by_arrival() or _age(path) < MAKING_SECONDS:
         return True
     _remove(path)
-    if not spool.is_waiting(owner):
+    if owner not in spool.waiting_by_arrival():
         return False
     # Whoever made it was only very slow; it asks whether its claim stands before it answers.
     with suppress(OSError):
@@ -116,18 +117,23 @@ def _stands(entry: str, asking: SpoolName) -> bool:
 def unsettled() -> list[str]:
     """Names of inbox files that were answered for and are not indexed yet."""
     folder = spool.folder(CLAIMS)
-    owners = (_owner(f"{folder}/{entry}") for entry in _entries(CLAIMS))
-    return [owner for owner in owners if owner and spool.is_waiting(owner)]
+    # Listed after the claims were read: what was answered before is there, or is indexed.
+    owners = [_owner(f"{folder}/{entry}") for entry in _entries(CLAIMS)]
+    if not owners:
+        return []
+    waiting = spool.waiting_by_arrival()
+    return [waiting[owner] for owner in owners if owner in waiting]
 
 
 def sweep(older_than: float = _LEFT_BEHIND_SECONDS) -> int:
     """Removes what killed processes left behind; how many."""
     removed = 0
+    waiting = spool.waiting_by_arrival()
     for folder, limit in ((CLAIMS, older_than), (IN_HAND, max(older_than, _LONGEST_BATCH_SECONDS))):
         for entry in _entries(folder):
             path = f"{spool.folder(folder)}/{entry}"
             owner = _owner(path) if folder == CLAIMS else ""
-            if _age(path) > limit and not (owner and spool.is_waiting(owner)):
+            if _age(path) > limit and owner not in waiting:
                 _remove(path)
                 removed += 1
     return removed
@@ -142,7 +148,7 @@ def _path(uid: str) -> str:
 
 
 def _owner(path: str) -> str:
-    """The file that is spoken for; empty where nobody speaks."""
+    """What the name of the file that is spoken for begins with; empty where nobody speaks."""
     try:
         return os.readlink(path)  # noqa: PTH115 - a Path takes as long again
     except OSError:

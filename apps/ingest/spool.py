@@ -75,7 +75,12 @@ class SpoolName:
         return cls(int(parts[0]), parts[1], int(parts[2]), parts[3])
 
     def __str__(self) -> str:
-        return f"{self.received_ns:020d}-{self.random}-{self.size}-{self.dataset_sha256}"
+        return f"{self.arrival}-{self.size}-{self.dataset_sha256}"
+
+    @property
+    def arrival(self) -> str:
+        """What the name begins with, which no other name does."""
+        return f"{self.received_ns:020d}-{self.random}"
 
     def for_waiter(self, waiter: Waiter) -> SpoolName:
         """The same file's name, with somebody else waiting for it."""
@@ -231,6 +236,12 @@ def is_hurried() -> bool:
     except OSError:
         return False
     return True
+
+
+def waiting_by_arrival() -> dict[str, str]:
+    """The names of all that waits, by what they begin with. About 1 µs a file."""
+    names = os.listdir(folder("ready"))  # noqa: PTH208 - names, not paths
+    return {"-".join(name.split("-", 2)[:2]): name for name in names}
 
 
 def is_waiting(name: str) -> bool:

@@ -62,6 +62,9 @@ def receive_groups(folder: Path, *, first: int | None = None, answered: bool = F
             ],
             inbox.Waiter.NOW,
         )
+        if answered:
+            # As for the last parts of a request, behind which nobody waits for the disk.
+            commit.foretell()
         commit.sync()
         for path, outcome in zip(group, commit.finish(), strict=True):
             # What is not certain yet is not answered: its request waits.
