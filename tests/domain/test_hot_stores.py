@@ -1,0 +1,146 @@
+"""Store requests answered past the middleware: the same answer, and none where it must stop."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from pydicom import Dataset
+
+from apps.access.authentication import forget_remembered
+from apps.access.models import User
+from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.dicomweb.door import forget_principals
+from apps.ingest import inbox
+from apps.ingest.actions.drain_inbox import drain_inbox
+from pacsweb.hot_stores import hot_store
+from tests.builders import ct_slice, part10
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folders")]
+
+TYPE = 'multipart/related; type="application/dicom"; boundary=edge'
+EMPTY, NO_PARTS = b"--edge--\r\n", b"no parts at all"
+_whole = WSGIHandler()
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    forget_principals()
+    forget_remembered()
+    yield
+    forget_principals()
+
+
+@pytest.fixture
+def user() -> User:
+    return User.objects.create_superuser("sender", password="a long enough password")
+
+
+@pytest.fixture
+def signed_in(user: User) -> dict[str, str]:
+    """The headers of a session with its CSRF token."""
+    client = Client()
+    client.force_login(user)
+    client.get("/login/")
+    token = "a" * 32
+    cookies = {each.key: each.value for each in client.cookies.values()}
+    cookies["pacsweb_csrf"] = token
+    return {
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "X-CSRFToken": token,
+    }
+
+
+@pytest.fixture
+def first() -> Dataset:
+    """An indexed instance: of those that follow into its series it is certain what becomes."""
+    ds = ct_slice(number=1, seed=1)
+    raw = part10(ds)
+    inbox.receive_part10(Provenance("dimse"), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+    drain_inbox(60)
+    return ds
+
+
+def body_of(first: Dataset, number: int) -> bytes:
+    uids = {"study": first.StudyInstanceUID, "series": first.SeriesInstanceUID}
+    part = part10(ct_slice(number=number, seed=number, **uids))
+    return b"--edge\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n--edge--\r\n"
+
+
+def environ(body: bytes, path: str = "/dicom-web/studies", **headers: str) -> dict[str, Any]:
+    asked = RequestFactory().post(path, body, content_type=TYPE, headers=headers).environ
+    # As the server's own: at the end of the body there is nothing, and no error.
+    return {**asked, "wsgi.input": io.BytesIO(body)}
+
+
+def by_the_whole_stack(asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    """As Django's own test client, leaves the test's transaction open."""
+    said: list[tuple[str, list[tuple[str, str]]]] = []
+    signals = (request_started, request_finished)
+    for each in signals:
+        each.disconnect(close_old_connections)
+    try:
+        answer = _whole(asked, lambda *each: said.append(each))
+        content = b"".join(answer)
+        answer.close()
+    finally:
+        for each in signals:
+            each.connect(close_old_connections)
+    return int(said[0][0].split()[0]), dict(said[0][1]), content
+
+
+def hot(asked: dict[str, Any]) -> HttpResponse:
+    response = hot_store(asked)
+    assert response is not None
+    return response
+
+
+def test_the_answer_is_that_of_the_whole_stack(first: Dataset, signed_in: dict[str, str]):
+    assert hot_store(environ(body_of(first, 2), **signed_in)) is None, "nobody is remembered yet"
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    pairs = [(body_of(first, 3), body_of(first, 4)), *[(each, each) for each in (EMPTY, NO_PARTS)]]
+    for body, another in pairs:
+        status, headers, _ = by_the_whole_stack(environ(body, **signed_in))
+        response = hot(environ(another, **signed_in))
+        assert response.status_code == status
+        assert response["Content-Length"] == str(len(response.content))
+        assert "Content-Security-Policy" in headers
+        of_its_own = {"Content-Length"}
+        assert dict(response.items()).items() ^ headers.items() <= {
+            (name, said[name]) for said in (response, headers) for name in of_its_own
+        }
+
+
+@pytest.mark.parametrize("lacks", ["X-CSRFToken", "Cookie"])
+def test_who_lacks_the_token_or_the_session_meets_the_whole_stack(
+    first: Dataset, signed_in: dict[str, str], lacks: str
+):
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    less = {name: value for name, value in signed_in.items() if name != lacks}
+    asked = environ(body_of(first, 3), **less)
+    assert hot_store(asked) is None
+    assert by_the_whole_stack(asked)[0] in {401, 403}, "nothing of the body was read before"
+    assert hot_store(environ(body_of(first, 3), **signed_in)) is not None
+
+
+def test_a_right_that_is_taken_away_counts_with_the_next_request(
+    first: Dataset, signed_in: dict[str, str], user: User
+):
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    User.objects.filter(pk=user.pk).update(is_superuser=False)
+    asked = environ(body_of(first, 3), **signed_in)
+    assert hot_store(asked) is None
+    assert by_the_whole_stack(asked)[0] == 403
+
+
+def test_a_wrong_host_is_refused_as_ever(first: Dataset, signed_in: dict[str, str], settings):
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    settings.ALLOWED_HOSTS = ["pacs.example"]
+    assert hot(environ(body_of(first, 3), **signed_in)).status_code == 400
