@@ -267,6 +267,11 @@ def test_a_video_passes_through_and_gives_ranges(archive: Archive):
     )
     assert middle.status_code == 206
     assert middle.content == whole.content[3000:4100]
+    stored = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+    for resource in ("/frames/1", "/pixeldata", "/bulkdata"):
+        ((head, body),) = parts_of(archive.get(path_of(ds) + resource, stored))
+        assert header(head, "Content-Type") == f"application/octet-stream; transfer-syntax={MP4}"
+        assert body == whole.content
 
 
 def test_a_series_of_videos_is_shown_by_one_and_a_study_rather_by_an_image(archive: Archive):
