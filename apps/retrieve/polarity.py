@@ -22,6 +22,7 @@ from apps.access.prepared import Prepared
 from apps.archive.fragments import pack, plain
 from apps.archive.models import Instance
 from apps.network.models import PolarityRule
+from apps.retrieve.edition import EDITION
 
 _PHOTOMETRIC: Final = "00280004"
 _SHAPE: Final = "20500020"
@@ -94,7 +95,7 @@ polarity_rules = _Rules()
 def display_variant() -> str:
     """Differs whenever pictures may look different; for tags of cached answers."""
     rules = polarity_rules()
-    return repr(rules) if rules else ""
+    return EDITION + (repr(rules) if rules else "")
 
 
 def variant_of(source: str, received_at: datetime) -> str:

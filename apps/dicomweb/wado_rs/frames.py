@@ -37,6 +37,7 @@ from apps.dicomweb.wado_rs.parts import (
     whole_response,
 )
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
+from apps.retrieve.edition import EDITION
 from apps.retrieve.frames import check_whole_frame, frame_between, frame_table_of, stored_frame
 from apps.retrieve.locations import Location, location_of
 from apps.retrieve.transcoding import (
@@ -103,7 +104,7 @@ def _multipart(  # noqa: PLR0917
 
 def frame_etag(location: Location, plan: Plan, frames: str) -> str:
     """The tag of the answer that has the frames of this list."""
-    variant = f"{plan.transfer_syntax_uid}-{frames[:_TAGGED]}-{plan.multipart:d}"
+    variant = f"{plan.transfer_syntax_uid}-{frames[:_TAGGED]}-{plan.multipart:d}-{EDITION}"
     return f'"{location.digest[:32]}-{variant}"'
 
 
