@@ -149,6 +149,34 @@ def test_many_writers_number_their_reports_in_order_and_none_waits_for_ever() ->
     assert len(seen) > len(writers)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_take_an_ae_title_at_once_one_gets_it() -> None:
+    looks = frozenset({Permission.VIEW_WORKLIST})
+    principals = [replace(listener(name), permissions=looks) for name in ("left", "right")]
+    titles = [f"NEW{number}" for number in range(12)]
+    together = threading.Barrier(len(principals))
+
+    def take(principal: Principal) -> list[str]:
+        taken = []
+        for number, title in enumerate(titles):
+            together.wait(30)
+            try:
+                if number % 2:
+                    open_channel(principal, title)
+                else:
+                    subscribe(principal, ups.GLOBAL_SUBSCRIPTION, title, by_channel=True)
+                taken.append(title)
+            except NotPermitted:
+                pass
+        connections.close_all()
+        return taken
+
+    with ThreadPoolExecutor(len(principals)) as pool:
+        left, right = pool.map(take, principals)
+    assert sorted(left + right) == sorted(titles)
+    assert EventChannel.objects.count() == len(titles)
+
+
 def test_a_subscription_is_ended_by_its_subscriber_or_who_manages_the_worklist() -> None:
     """PS3.18 11.11: who may only look at the worklist does not silence another's AE title."""
     looks = frozenset({Permission.VIEW_WORKLIST})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Min
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -19,6 +19,9 @@ from apps.worklist.models import EventChannel, EventReport
 
 MOST_TITLES: Final = 64
 """For how many AE titles one user may listen: each makes every event a row more."""
+
+_TITLE_LOCKS: Final = 0x55505354
+"""The first half of the keys of PostgreSQL's advisory locks for AE titles."""
 
 KEPT: Final = timedelta(days=7)
 """How long reports wait for a listener who does not come back."""
@@ -38,10 +41,11 @@ def open_channel(principal: Principal, receiver: str) -> EventChannel:
 
 
 def channel_of(principal: Principal, receiver: str) -> tuple[EventChannel, bool]:
-    """The same inside another action, and whether it is new. Raises as `open_channel`."""
+    """In another action's transaction: the channel, and whether it is new. Raises the same."""
     permit(principal, Permission.VIEW_WORKLIST)
     if principal.user_id is None:
         raise NotPermitted("Only users can listen on an event channel.")
+    _in_turn(receiver)
     if not may_use(principal, receiver):
         raise NotPermitted(f"{receiver} is somebody else's AE title: subscribe under your own.")
     own = EventChannel.objects.filter(user_id=principal.user_id)
@@ -57,6 +61,18 @@ def channel_of(principal: Principal, receiver: str) -> tuple[EventChannel, bool]
     if not new:
         EventChannel.objects.filter(pk=channel.pk).update(seen_at=now)
     return channel, new
+
+
+def _in_turn(receiver: str) -> None:
+    """Makes others who want the AE title wait until this transaction ends, so that one gets it.
+
+    No row can be locked: there is none while nobody has the title. SQLite has one writer anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_TITLE_LOCKS, receiver]
+            )
 
 
 def may_use(principal: Principal, receiver: str) -> bool:
