@@ -19,13 +19,16 @@ from apps.console.model_admin import AnyModelAdmin
 from apps.console.wording import day, person_name
 from apps.dicom import uids
 from apps.errors import InvalidRequest, PacsError
-from apps.network.models import ApplicationEntity
-from apps.transfers.actions.request_transfer import METHODS, fetch_instances
+from apps.network.models import ApplicationEntity, WebArchive
+from apps.transfers.actions.request_transfer import METHODS, fetch_from_archive, fetch_instances
 from apps.transfers.remote import query_peer
+from apps.transfers.searched import studies_in_archive
 from apps.transfers.tasks import request_work
 
 _MOST: Final = 50
 _STUDY: Final = "StudyInstanceUID"
+
+Other = ApplicationEntity | WebArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +41,35 @@ class Offered:
     here: int
 
 
-def fetch_page(page: AnyModelAdmin, request: HttpRequest, peer: ApplicationEntity) -> HttpResponse:
+def fetch_page(page: AnyModelAdmin, request: HttpRequest, other: Other) -> HttpResponse:
     """A form; then what would be fetched; then the transfers. Each step is a POST."""
     principal = principal_of(request, "web")
     context: dict[str, Any] = {
         **page.admin_site.each_context(request),
-        "title": f"Fetch from {peer.title}",
-        "peer": peer,
+        "title": f"Fetch from {other}",
+        "other": str(other),
+        "chooses_method": isinstance(other, ApplicationEntity),
+        "changelist": _changelist(page),
         "asked": request.POST.get("studies", request.GET.get("study", "")),
         "opts": page.opts,
     }
     if not principal.may(Permission.TRANSFER_STUDIES):
         page.message_user(request, "You may not fetch studies.", messages.ERROR)
-        return redirect(reverse("admin:network_applicationentity_changelist"))
+        return redirect(_changelist(page))
     if request.method == "POST":
         try:
             wanted = _wanted(request.POST.get("studies", ""))
             if "confirmed" in request.POST:
-                return _fetched(page, request, principal, peer, wanted)
-            context["offered"] = _offered(principal, peer, wanted)
+                return _fetched(page, request, principal, other, wanted)
+            context["offered"] = _offered(principal, other, wanted)
             context["missing"] = len(wanted) - len(context["offered"])
         except PacsError as error:
             page.message_user(request, error.message, messages.ERROR)
     return TemplateResponse(request, "console/fetch_from.html", context)
+
+
+def _changelist(page: AnyModelAdmin) -> str:
+    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
 
 
 def _wanted(text: str) -> list[str]:
@@ -73,10 +82,13 @@ def _wanted(text: str) -> list[str]:
     return found
 
 
-def _offered(principal: Principal, peer: ApplicationEntity, wanted: Sequence[str]) -> list[Offered]:
+def _offered(principal: Principal, other: Other, wanted: Sequence[str]) -> list[Offered]:
     """What the archive has of these, asked now."""
-    keys = {_STUDY: "\\".join(wanted)}
-    answers = list(query_peer(principal, peer, "STUDY", keys, _MOST))
+    if isinstance(other, WebArchive):
+        answers = studies_in_archive(principal, other, wanted)
+    else:
+        keys = {_STUDY: "\\".join(wanted)}
+        answers = list(query_peer(principal, other, "STUDY", keys, _MOST))
     here = stored_counts(principal, wanted)
     return [
         Offered(
@@ -103,13 +115,17 @@ def _fetched(
     page: AnyModelAdmin,
     request: HttpRequest,
     principal: Principal,
-    peer: ApplicationEntity,
+    other: Other,
     wanted: Sequence[str],
 ) -> HttpResponse:
     method = request.POST.get("method", METHODS[0])
     for uid in wanted:
-        fetch_instances(principal, peer=peer, level="STUDY", keys={_STUDY: uid}, method=method)
+        keys = {_STUDY: uid}
+        if isinstance(other, WebArchive):
+            fetch_from_archive(principal, archive=other, level="STUDY", keys=keys)
+        else:
+            fetch_instances(principal, peer=other, level="STUDY", keys=keys, method=method)
     request_work()
     plural = "study is" if len(wanted) == 1 else "studies are"
-    page.message_user(request, f"{len(wanted)} {plural} fetched from {peer.title}.")
+    page.message_user(request, f"{len(wanted)} {plural} fetched from {other}.")
     return redirect(reverse("admin:transfers_transfer_changelist"))

@@ -17,8 +17,27 @@ from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, We
 from apps.network.peers import Right
 
 
+class _FetchedFrom(RuleAdmin):
+    """Another archive: with the page from which studies are fetched."""
+
+    change_form_template = "console/archive_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """With that page."""
+        own = path(
+            "<int:key>/fetch/",
+            self.admin_site.admin_view(self.fetch_from),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_fetch",
+        )
+        return [own, *super().get_urls()]
+
+    def fetch_from(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Which studies, what the archive says of them, and then the transfers."""
+        return fetch_page(self, request, get_object_or_404(self.model, pk=key))
+
+
 @admin.register(ApplicationEntity)
-class ApplicationEntityAdmin(RuleAdmin):
+class ApplicationEntityAdmin(_FetchedFrom):
     list_display = ("title", "host", "port", "enabled", "last_seen_at")
     list_filter = ("enabled", *(right.value for right in Right))
     search_fields = ("title", "host", "description")
@@ -61,17 +80,6 @@ class ApplicationEntityAdmin(RuleAdmin):
         ("Seen", {"fields": ("created_at", "last_seen_at")}),
     )
     readonly_fields = ("created_at", "last_seen_at")
-
-    def get_urls(self) -> list[URLPattern]:
-        """With the page from which studies are fetched."""
-        own = path(
-            "<int:key>/fetch/", self.admin_site.admin_view(self.fetch_from), name="fetch-from"
-        )
-        return [own, *super().get_urls()]
-
-    def fetch_from(self, request: HttpRequest, key: int) -> HttpResponse:
-        """Which studies, what the peer says of them, and then the transfers."""
-        return fetch_page(self, request, get_object_or_404(ApplicationEntity, pk=key))
 
 
 @admin.register(NetworkPolicy)
@@ -128,7 +136,7 @@ class WebhookAdmin(RuleAdmin):
 
 
 @admin.register(WebArchive)
-class WebArchiveAdmin(RuleAdmin):
+class WebArchiveAdmin(_FetchedFrom):
     form = SecretForm
     list_display = ("name", "url", "enabled", "description")
     list_filter = ("enabled",)

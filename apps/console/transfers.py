@@ -19,16 +19,17 @@ from apps.archive.models import Study
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.wording import day, person_name
 from apps.errors import PacsError
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.actions.cancel_transfer import cancel_transfer
-from apps.transfers.actions.request_transfer import send_instances
+from apps.transfers.actions.request_transfer import send_instances, send_to_archive
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import Transfer, TransferInstance
-from apps.transfers.remote import Wanted, instance_keys, peer_named
+from apps.transfers.remote import Wanted, archive_named, instance_keys, peer_named
 from apps.transfers.tasks import request_work
 
 _MOST_STUDIES: Final = 500
 _MOST_LINES: Final = 100
+_DIMSE, _DICOMWEB = "dimse", "dicomweb"
 
 
 @admin.register(Transfer)
@@ -121,15 +122,26 @@ def send_to(
         return None
     if "peer" in request.POST:
         return _sent(page, request, principal, studies)
-    peers = ApplicationEntity.objects.filter(enabled=True, port__isnull=False).exclude(host="")
     context: dict[str, Any] = {
         **page.admin_site.each_context(request),
         "title": "Send to another system",
         "studies": studies,
         "lines": [_line(study) for study in studies[:_MOST_LINES]],
-        "peers": peers,
+        "others": _others(),
     }
     return TemplateResponse(request, "console/send_to.html", context)
+
+
+def _others() -> list[tuple[str, str]]:
+    """What can be sent to: how the form names it, and what people read."""
+    peers = ApplicationEntity.objects.filter(enabled=True, port__isnull=False).exclude(host="")
+    archives = WebArchive.objects.filter(enabled=True)
+    rows = [
+        *((f"{_DIMSE} {each.title}", each.title, each.description) for each in peers),
+        *((f"{_DICOMWEB} {each.name}", each.name, each.description) for each in archives),
+    ]
+    rows.sort(key=lambda row: row[1].lower())
+    return [(value, f"{name} · {told}" if told else name) for value, name, told in rows]
 
 
 def _line(study: Study) -> str:
@@ -144,11 +156,16 @@ def _sent(
 ) -> HttpResponse | None:
     try:
         wanted = Wanted(studies=[study.study_instance_uid for study in studies])
-        peer = peer_named(request.POST["peer"])
-        transfer = send_instances(principal, peer=peer, keys=instance_keys(principal, wanted))
+        kind, _, name = request.POST["peer"].partition(" ")
+        if kind == _DICOMWEB:
+            archive, keys = archive_named(name), instance_keys(principal, wanted)
+            transfer = send_to_archive(principal, archive=archive, keys=keys)
+        else:
+            peer, keys = peer_named(name), instance_keys(principal, wanted)
+            transfer = send_instances(principal, peer=peer, keys=keys)
     except PacsError as error:
         page.message_user(request, error.message, messages.ERROR)
         return None
     request_work()
-    page.message_user(request, f"{transfer.total} instances are sent to {peer.title}.")
+    page.message_user(request, f"{transfer.total} instances are sent to {transfer.peer_title}.")
     return redirect(reverse("admin:transfers_transfer_changelist"))

@@ -20,7 +20,7 @@ from apps.network.models import ApplicationEntity, WebArchive
 from apps.retrieve.locations import keys_matching
 
 MOST_INSTANCES: Final = 200_000
-_PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 30.0
 _RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 # What a list of studies, series or instances shows, beyond what was asked for.
 _RETURNED: Final[dict[Level, tuple[str, ...]]] = {
@@ -127,7 +127,7 @@ def query_peer(
     permit(principal, Permission.TRANSFER_STUDIES)
     wanted = level_named(level)
     note_search(principal, f"{_RESOURCE[wanted]} at {peer.title}", keys)
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = time.monotonic() + PATIENCE_SECONDS
     yield from answers_of(remote_for(peer), wanted, keys, most, lambda: time.monotonic() > until)
     if time.monotonic() > until:
         raise Unavailable(f"{peer.title} has not ended the search in time: ask for less.")

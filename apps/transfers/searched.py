@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from apps.access.principals import Permission, Principal, permit
+from apps.access.searches import note_search
 from apps.dicom.query import Level
-from apps.errors import NotAcceptable
+from apps.errors import NotAcceptable, Unavailable
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity, WebArchive
-from apps.transfers.remote import answers_of, remote_for
+from apps.transfers.remote import PATIENCE_SECONDS, answers_of, remote_for
 from apps.transfers.web_queries import web_answers
 
 Answers = Iterator[dict[str, str]]
@@ -83,3 +86,24 @@ def searched(other: ApplicationEntity | WebArchive) -> Searched:
     if not other.enabled:
         raise NotAcceptable(f"{other.name} is switched off.")
     return DicomwebArchive(other)
+
+
+def studies_in_archive(
+    principal: Principal, archive: WebArchive, uids: Sequence[str]
+) -> list[dict[str, str]]:
+    """What it has of these studies, asked now; an event like any search.
+
+    One by one: not every archive knows lists of UIDs in a query. Raises NotPermitted,
+    NotAcceptable, PeerUnreachable, PeerRefused, and Unavailable after half a minute.
+    """
+    permit(principal, Permission.TRANSFER_STUDIES)
+    source = searched(archive)
+    note_search(principal, f"studies at {archive.name}", {"StudyInstanceUID": "\\".join(uids)})
+    until = time.monotonic() + PATIENCE_SECONDS
+    found: list[dict[str, str]] = []
+    for uid in uids:
+        keys = {"StudyInstanceUID": uid}
+        found += source.studies(keys, 1, lambda: time.monotonic() > until)
+        if time.monotonic() > until:
+            raise Unavailable(f"{archive.name} has not answered in time: ask for less.")
+    return found

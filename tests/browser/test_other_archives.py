@@ -171,6 +171,29 @@ def test_a_dicomweb_archive_is_searched_and_fetched_from_like_any_other(
         expect(page.get_by_role("heading", name="Studies in north-wing")).to_be_visible()
         expect(row).to_contain_text("here")
 
+        # The administration pages have it beside the application entities.
+        other = OddWebArchive.new_study(PatientName="WEBADMIN^TWO")
+        page.goto(stack.url("/admin/network/webarchive/"))
+        page.get_by_role("link", name="north-wing", exact=True).click()
+        page.get_by_role("link", name="Fetch studies from it").click()
+        page.get_by_label("Study Instance UIDs").fill(f"{study}\n{other}\n1.2.3.4.99")
+        page.get_by_role("button", name="Look what it has").click()
+        expect(page.get_by_role("cell", name="WEBADMIN, TWO")).to_have_count(1)
+        expect(page.locator("#content")).to_contain_text("It knows nothing of 1 other.")
+        expect(page.get_by_label("How")).to_have_count(0)
+        page.get_by_role("button", name="Fetch").click()
+        expect(page.locator(".messagelist")).to_contain_text("2 studies are fetched from north-")
+        stack.wait_until(lambda: bool(_here(stack, other)))
+        page.goto(stack.url(f"/admin/archive/study/?q={other}"))
+        page.locator("#result_list tbody th a").first.click()
+        page.get_by_role("button", name="Send to another system").click()
+        page.get_by_label("To", exact=True).select_option("north-wing")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator(".messagelist")).to_contain_text("are sent to north-wing.")
+        stack.wait_until(
+            lambda: any(each.StudyInstanceUID == other for each in OddWebArchive.stored)
+        )
+
 
 def _here(stack: Stack, study: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = stack.get(f"/api/studies/?uid={study}").json()["studies"]

@@ -109,6 +109,7 @@ class OddWebArchive(BaseHTTPRequestHandler):
 
     def _found(self, asked: dict[str, list[str]]) -> None:
         name = asked.get("PatientName", [""])[0].rstrip("*").lower()
+        uid = asked.get("StudyInstanceUID", [""])[0]
         rows = [
             {
                 "0020000D": {"vr": "UI", "Value": [study]},
@@ -118,7 +119,7 @@ class OddWebArchive(BaseHTTPRequestHandler):
                 "00080020": {"vr": "DA"},
             }
             for study, have in self.studies.items()
-            if name and str(have[0].PatientName).lower().startswith(name)
+            if study == uid or (name and str(have[0].PatientName).lower().startswith(name))
         ]
         self._json(rows)
 
