@@ -18,12 +18,21 @@ from apps.network.web_waiting import Look, StillWaiting, Watched
 _TIMEOUT_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 15.0
 _CHUNK: Final = 256 << 10
+_HUNG_UP: Final = (
+    BrokenPipeError,
+    ConnectionResetError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 BROKEN: Final = (OSError, http.client.HTTPException, ValueError)
 """What the HTTP client raises when a call or an answer breaks."""
 
 
 class WebAnswer:
-    """Status, headers by lower-case name, and the body, which is read as it is iterated over."""
+    """Status, headers by lower-case name, and the body, which is read as it is iterated over.
+
+    `tells_its_end`: whether a body that was cut off is told from one that is complete.
+    """
 
     def __init__(
         self,
@@ -37,6 +46,7 @@ class WebAnswer:
         self.headers = {
             name.lower(): " ".join(text.split()) for name, text in response.getheaders()
         }
+        self.tells_its_end = bool(response.chunked) or response.length is not None
         self._connection = connection
         self._response = response
 
@@ -64,6 +74,8 @@ class WebAnswer:
 
 def why(error: Exception) -> str:
     """What broke, in words that hold nothing of what was sent."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message.rstrip('.')}"
     if isinstance(error, TimeoutError):
         return str(error) if isinstance(error, StillWaiting) else "no answer in time"
     if isinstance(error, http.client.IncompleteRead):
@@ -94,11 +106,10 @@ def ask(
     try:
         connection = _connection(parts.scheme, parts.hostname or "", parts.port)
         try:
-            if look is not None:
-                _watch(connection, look)
+            _connect(connection, look)
             try:
                 connection.request(method, path, body, sent, encode_chunked=chunked)
-            except (BrokenPipeError, ConnectionResetError):
+            except _HUNG_UP:
                 if body is None:
                     raise
                 # It may have answered before it had read all of the body.
@@ -110,8 +121,11 @@ def ask(
         raise PeerUnreachable(f"{archive.name} cannot be reached ({why(error)}).") from error
 
 
-def _watch(connection: http.client.HTTPConnection, look: Look) -> None:
-    """The answer is read through `look`; whoever does not take the call is not waited for long."""
+def _connect(connection: http.client.HTTPConnection, look: Look | None) -> None:
+    """With `look` the answer is read through it, and connecting is not waited for long."""
+    if look is None:
+        connection.connect()
+        return
     connection.timeout = _CONNECT_SECONDS
     connection.connect()
     connection.sock.settimeout(_TIMEOUT_SECONDS)

@@ -38,6 +38,8 @@ def parts_of(archive: WebArchive, answer: WebAnswer) -> Iterator[Part]:
     """Part after part. Raises OddAnswer, and PeerUnreachable where the body breaks off."""
     media_type, boundary = _media_type(answer.headers.get("content-type", ""))
     if media_type == "application/dicom":
+        if not answer.tells_its_end:
+            raise OddAnswer(f"{archive.name} does not say where its answer ends.")
         yield Part({}, _whole(answer))
         return
     if media_type != "multipart/related":

@@ -26,6 +26,7 @@ _REFUSALS = {
     "no wild card": (406, "*"),
     "old": (400, "*"),
     "one at a time": (406, "multipart"),
+    "without end": (406, "multipart"),
     "in no form": (406, "application/dicom"),
 }
 HEAD = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
@@ -142,7 +143,7 @@ class OddWebArchive(BaseHTTPRequestHandler):
     def _send(self, wanted: list[Dataset], manner: str, depth: int) -> None:
         files = [part10(each) for each in wanted]
         if self.headers["Accept"].startswith("application/dicom"):
-            self._say(200, {"Content-Type": "application/dicom"}, files[0])
+            self._one(files[0], told=manner != "without end")
             return
         body = body_of(files)
         odd: dict[str, Callable[[], None]] = {
@@ -162,6 +163,17 @@ class OddWebArchive(BaseHTTPRequestHandler):
         }
         known = odd | (of_many if depth < _DEPTH_OF_ONE else {})
         known.get(manner, lambda: self._body(body))()
+
+    def _one(self, instance: bytes, *, told: bool) -> None:
+        """By itself; without its length it may have been cut off."""
+        if told:
+            self._say(200, {"Content-Type": "application/dicom"}, instance)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dicom")
+        self.end_headers()
+        self.wfile.write(instance)
+        self.close_connection = True
 
     def _body(self, body: bytes, announced: int = 0) -> None:
         self._head(announced or len(body))

@@ -134,6 +134,7 @@ def test_after_a_break_only_what_is_missing_is_asked_for(
             "failed",
             "no DICOM instances as parts of an answer, nor one by itself (406)",
         ),
+        ("without end", "waiting", "does not say where its answer ends"),
         ("endless", "waiting", "keeps sending what it was not asked for"),
     ],
 )

@@ -1,0 +1,192 @@
+"""Calls to a DICOMweb archive over TLS: whom we trust, and peers that fall silent or trickle."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from apps.network import web_client, web_waiting
+from apps.network.peer_errors import PeerUnreachable
+from apps.network.web_archive import WebArchive
+from apps.network.web_client import ask
+from tests.protocol.dimse.test_tls import Certificates
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
+BODY = bytes(range(250)) * 1200
+
+
+class GivenUp(Exception):
+    """Somebody has cancelled."""
+
+
+class Peer:
+    """A TLS server that does with each connection what `manner` says."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        self.manner = "well"
+        self.over = threading.Event()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(
+            certificates.path("archive.pem"), certificates.path("archive.key")
+        )
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.archive = WebArchive(
+            name="far", url=f"https://localhost:{self._listener.getsockname()[1]}/base"
+        )
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self.over.set()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(plain, self.manner), daemon=True).start()
+
+    def _answer(self, plain: socket.socket, manner: str) -> None:
+        with plain:
+            if manner == "no handshake":
+                self.over.wait(60)
+                return
+            try:
+                if manner == "pauses":
+                    self._pause(plain)
+                    return
+                with self.context.wrap_socket(plain, server_side=True) as tls:
+                    tls.recv(65536)
+                    self._say(tls, manner)
+            except OSError:
+                return  # the other side hung up
+
+    def _say(self, tls: ssl.SSLSocket, manner: str) -> None:
+        if manner == "silent":
+            self.over.wait(60)
+        elif manner == "trickles":
+            tls.sendall(HEAD)
+            while not self.over.wait(0.01):
+                tls.sendall(b"x")
+        elif manner == "ragged":
+            tls.sendall(HEAD + BODY[:1000])
+        elif manner == "refuses":
+            tls.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        else:
+            tls.sendall(HEAD + BODY)
+
+    def _pause(self, plain: socket.socket) -> None:
+        """Answers with pauses in the middle of records of TLS."""
+        coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.context.wrap_bio(coming, going, server_side=True)
+
+        def step(act: Callable[[], object]) -> None:
+            while True:
+                try:
+                    act()
+                except ssl.SSLWantReadError:
+                    plain.sendall(going.read())
+                    coming.write(plain.recv(65536))
+                else:
+                    return
+
+        step(tls.do_handshake)
+        step(lambda: tls.read(65536))
+        tls.write(HEAD + BODY)
+        sent = going.read()
+        for start in range(0, len(sent), 70_001):
+            plain.sendall(sent[start : start + 70_001])
+            time.sleep(0.12)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    made = Certificates(tmp_path_factory.mktemp("certificates"))
+    made.authority()
+    made.issue("archive")
+    return made
+
+
+@pytest.fixture
+def peer(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.path("ca.pem"))
+    monkeypatch.setattr(web_waiting, "LOOK_SECONDS", 0.05)
+    with closing(Peer(certificates)) as made:
+        yield made
+
+
+def body(peer: Peer, look: Callable[[], None] = lambda: None) -> bytes:
+    with closing(ask(peer.archive, "GET", "/studies", {}, look=look)) as answer:
+        read = bytearray()
+        while chunk := answer.read(1 << 20):
+            read += chunk
+        return bytes(read)
+
+
+@pytest.mark.parametrize("manner", ["well", "pauses"])
+def test_all_that_was_sent_is_read_whatever_pauses_there_are(peer: Peer, manner: str) -> None:
+    peer.manner = manner
+    assert body(peer) == BODY
+
+
+def test_an_archive_that_nobody_vouches_for_is_not_spoken_to(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(PeerUnreachable, match=r"far cannot be reached \(its certificate is not"):
+        body(peer)
+
+
+def test_an_answer_that_breaks_off_without_farewell_is_no_whole_one(peer: Peer) -> None:
+    peer.manner = "ragged"
+    with pytest.raises(PeerUnreachable, match="the answer ended too early"):
+        body(peer)
+
+
+def test_an_answer_before_all_was_sent_is_read(peer: Peer) -> None:
+    peer.manner = "refuses"
+    much = iter([bytes(1 << 20)] * 64)
+    with closing(ask(peer.archive, "POST", "/studies", {}, much, look=lambda: None)) as answer:
+        assert answer.status == 413
+    assert next(much, None) is not None
+
+
+@pytest.mark.parametrize("manner", ["silent", "trickles"])
+def test_whoever_waits_for_a_slow_archive_can_give_up(peer: Peer, manner: str) -> None:
+    peer.manner = manner
+    looks = iter(range(4))
+
+    def look() -> None:
+        if next(looks, None) is None:
+            raise GivenUp
+
+    with pytest.raises(GivenUp):
+        body(peer, look)
+
+
+@pytest.mark.parametrize(
+    ("manner", "constant", "words"),
+    [
+        ("silent", (web_waiting, "IDLE_SECONDS", 0.2), "nothing came for two minutes"),
+        ("trickles", (web_waiting, "_WINDOW_SECONDS", 0.1), "it sends next to nothing"),
+        ("no handshake", (web_client, "_CONNECT_SECONDS", 0.2), "no answer in time"),
+    ],
+)
+def test_a_dead_archive_is_not_waited_for_for_ever(
+    peer: Peer,
+    monkeypatch: pytest.MonkeyPatch,
+    manner: str,
+    constant: tuple[object, str, float],
+    words: str,
+) -> None:
+    monkeypatch.setattr(*constant)
+    peer.manner = manner
+    with pytest.raises(PeerUnreachable, match=words):
+        body(peer)
