@@ -103,7 +103,8 @@ def studies_in_archive(
     found: list[dict[str, str]] = []
     for uid in uids:
         keys = {"StudyInstanceUID": uid}
-        found += source.studies(keys, 1, lambda: time.monotonic() > until)
+        answers = source.studies(keys, 1, lambda: time.monotonic() > until)
+        found += [each for each in answers if each["StudyInstanceUID"] == uid]
         if time.monotonic() > until:
             raise Unavailable(f"{archive.name} has not answered in time: ask for less.")
     return found
