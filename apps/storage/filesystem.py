@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import time
@@ -18,7 +19,6 @@ from apps.storage.durable import (
     sync_folder,
     write_fully,
 )
-from apps.storage.unfilled import unfilled
 
 _UNFINISHED: Final = ".unfinished"
 _REMEMBERED_FOLDERS: Final = 1000
@@ -164,22 +164,20 @@ class FilesystemStore:
         self, key: str, offset: int, length: int, before: bytes, after: bytes
     ) -> bytes | None:
         """See BlobStore. The system copies the range to where it belongs."""
-        start = len(before)
-        end = start + length
-        whole = end + len(after)
-        body, view = unfilled(max(whole, 2))
+        body = io.BytesIO()
+        body.write(before)
+        end = body.seek(length, os.SEEK_CUR)
+        body.write(after)
         descriptor = self._opened(key)
         try:
-            with view:
-                view[:start] = before
-                view[end:whole] = after
-                done = os.preadv(descriptor, [view[start:end]], offset)
+            with body.getbuffer() as whole:
+                done = os.preadv(descriptor, [whole[len(before) : end]], offset)
         except OSError as error:
             raise pacs_error_of(error, "reading a blob") from error
         finally:
             os.close(descriptor)
-        if done == length and len(body) == whole:
-            return body
+        if done == length:
+            return body.getvalue()
         # The end of the file, or a read that the system cut: the long way tells which.
         data = self.read_at(key, offset, length)
         return b"".join((before, data, after)) if len(data) == length else None

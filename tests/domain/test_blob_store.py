@@ -26,7 +26,6 @@ from apps.storage.durable import as_pacs_error
 from apps.storage.filesystem import FilesystemStore
 from apps.storage.s3 import S3Store
 from apps.storage.stores import blob_store, store_from_url
-from apps.storage.unfilled import unfilled
 
 
 @pytest.fixture(scope="module")
@@ -106,22 +105,6 @@ def test_a_range_is_read_between_other_bytes(
     store.delete("a")
     with pytest.raises(BlobMissing):
         store.read_between("a", 7, length + 1, before, after)
-
-
-@pytest.mark.parametrize("length", [-1, 0, 1])
-def test_bytes_that_the_interpreter_shares_are_never_written_to(length: int):
-    with pytest.raises(ValueError, match="shared"):
-        unfilled(length)
-
-
-def test_unfilled_bytes_are_what_was_written_to_them():
-    made_bytes, view = unfilled(3)
-    with view:
-        view[:] = b"abc"
-    assert made_bytes == b"abc"
-    # Nobody reaches them by the view any more.
-    with pytest.raises(ValueError, match="released"):
-        view[0] = 0
 
 
 def test_removing_the_source_leaves_the_blob(store: BlobStore, tmp_path: Path):
