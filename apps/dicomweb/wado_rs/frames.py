@@ -29,6 +29,7 @@ from apps.dicomweb.wado_rs.parts import (
     body,
     boundary_of,
     closing,
+    complete,
     content_type,
     if_none_match,
     not_modified,
@@ -38,7 +39,13 @@ from apps.dicomweb.wado_rs.parts import (
 )
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
 from apps.retrieve.edition import EDITION
-from apps.retrieve.frames import check_whole_frame, frame_between, frame_table_of, stored_frame
+from apps.retrieve.frames import (
+    check_whole_frame,
+    fragments_between,
+    frame_between,
+    frame_table_of,
+    stored_frame,
+)
 from apps.retrieve.locations import Location, location_of
 from apps.retrieve.transcoding import (
     as_it_is,
@@ -51,6 +58,7 @@ LONGEST_LIST: Final = 20_000
 # Larger answers are streamed; smaller ones get a tag and byte ranges.
 WHOLE_BYTES: Final = 64 << 20
 _TAGGED: Final = 64
+_HELD: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,23 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
     if tagged and if_none_match(request, etag):
         return not_modified(etag)
     if not plan.multipart:
-        data = outgoing_frame(location, table, numbers[0], plan)
-        return whole_response(request, (data,), plan.labelled, etag)
+        return frame_alone(request, location, table, numbers[0], plan, etag)
     return _multipart(request, location, table, numbers, plan, etag if tagged else "")
+
+
+def frame_alone(  # noqa: PLR0917
+    request: HttpRequest,
+    location: Location,
+    table: FrameTable,
+    number: int,
+    plan: Plan,
+    etag: str,
+) -> HttpResponseBase:
+    """One frame that is the whole body."""
+    part = frame_part(location, table, number, plan, base_url(request))
+    if part.length > WHOLE_BYTES:
+        return streamed_response(complete(part.chunks, part.length), plan.labelled)
+    return whole_response(request, part.chunks, plan.labelled, etag)
 
 
 def _multipart(  # noqa: PLR0917
@@ -113,15 +135,25 @@ def multipart_of(
 ) -> tuple[str, Iterator[bytes]]:
     """The Content-Type and the chunks of a body with one part a frame."""
     boundary = boundary_of(location.digest, plan.labelled, ",".join(map(str, numbers)))
-    below = f"{base}{location.path}/frames/"
 
     def part(number: int) -> Part:
-        data = outgoing_frame(location, table, number, plan)
-        return Part(plan.labelled, f"{below}{number}", len(data), (data,))
+        return frame_part(location, table, number, plan, base)
 
     # The first frame is made before the answer begins: it shows whether there can be one.
     parts = chain([part(numbers[0])], map(part, numbers[1:]))
     return content_type(boundary, plan.media_type), body(boundary, parts)
+
+
+def frame_part(location: Location, table: FrameTable, number: int, plan: Plan, base: str) -> Part:
+    """One frame as a part. A long one, such as a whole video, is read while it is sent."""
+    uri = f"{base}{location.path}/frames/{number}"
+    pieces = table.fragments(number - 1)
+    length = sum(each for _, each in pieces)
+    as_stored = as_it_is(location, table, number, plan.transfer_syntax_uid)
+    if length > _HELD and as_stored and not table.inflated:
+        return Part(plan.labelled, uri, length, fragments_between(location, pieces, 0, length))
+    data = outgoing_frame(location, table, number, plan)
+    return Part(plan.labelled, uri, len(data), (data,))
 
 
 def one_part_of(

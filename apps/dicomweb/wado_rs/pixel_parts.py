@@ -13,27 +13,23 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.dicom.frames import FrameTable
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import OCTET_STREAM
-from apps.dicomweb.wado_rs.frames import Plan, outgoing_frame, plan_for
+from apps.dicomweb.wado_rs.frames import Plan, frame_alone, frame_part, plan_for
 from apps.dicomweb.wado_rs.parts import (
     Part,
     body,
     boundary_of,
     content_type,
     streamed_response,
-    whole_response,
 )
 from apps.errors import NotAcceptable
-from apps.retrieve.frames import fragments_between, frame_table_of
+from apps.retrieve.frames import frame_table_of
 from apps.retrieve.locations import Location
-from apps.retrieve.transcoding import as_it_is, outgoing_syntax
+from apps.retrieve.transcoding import outgoing_syntax
 
 _logger = logging.getLogger(__name__)
 PIXEL_DATA: Final = "7FE00010"
 PIXELS: Final = (PIXEL_DATA, "7FE00008", "7FE00009")
 """Integers, and the floats and doubles of parametric maps (PS3.3 C.7.6.24, C.7.6.25)."""
-
-# A longer frame, such as a whole video, is sent as it is read.
-_HELD: Final = 8 << 20
 
 
 def compressed_pixel_data(request: HttpRequest, location: Location) -> HttpResponseBase:
@@ -41,9 +37,7 @@ def compressed_pixel_data(request: HttpRequest, location: Location) -> HttpRespo
     table = frame_table_of(location)
     plan = plan_for(request, location, single=table.count == 1)
     if not plan.multipart:
-        return whole_response(
-            request, (outgoing_frame(location, table, 1, plan),), plan.labelled, ""
-        )
+        return frame_alone(request, location, table, 1, plan, "")
     parts = frame_parts(location, table, plan, base_url(request))
     boundary = boundary_of(location.digest, plan.labelled, PIXEL_DATA)
     whole = chain([next(parts)], parts)
@@ -60,22 +54,12 @@ def frame_parts(
     """
     for number in range(1, table.count + 1):
         try:
-            part = _frame_part(location, table, number, plan, base)
+            part = frame_part(location, table, number, plan, base)
         except NotAcceptable as refusal:
             if number > 1 or not rather_as_stored:
                 raise
             _logger.warning("Pixel data goes out as it is stored: %s", refusal)
             stored = outgoing_syntax(location.transfer_syntax_uid)
             plan = replace(plan, media_type=OCTET_STREAM, transfer_syntax_uid=stored)
-            part = _frame_part(location, table, number, plan, base)
+            part = frame_part(location, table, number, plan, base)
         yield part
-
-
-def _frame_part(location: Location, table: FrameTable, number: int, plan: Plan, base: str) -> Part:
-    uri = f"{base}{location.path}/frames/{number}"
-    pieces = table.fragments(number - 1)
-    length = sum(each for _, each in pieces)
-    if length > _HELD and as_it_is(location, table, number, plan.transfer_syntax_uid):
-        return Part(plan.labelled, uri, length, fragments_between(location, pieces, 0, length))
-    data = outgoing_frame(location, table, number, plan)
-    return Part(plan.labelled, uri, len(data), (data,))

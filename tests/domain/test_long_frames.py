@@ -1,0 +1,65 @@
+"""A frame that is longer than may be held, such as a video of minutes, is read while it is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.http import StreamingHttpResponse
+from django.test import Client
+from pydicom.encaps import encapsulate
+
+from apps.access.models import User
+from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.ingest import inbox
+from apps.ingest.actions.drain_inbox import drain_inbox
+from tests.builders import ct_slice, part10
+
+pytestmark = pytest.mark.django_db
+
+MP4 = "1.2.840.10008.1.2.4.102"
+ALONE = "application/octet-stream; transfer-syntax=*"
+LENGTH = 66 << 20
+
+
+@pytest.mark.parametrize("below", ["/frames/1", "/pixeldata"])
+@pytest.mark.parametrize("multipart", [False, True])
+def test_a_video_is_never_whole_in_memory(data_folders: Path, below: str, multipart: bool) -> None:
+    ds = ct_slice(size=16, NumberOfFrames=1)
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.1.1"
+    stream = bytes(range(256)) * (LENGTH // 256)
+    ds.PixelData = encapsulate([stream], fragments_per_frame=3, has_bot=False)
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    raw = part10(ds, MP4)
+    source = Provenance("import", source_address="127.0.0.1")
+    inbox.receive_part10(source, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+    drain_inbox(100)
+    client = Client()
+    client.force_login(
+        User.objects.create_user("adam", is_superuser=True),
+        "django.contrib.auth.backends.ModelBackend",
+    )
+    path = (
+        f"/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
+        f"/instances/{ds.SOPInstanceUID}{below}"
+    )
+    accept = (
+        'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+        if multipart
+        else ALONE
+    )
+
+    answer = client.get(path, headers={"Accept": accept})
+    assert isinstance(answer, StreamingHttpResponse)
+    found, position, longest = 0, 0, 0
+    for chunk in answer:
+        if not multipart:
+            assert chunk == stream[position : position + len(chunk)]
+            position += len(chunk)
+        found += len(chunk)
+        longest = max(longest, len(chunk))
+
+    assert (position == LENGTH) or multipart
+    assert LENGTH <= found < LENGTH + 1000
+    assert longest <= 4 << 20
