@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 
 MP4 = "1.2.840.10008.1.2.4.102"
 ALONE = "application/octet-stream; transfer-syntax=*"
+PARTS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 LENGTH = 66 << 20
 
 
