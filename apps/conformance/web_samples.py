@@ -24,7 +24,7 @@ def samples(resource: str, media_type: str) -> Sequence[Instance]:
     plain = media_type.rpartition('type="')[2].rstrip('"')
     if resource.endswith(("/rendered", "/thumbnail")):
         return _newest(_rendered(plain))
-    if resource.endswith("/pixeldata") and plain.startswith("image/"):
+    if resource.endswith(("/pixeldata", "/bulkdata")) and plain.startswith("image/"):
         return _newest(_stored_as(plain))  # never transcoded (PS3.18 10.4.1.1.7)
     if resource.endswith("/pixeldata") and not media_type.startswith("multipart/"):
         # Frames of what is encapsulated come as parts, whatever was asked for.

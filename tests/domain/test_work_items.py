@@ -34,7 +34,8 @@ from tests.domain.worklist_rows import ASKER, data_set
 
 pytestmark = pytest.mark.django_db
 UID = "1.2.3.4.300"
-KEY = "2.25.111"
+# No UID that is made anew begins so.
+KEY = "1.3.12.2.111"
 OTHER_KEY = "2.25.222"
 
 
