@@ -80,6 +80,10 @@ def why(error: Exception) -> str:
         return str(error) if isinstance(error, StillWaiting) else "no answer in time"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer ended too early"
+    if isinstance(error, socket.gaierror):
+        return "its host name is not known"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
     return type(error).__name__
 
 

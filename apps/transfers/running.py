@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import Error as DatabaseError
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 from apps.dicom.sub_operations import is_passing
 from apps.errors import PacsError
@@ -67,9 +67,12 @@ def _kept(transfer: int, holder: str) -> Iterator[None]:
     def keep() -> None:
         try:
             while not over.wait(_KEEP_SECONDS):
-                keep_lease(transfer, holder)
-        except DatabaseError as error:
-            logger.warning("A lease could not be kept: %s", type(error).__name__)
+                try:
+                    keep_lease(transfer, holder)
+                except DatabaseError as error:
+                    # There is time for another try before it runs out.
+                    logger.warning("A lease could not be kept: %s", type(error).__name__)
+                    connections.close_all()
         finally:
             connections.close_all()
 
@@ -83,7 +86,22 @@ def _kept(transfer: int, holder: str) -> Iterator[None]:
 
 
 def _run(transfer: Transfer, holder: str) -> tuple[str, bool, timedelta]:
-    """What went wrong, `""` for nothing, whether another try may help, and when at the earliest."""
+    """What went wrong, `""` for nothing, whether another try may help, and when at the earliest.
+
+    What nobody has foreseen counts as an attempt: with its lease run out, the transfer would be
+    claimed again every few seconds, for ever. Raises LeaseLost, and where the database is away.
+    """
+    try:
+        return _ended(transfer, holder)
+    except (LeaseLost, OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+        # A traceback could carry what was sent into the log.
+        logger.error("Transfer %d failed: %s", transfer.pk, type(error).__name__)  # noqa: TRY400
+        return "It failed here: an administrator finds more in the log.", True, timedelta(0)
+
+
+def _ended(transfer: Transfer, holder: str) -> tuple[str, bool, timedelta]:
     no_pause = timedelta(0)
     try:
         _work_of(transfer)(transfer, holder)

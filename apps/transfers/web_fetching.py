@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from enum import IntEnum
+from http import HTTPStatus
 from typing import Final
 
 from apps.dicom.part_uids import Uids
@@ -124,6 +125,7 @@ class _Fetch:
         self._receiver = Receiver(archive, self._arrived)
         self._retrieval = Retrieval(archive)
         self._refused: list[FormRefused] = []
+        self._partial = False  # the last answer, by its own account (PS3.18 10.4.3)
 
     def whole(self) -> None:
         """The archive does not say what it has: all is asked for, and what comes is taken."""
@@ -138,8 +140,13 @@ class _Fetch:
                     f"{name} does not have it, or does not give it out ({status})."
                 ) from error
             raise
+        name = self._archive.name
         if not self._came and not self.listed:
-            raise NotAllCame(f"{self._archive.name} sent nothing{self._and_what()}.")
+            raise NotAllCame(f"{name} sent nothing{self._and_what()}.")
+        if missing := len(self._missing()):
+            raise NotAllCame(f"{name} did not send {missing} instances that it listed before.")
+        if self._partial:
+            raise NotAllCame(f"{name} says that it did not send all it has (206).")
 
     def all_listed(self) -> None:
         """In large requests, then in smaller ones, until nothing is missing or nothing comes."""
@@ -216,6 +223,7 @@ class _Fetch:
         """One request. What came before it broke is kept."""
         look = self._ledger.look
         with closing(self._retrieval.ask(keys, look)) as answer:
+            self._partial = answer.status == HTTPStatus.PARTIAL_CONTENT
             try:
                 for part in parts_of(self._archive, answer):
                     self._receiver.take(part, keys, self._wants)
@@ -224,10 +232,10 @@ class _Fetch:
                 self._receiver.settle()
 
     def _wants(self, uids: Uids) -> bool:
+        if uids.sop_instance_uid in self._came:
+            return False
         known = self.listed.get(uids.sop_instance_uid)
-        if known is None:
-            return len(self._came) < MOST_INSTANCES
-        return known.waits and uids.sop_instance_uid not in self._came
+        return len(self._came) < MOST_INSTANCES if known is None else known.waits
 
     def _arrived(self, instances: list[tuple[Uids, int]]) -> None:
         new = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email.message import Message
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from apps.network.peer_errors import PeerUnreachable
 from apps.network.web_archive import WebArchive
 from apps.network.web_client import WebAnswer
 from apps.storage.capacity import capacity
-from apps.transfers.web_queries import MOST_INSTANCES, OddAnswer
+from apps.transfers.web_queries import MOST_INSTANCES, OddAnswer, fits
 
 LONGEST_INSTANCE: Final = 16 << 30
 """No instance is longer; a body without end stops here, or at the watermark of the disk."""
@@ -44,8 +45,21 @@ def parts_of(archive: WebArchive, answer: WebAnswer) -> Iterator[Part]:
         return
     if media_type != "multipart/related":
         raise OddAnswer(f"{archive.name} sent something else than DICOM instances.")
+    with _in_words(archive):
+        for part in MultipartReader(answer, boundary):
+            yield Part(part.headers, _told(archive, part.chunks))
+
+
+def _told(archive: WebArchive, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The same: whoever reads them has the reader's errors, not the loop over the parts."""
+    with _in_words(archive):
+        yield from chunks
+
+
+@contextmanager
+def _in_words(archive: WebArchive) -> Iterator[None]:
     try:
-        yield from MultipartReader(answer, boundary)
+        yield
     except PartCutOff:
         raise PeerUnreachable(f"{archive.name} broke off in the middle of its answer.") from None
     except InvalidRequest as error:
@@ -158,10 +172,11 @@ class Receiver:
 
 
 def _is_asked(uids: Uids, asked: Mapping[str, str]) -> bool:
-    """Whether it is an instance of what was asked for, by the unique keys."""
+    """Whether it is an instance of what was asked for, by unique keys that can be kept."""
     says = {
         "StudyInstanceUID": uids.study_instance_uid,
         "SeriesInstanceUID": uids.series_instance_uid,
         "SOPInstanceUID": uids.sop_instance_uid,
     }
-    return bool(uids.sop_instance_uid) and all(says[name] == uid for name, uid in asked.items())
+    usable = bool(uids.sop_instance_uid) and all(map(fits, says.values()))
+    return usable and all(says[name] == uid for name, uid in asked.items())

@@ -148,10 +148,10 @@ def instances_there(
 
 def _uids(rows: list[DicomJson], series: str) -> dict[str, str]:
     named = ((text_of(row, "00080018"), text_of(row, "0020000E") or series) for row in rows)
-    return {uid: of for uid, of in named if uid and _fits(uid) and _fits(of) and series in {"", of}}
+    return {uid: of for uid, of in named if uid and fits(uid) and fits(of) and series in {"", of}}
 
 
-def _fits(uid: str) -> bool:
+def fits(uid: str) -> bool:
     """UIDs from the field may hold anything; paths are encoded, and columns have their length."""
     return len(uid) <= _LONGEST_UID and uid.isprintable()
 

@@ -10,7 +10,6 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from http import HTTPStatus
 from typing import Any, Final
 
 from apps.coercion.rules import Rule
@@ -95,6 +94,7 @@ class _Sender:
         self._archive = archive
         self._ledger = ledger
         self._rules = rules_for_destination(archive.name)
+        self._unreadable: set[int] = set()
 
     def send(self, group: list[Waiting]) -> None:
         """The group in one request; one by one where that breaks."""
@@ -102,13 +102,18 @@ class _Sender:
             try:
                 self._post(group)
             except _CutOff as cut:
-                self._ledger.note(Outcome(cut.row[0], CANNOT_SEND, "The stored object is cut off."))
-                group = [each for each in group if each[0] != cut.row]
+                self._leave(cut.row, CANNOT_SEND, "The stored object is cut off.")
             except (PeerUnreachable, OddAnswer):
                 pass  # which instance it was shows when each is sent alone
             else:
                 return
-        self._send_each(group)
+        # Those are settled: noted once more, they would be counted twice.
+        self._send_each([each for each in group if each[0][0] not in self._unreadable])
+
+    def _leave(self, row: Row, status: int, words: str) -> None:
+        """One of ours that cannot be sent."""
+        self._unreadable.add(row[0])
+        self._ledger.note(Outcome(row[0], status, words))
 
     def _send_each(self, group: list[Waiting]) -> None:
         """One by one.
@@ -122,7 +127,7 @@ class _Sender:
             try:
                 self._post([(row, location)])
             except _CutOff:
-                self._ledger.note(Outcome(row[0], CANNOT_SEND, "The stored object is cut off."))
+                self._leave(row, CANNOT_SEND, "The stored object is cut off.")
             except (PeerUnreachable, OddAnswer) as error:
                 if broken or len(group) == 1:
                     raise
@@ -171,8 +176,7 @@ class _Sender:
             except (BlobMissing, PacsError) as error:
                 words = error.message if isinstance(error, PacsError) else "Its bytes are missing."
                 uncorrected = row[3] and isinstance(error, NotFound)
-                status = NOT_CORRECTED if uncorrected else CANNOT_SEND
-                self._ledger.note(Outcome(row[0], status, words))
+                self._leave(row, NOT_CORRECTED if uncorrected else CANNOT_SEND, words)
         yield f"--{boundary}--\r\n".encode()
 
     def _paced(self, row: Row, dataset: OutgoingDataset) -> Iterator[bytes]:
@@ -223,9 +227,8 @@ def _told(archive: WebArchive, answer: WebAnswer) -> Mapping[str, tuple[int, str
         report = None
     report = report[0] if isinstance(report, list) and report else report
     if not isinstance(report, dict):
-        status = HTTPStatus(answer.status)
         raise OddAnswer(
-            f"{archive.name} answered {status.value} and not what became of the instances."
+            f"{archive.name} answered {answer.status} and not what became of the instances."
         )
     stored = {text_of(each, "00081155"): _warning(each) for each in items(report, "00081199")}
     failed = {text_of(each, "00081155"): _failure(each) for each in items(report, "00081198")}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from django.http import StreamingHttpResponse
 from django.test import Client
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from apps.access.models import User
+from apps.archive.models import Instance
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
+from apps.storage.stores import blob_store
 from tests.builders import ct_slice, part10
 
 pytestmark = pytest.mark.django_db
@@ -32,19 +37,8 @@ def test_a_video_is_never_whole_in_memory(data_folders: Path, below: str, multip
     ds.PixelData = encapsulate([stream], fragments_per_frame=3, has_bot=False)
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = True
-    raw = part10(ds, MP4)
-    source = Provenance("import", source_address="127.0.0.1")
-    inbox.receive_part10(source, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
-    drain_inbox(100)
-    client = Client()
-    client.force_login(
-        User.objects.create_user("adam", is_superuser=True),
-        "django.contrib.auth.backends.ModelBackend",
-    )
-    path = (
-        f"/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
-        f"/instances/{ds.SOPInstanceUID}{below}"
-    )
+    path = _stored(ds, part10(ds, MP4)) + below
+    client = _client()
     accept = (
         'multipart/related; type="application/octet-stream"; transfer-syntax=*'
         if multipart
@@ -64,3 +58,37 @@ def test_a_video_is_never_whole_in_memory(data_folders: Path, below: str, multip
     assert (position == LENGTH) or multipart
     assert LENGTH <= found < LENGTH + 1000
     assert longest <= 4 << 20
+
+
+def test_a_frame_whose_end_is_lost_on_disk_is_not_answered_as_a_whole_one(
+    data_folders: Path,
+) -> None:
+    ds = ct_slice(size=2200)  # longer than is held, shorter than is streamed
+    path = _stored(ds, part10(ds)) + "/frames/1"
+    client = _client()
+    whole = client.get(path, headers={"Accept": ALONE})
+    assert (whole.status_code, len(whole.content)) == (200, len(ds.PixelData))
+    blob = blob_store().local_path(Instance.objects.get().blob_key)
+    assert blob is not None
+    os.truncate(blob, blob.stat().st_size - 1000)
+    assert client.get(path, headers={"Accept": ALONE}).status_code >= HTTPStatus.BAD_REQUEST
+
+
+def _stored(ds: Dataset, raw: bytes) -> str:
+    """The path of the instance."""
+    source = Provenance("import", source_address="127.0.0.1")
+    inbox.receive_part10(source, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+    drain_inbox(100)
+    return (
+        f"/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
+        f"/instances/{ds.SOPInstanceUID}"
+    )
+
+
+def _client() -> Client:
+    client = Client(raise_request_exception=False)
+    client.force_login(
+        User.objects.create_user("adam", is_superuser=True),
+        "django.contrib.auth.backends.ModelBackend",
+    )
+    return client

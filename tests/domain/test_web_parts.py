@@ -71,3 +71,13 @@ def test_an_instance_without_end_is_left(
             receiver.take(Part({}, _endless(part10(image))), asked, lambda _uids: wanted)  # noqa: B023
     receiver.settle()
     assert inbox.depth().files == 0
+
+
+def test_uids_that_cannot_be_written_down_are_not_taken(receiver: Receiver) -> None:
+    image = ct_slice()
+    series = str(image.SeriesInstanceUID).encode()
+    file = part10(image).replace(series, series[:8] + b"\0" + series[9:])
+    asked = {"StudyInstanceUID": str(image.StudyInstanceUID)}
+    receiver.take(Part({}, iter((file,))), asked, lambda _uids: True)
+    receiver.settle()
+    assert (receiver.unwanted, inbox.depth().files) == (1, 0)

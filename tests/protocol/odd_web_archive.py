@@ -29,6 +29,8 @@ _REFUSALS = {
     "without end": (406, "multipart"),
     "in no form": (406, "application/dicom"),
 }
+# Manners in which no instances are listed.
+_UNLISTED = ("lists nothing", "a part of it", "twice")
 HEAD = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
 
 
@@ -93,7 +95,7 @@ class OddWebArchive(BaseHTTPRequestHandler):
             self.manner[patient] = "" if manner == "hangs up" else manner
             self.close_connection = True
             return
-        statuses = {"busy": 503, "forbidden": 401, "markup": 200}
+        statuses = {"busy": 503, "forbidden": 401, "markup": 200, "status of no name": 299}
         if manner in statuses:
             self._say(statuses[manner], {"Retry-After": "600"}, b"<h1>Hello</h1>")
             return
@@ -125,7 +127,7 @@ class OddWebArchive(BaseHTTPRequestHandler):
         self._json(rows)
 
     def _list(self, have: list[Dataset], manner: str) -> None:
-        refused = {"busy": 503, "forbidden": 401, "lists nothing": 501}.get(manner)
+        refused = {"busy": 503, "forbidden": 401, **dict.fromkeys(_UNLISTED, 501)}.get(manner)
         if refused:
             self._say(refused, {"Retry-After": "600"})
             return
@@ -150,6 +152,9 @@ class OddWebArchive(BaseHTTPRequestHandler):
             "unknown": lambda: self._say(404),
             "markup": lambda: self._say(200, {"Content-Type": "text/html"}, b"<h1>Log in</h1>"),
             "chunks": lambda: self._chunks(body, cut=False),
+            "ends early": lambda: self._body(body[:_START]),
+            "a part of it": lambda: self._body(body_of(files[:-1]), status=206),
+            "twice": lambda: self._body(body_of(files * 2)),
             "cut chunks": lambda: self._chunks(body[:_START], cut=True),
             "nothing but a start": lambda: self._body(body[:_START], len(body)),
             "other boundary": lambda: self._body(body.replace(b"--edge", b"--knee")),
@@ -175,8 +180,8 @@ class OddWebArchive(BaseHTTPRequestHandler):
         self.wfile.write(instance)
         self.close_connection = True
 
-    def _body(self, body: bytes, announced: int = 0) -> None:
-        self._head(announced or len(body))
+    def _body(self, body: bytes, announced: int = 0, status: int = 200) -> None:
+        self._head(announced or len(body), status)
         self.wfile.write(body)
         self.close_connection = announced > len(body)
 
@@ -203,8 +208,8 @@ class OddWebArchive(BaseHTTPRequestHandler):
         while True:
             self.wfile.write(block)
 
-    def _head(self, length: int | None) -> None:
-        self.send_response(200)
+    def _head(self, length: int | None, status: int = 200) -> None:
+        self.send_response(status)
         kind = 'multipart/related; type="application/dicom"; boundary=edge'
         self.send_header("Content-Type", kind)
         if length is None:

@@ -123,6 +123,7 @@ def test_after_a_break_only_what_is_missing_is_asked_for(
     [
         ("nothing but a start", "waiting", "broke off"),
         ("cut chunks", "waiting", "broke off"),
+        ("ends early", "waiting", "broke off"),
         ("other boundary", "waiting", "does not begin with the boundary"),
         ("other study", "waiting", "did not send 5 of the 5 instances it lists, but"),
         ("markup", "waiting", "something else than DICOM"),
@@ -218,6 +219,7 @@ def test_who_may_fetch_and_from_where(stack: Stack, far: type[OddWebArchive]) ->
     for wrong, status in (
         ({"archive": "nobody"}, 404), ({"peer": "ALSO"}, 400), ({"archive": ""}, 400),
         ({"keys": {"StudyInstanceUID": f"{study}\\1.2"}}, 400),
+        ({"keys": {"StudyInstanceUID": ".."}}, 400),
     ):  # fmt: skip
         answer = call(stack, "POST", "/transfers/fetch/", json={**asked, **wrong})
         assert answer.status_code == status, answer.text
@@ -243,6 +245,7 @@ def test_who_may_fetch_and_from_where(stack: Stack, far: type[OddWebArchive]) ->
         ("hates two", "waiting", (1, 0), "cannot be reached"),
         ("busy", "waiting", (0, 0), "answered 503 and asks to wait for 10 minutes"),
         ("markup", "waiting", (0, 0), "not what became of the instances"),
+        ("status of no name", "waiting", (0, 0), "answered 299 and not what became"),
         ("forbidden", "failed", (0, 3), "does not take our credentials (401)"),
     ],
 )

@@ -56,10 +56,14 @@ def _answer(
 ) -> HttpResponseBase:
     permit(principal, Permission.VIEW_IMAGES)
     gone = missing_blobs(principal, *resource)
-    lacking = len(gone) + sum(_is_cut(each) for each in locations_of(principal, *resource))
+
+    def located() -> Iterator[Location]:
+        every = locations_of(principal, *resource)
+        return (each for each in every if each.blob_key not in gone)
+
+    lacking = len(gone) + sum(_is_cut(each) for each in located())
     collection = _Collection(request, base_url(request), pixels_only=pixels_only)
-    located = (each for each in locations_of(principal, *resource) if each.blob_key not in gone)
-    parts = collection.parts(located)
+    parts = collection.parts(located())
     # The first is made before the answer begins: it shows whether there can be one.
     first = next(parts, None)
     if first is None:

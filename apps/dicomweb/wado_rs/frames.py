@@ -105,9 +105,10 @@ def frame_alone(  # noqa: PLR0917
 ) -> HttpResponseBase:
     """One frame that is the whole body."""
     part = frame_part(location, table, number, plan, base_url(request))
+    chunks = complete(part.chunks, part.length)
     if part.length > WHOLE_BYTES:
-        return streamed_response(complete(part.chunks, part.length), plan.labelled)
-    return whole_response(request, part.chunks, plan.labelled, etag)
+        return streamed_response(chunks, plan.labelled)
+    return whole_response(request, chunks, plan.labelled, etag)
 
 
 def _multipart(  # noqa: PLR0917

@@ -110,9 +110,9 @@ def fetch_from_archive(
 ) -> Transfer:
     """The same from an archive that speaks DICOMweb, by WADO-RS. Raises the same."""
     _check_archive(principal, archive)
-    lists = tuple(name for name, value in keys.items() if "\\" in value)
-    if lists:
-        raise InvalidRequest("One study, series or instance at a time.", offending=lists)
+    wrong = tuple(name for name, value in keys.items() if not _names_one(value))
+    if wrong:
+        raise InvalidRequest("Each key is one UID: no list, pattern or path.", offending=wrong)
     with transaction.atomic():
         transfer = _new(principal, Transfer.Kind.PULL, archive)
         transfer.level, transfer.keys, transfer.method = level, dict(keys), WADO_RS
@@ -139,6 +139,11 @@ def fetch_once(
             if row.keys and row.keys.items() <= keys.items():
                 return row
         return fetch_instances(principal, peer=locked, level=level, keys=keys, method=AUTO)
+
+
+def _names_one(uid: str) -> bool:
+    """UIDs from the field may have any letters; what would lead elsewhere in a path is none."""
+    return uid.isprintable() and not set(uid) & set("\\*?/") and bool(uid.strip(". "))
 
 
 def _check_archive(principal: Principal, archive: WebArchive) -> None:

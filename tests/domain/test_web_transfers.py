@@ -1,0 +1,102 @@
+"""Transfers with DICOMweb archives: nothing is counted twice, taken twice, or done by half."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from apps.access.principals import system_principal
+from apps.archive.models import Instance
+from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.ingest import inbox
+from apps.ingest.actions.drain_inbox import drain_inbox
+from apps.ingest.receiving import WADO_RS
+from apps.network.models import WebArchive
+from apps.storage.stores import blob_store
+from apps.transfers.actions.claim_transfer import claim_transfer
+from apps.transfers.actions.request_transfer import fetch_from_archive, send_to_archive
+from apps.transfers.models import Transfer
+from apps.transfers.running import run_transfer
+from tests.builders import ct_slice, new_uid, part10
+from tests.protocol.odd_web_archive import SECRET, USER, OddWebArchive, serving
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _folders(data_folders: Path) -> None:
+    """An inbox and blobs of the test's own."""
+
+
+@pytest.fixture
+def north() -> Iterator[WebArchive]:
+    with serving() as port:
+        yield WebArchive.objects.create(
+            name="north", url=f"http://127.0.0.1:{port}/base", user=USER, secret=SECRET
+        )
+
+
+def _stored(raw: bytes) -> None:
+    source = Provenance("import", source_address="127.0.0.1")
+    inbox.receive_part10(source, raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
+
+
+def _after_a_run(transfer: Transfer) -> Transfer:
+    claimed = claim_transfer("test")
+    assert claimed is not None
+    run_transfer(claimed)
+    transfer.refresh_from_db()
+    return transfer
+
+
+def test_what_cannot_be_read_is_counted_once_however_often_the_rest_is_sent(
+    north: WebArchive,
+) -> None:
+    study, series, patient = new_uid(), new_uid(), new_uid()[-12:]
+    for number in (1, 2, 3):
+        image = ct_slice(study=study, series=series, number=number, PatientID=patient)
+        _stored(part10(image))
+    drain_inbox(100)
+    keys = list(Instance.objects.order_by("pk").values_list("pk", flat=True))
+    lost = blob_store().local_path(Instance.objects.get(pk=keys[1]).blob_key)
+    assert lost is not None
+    lost.unlink()
+    OddWebArchive.manner[patient] = "hangs up"
+
+    transfer = send_to_archive(system_principal("test"), archive=north, keys=keys)
+    row = _after_a_run(transfer)
+    assert (row.state, row.total, row.completed, row.failed) == ("partly", 3, 2, 1)
+
+
+def _fetch(north: WebArchive, study: str) -> Transfer:
+    return fetch_from_archive(
+        system_principal("test"), archive=north, level="STUDY", keys={"StudyInstanceUID": study}
+    )
+
+
+def test_what_an_archive_calls_a_part_is_not_done(north: WebArchive) -> None:
+    row = _after_a_run(_fetch(north, OddWebArchive.new_study("a part of it")))
+    assert (row.state, row.total, row.completed) == ("waiting", 4, 4)
+    assert row.message == "north says that it did not send all it has (206)."
+
+
+def test_what_is_here_is_taken_once_more_at_most(north: WebArchive) -> None:
+    study = OddWebArchive.new_study("twice", images=9)
+    for image in OddWebArchive.studies[study]:
+        _stored(part10(image))
+    drain_inbox(100)
+    row = _after_a_run(_fetch(north, study))
+    assert (row.state, row.total, inbox.depth().files) == ("succeeded", 0, 9)
+
+
+def test_a_failure_that_nobody_foresaw_is_an_attempt(north: WebArchive) -> None:
+    keyless = Transfer.objects.create(
+        kind=Transfer.Kind.PULL, archive=north, peer_title="north", level="IMAGE", keys={},
+        method=WADO_RS, most_attempts=2, not_before=timezone.now(),
+    )  # fmt: skip
+    row = _after_a_run(keyless)
+    assert (row.state, row.lease_until) == ("waiting", None)
+    assert row.message == "It failed here: an administrator finds more in the log."
