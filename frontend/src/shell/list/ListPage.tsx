@@ -1,15 +1,21 @@
-import { lazy, Suspense, useCallback, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import type { Elsewhere } from "../../dicomweb/peers";
 import { studyQuery } from "../../dicomweb/studies";
 import { filterFromSearch } from "./filter";
 import StudyListPage from "./StudyListPage";
-import { SOURCE_KEYS, sourceOf } from "./source";
+import { isSame, SOURCE_KEYS, sourceOf } from "./source";
 
 const RemoteListPage = lazy(() => import("./RemoteListPage"));
 
 /** The study list of what is here, or of another archive; the filters go along. */
 export default function ListPage() {
-	const [source, setSource] = useState(() => sourceOf(new URLSearchParams(location.search)));
+	const [source, setSource] = useState(addressed);
+	useEffect(() => {
+		// Back and forward lead from one archive to another without a new page.
+		const follow = () => setSource((now) => (isSame(now, addressed()) ? now : addressed()));
+		window.addEventListener("popstate", follow);
+		return () => window.removeEventListener("popstate", follow);
+	}, []);
 	const choose = useCallback((next: Elsewhere | null) => {
 		const search = studyQuery(filterFromSearch(location.search), "");
 		search.delete("sort");
@@ -24,4 +30,8 @@ export default function ListPage() {
 			<RemoteListPage key={`${source.kind} ${source.title}`} source={source} onSource={choose} />
 		</Suspense>
 	);
+}
+
+function addressed(): Elsewhere | null {
+	return sourceOf(new URLSearchParams(location.search));
 }
