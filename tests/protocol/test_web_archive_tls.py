@@ -152,10 +152,19 @@ def test_an_answer_that_breaks_off_without_farewell_is_no_whole_one(peer: Peer) 
 
 def test_an_answer_before_all_was_sent_is_read(peer: Peer) -> None:
     peer.manner = "refuses"
+    # A reset of the connection may overtake the answer now and then.
+    answers = (_refusal(peer) for _ in range(20))
+    assert next(each for each in answers if each) == 413
+
+
+def _refusal(peer: Peer) -> int:
+    """The status that came before all was sent; 0 where it was lost."""
     much = iter([bytes(1 << 20)] * 64)
-    with closing(ask(peer.archive, "POST", "/studies", {}, much, look=lambda: None)) as answer:
-        assert answer.status == 413
-    assert next(much, None) is not None
+    try:
+        with closing(ask(peer.archive, "POST", "/studies", {}, much, look=lambda: None)) as answer:
+            return answer.status if next(much, None) else 0
+    except PeerUnreachable:
+        return 0
 
 
 @pytest.mark.parametrize("manner", ["silent", "trickles"])
