@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache, lru_cache
+from io import BytesIO
 from typing import Any, Final, cast
 
 from csp.middleware import CSPMiddleware
@@ -28,6 +29,8 @@ from apps.dicomweb.links import MOUNT
 from pacsweb.unread_bodies import UnreadBodyMiddleware
 
 _PATH: Final = re.compile(rf"{MOUNT}/studies(?:/[0-9.]{{1,64}})?")
+_TYPES: Final = ("multipart/related", "application/dicom")
+"""What a Store has. The CSRF check looks for its token in a form, which would be read for that."""
 _FIRST_ERROR: Final = 400
 _OF_THE_STACK: Final = (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware)
 """Those that add to every answer; the innermost first. The others have no part in a Store."""
@@ -39,6 +42,7 @@ def hot_store(environ: dict[str, Any]) -> HttpResponse | None:
         environ["REQUEST_METHOD"] != "POST"
         or environ.get("SCRIPT_NAME")
         or _PATH.fullmatch(environ["PATH_INFO"]) is None
+        or not environ.get("CONTENT_TYPE", "").lower().startswith(_TYPES)
         or settings.SECURE_SSL_REDIRECT
     ):
         return None
@@ -64,17 +68,22 @@ def _viewed(request: HttpRequest) -> HttpResponseBase:
 
 def _with_headers(request: HttpRequest) -> HttpResponseBase:
     response = _never_raises(request)
-    for name, value in _headers(bool(request.is_secure())):
+    for name, value in _headers(request.scheme or ""):
         response.setdefault(name, value)
     if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
         response["Content-Length"] = str(len(response.content))
     return response
 
 
-_never_raises = cast(
-    "Callable[[HttpRequest], HttpResponseBase]", convert_exception_to_response(_viewed)
-)
-_answer = UnreadBodyMiddleware(_with_headers)
+def _answering(
+    step: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """What it raises becomes an answer, as around every middleware of the stack."""
+    return cast("Callable[[HttpRequest], HttpResponseBase]", convert_exception_to_response(step))
+
+
+_never_raises = _answering(_viewed)
+_answer = _answering(UnreadBodyMiddleware(_with_headers))
 
 
 @lru_cache(maxsize=64)
@@ -83,10 +92,11 @@ def _view_of(path: str) -> ResolverMatch:
 
 
 @cache
-def _headers(secure: bool) -> tuple[tuple[str, str], ...]:
+def _headers(scheme: str) -> tuple[tuple[str, str], ...]:
     """What the stack adds to an answer that says nothing about it."""
-    request = HttpRequest()
-    request.META = {"wsgi.url_scheme": "https"} if secure else {}
+    request = WSGIRequest(
+        {"REQUEST_METHOD": "POST", "wsgi.url_scheme": scheme, "wsgi.input": BytesIO()}
+    )
     response = HttpResponse()
     before = {name for name, _ in response.items()}
     for each in _OF_THE_STACK:

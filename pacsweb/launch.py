@@ -64,12 +64,15 @@ def take_name(name: str) -> None:
     """A forked process shows its own name in `/proc`, where `running` and `ps` look.
 
     Both read the memory that exec filled, which a fork copies. Raises LookupError where the
-    parent's environment has no room for it, OSError where there is no `/proc`.
+    parent's environment has no room for it or its place is not told, OSError where there is no
+    `/proc`.
     """
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     begin, end, variables = (
         int(fields[at]) for at in (_ARGUMENTS_BEGIN, _ARGUMENTS_END, _VARIABLES_BEGIN)
     )
+    if not (begin and variables):
+        raise LookupError(name)  # systems that only look like Linux say 0
     # The first variable has no zero byte before it.
     block = b"\0" + Path("/proc/self/environ").read_bytes()
     slot = f"\0{NAME_VARIABLE}=".encode()

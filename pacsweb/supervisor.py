@@ -152,11 +152,13 @@ def _become(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
         traceback.print_exc()
     finally:
         # As multiprocessing ends a forked process: the stack below is the supervisor's.
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
 
 
 def _run(command: list[str]) -> None:

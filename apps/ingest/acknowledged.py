@@ -150,21 +150,22 @@ def _path(uid: str) -> str:
 def _owner(path: str) -> str:
     """What the name of the file that is spoken for begins with; empty where nobody speaks."""
     try:
-        return os.readlink(path)  # noqa: PTH115 - a Path takes as long again
+        # Claims that were made before an update have the whole name.
+        return spool.arrival_of(os.readlink(path))  # noqa: PTH115 - a Path takes as long again
     except OSError:
         return ""
 
 
 def _age(path: str) -> float:
-    """In seconds; of what is gone, none."""
+    """In seconds; of what is gone, none. What is of the future is old: the clock was set back."""
     try:
-        return time.time() - os.lstat(path).st_mtime
+        return abs(time.time() - os.lstat(path).st_mtime)
     except OSError:
         return 0.0
 
 
 def _remove(path: str) -> None:
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # gone already; or it ages where it is, and nobody believes it
         os.unlink(path)  # noqa: PTH108 - as above
 
 

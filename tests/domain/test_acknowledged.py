@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,16 @@ def test_one_more_instance_of_a_stored_series_is_certain_and_comes_to_pass(first
     assert Instance.objects.count() == 4
     assert folder(acknowledged.CLAIMS) == folder(acknowledged.IN_HAND) == []
     assert folder("answers") == [], "nobody waits for these"
+
+
+def test_claims_from_before_an_update_name_the_whole_file_and_count(first):
+    (kept,) = stow(next_of(first))
+    (entry,) = folder(acknowledged.CLAIMS)
+    entry.unlink()
+    entry.symlink_to(kept.name)
+    assert list(catching_up.on_their_way()) == [kept.name]
+    drain_inbox(60)
+    assert folder(acknowledged.CLAIMS) == []
 
 
 def _another_patient(first: Dataset) -> Dataset:
@@ -250,6 +261,17 @@ def test_what_a_killed_request_left_behind_holds_nobody_for_long(first, monkeypa
     assert acknowledged.sweep() == 0
     assert acknowledged.sweep(older_than=-1.0) == 1
     assert folder(acknowledged.CLAIMS) == []
+
+
+def test_a_claim_left_behind_before_the_clock_was_set_back_holds_nobody_either(first):
+    ds = next_of(first)
+    dead = spool.SpoolName.mint(1, "ab" * 32, waiter=Waiter.ANSWERED)
+    acknowledged.claim(ds.SOPInstanceUID, dead)
+    (entry,) = folder(acknowledged.CLAIMS)
+    ahead = time.time() + 3600
+    os.utime(entry, (ahead, ahead), follow_symlinks=False)
+    stored(ds)
+    assert Instance.objects.count() == 2
 
 
 def test_a_disk_that_takes_no_claim_makes_the_request_wait(first):

@@ -18,8 +18,9 @@ from apps.access.authentication import forget_remembered
 from apps.access.models import User
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dicomweb.door import forget_principals
-from apps.ingest import inbox
+from apps.ingest import acknowledged, inbox, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
+from pacsweb import hot_stores
 from pacsweb.hot_stores import hot_store
 from tests.builders import ct_slice, part10
 
@@ -144,3 +145,33 @@ def test_a_wrong_host_is_refused_as_ever(first: Dataset, signed_in: dict[str, st
     by_the_whole_stack(environ(body_of(first, 2), **signed_in))
     settings.ALLOWED_HOSTS = ["pacs.example"]
     assert hot(environ(body_of(first, 3), **signed_in)).status_code == 400
+
+
+def test_a_form_is_left_to_the_whole_stack(first: Dataset, signed_in: dict[str, str]):
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    for kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        less = {name: value for name, value in signed_in.items() if name != "X-CSRFToken"}
+        asked = {**environ(b"a form", **less), "CONTENT_TYPE": kind}
+        assert hot_store(asked) is None
+        assert asked["wsgi.input"].read() == b"a form", "it was not read to look for a token"
+
+
+def test_what_fails_unexpectedly_leaves_no_file_behind(first: Dataset, signed_in: dict[str, str]):
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    in_hand = spool.folder(acknowledged.IN_HAND)
+    in_hand.rmdir()
+    in_hand.write_text("no folder")
+    assert hot(environ(body_of(first, 3), **signed_in)).status_code == 500
+    assert list(spool.folder("writing").iterdir()) == []
+
+
+def test_over_https_the_answer_has_its_headers(
+    first: Dataset, signed_in: dict[str, str], settings: Any
+):
+    settings.SECURE_HSTS_SECONDS = 3600
+    hot_stores._headers.cache_clear()
+    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    secure = {"wsgi.url_scheme": "https", "HTTP_REFERER": "https://testserver/"}
+    response = hot({**environ(body_of(first, 3), **signed_in), **secure})
+    hot_stores._headers.cache_clear()
+    assert response["Strict-Transport-Security"] == "max-age=3600"

@@ -111,6 +111,7 @@ class _Group:
         return len(self.parts) >= GROUP_PARTS or self.size >= GROUP_BYTES
 
     def abort(self) -> None:
+        """Forgets what is not finished."""
         for part in self.parts:
             if isinstance(part, Incoming):
                 part.abort()
@@ -177,8 +178,7 @@ def _receive_each(
                     group = _Group()
                     yield from _results(pending, leaving=AT_ONCE - 1)
         yield from _results(pending, leaving=0)
-        last, group = group, _Group()
-        yield from last.sync_last().finish()
+        yield from group.sync_last().finish()
     finally:
         for each in pending:
             each.result().abort()
@@ -205,4 +205,7 @@ def _written(part: Part, provenance: Provenance, study: str | None) -> Handled |
 def _results(pending: deque[Future[_Group]], *, leaving: int) -> Iterator[Handled]:
     """The oldest results, until at most `leaving` groups are still under way."""
     while len(pending) > leaving:
-        yield from pending.popleft().result().finish()
+        # Taken away only then: what fails in between is aborted with the others.
+        handled = pending[0].result().finish()
+        pending.popleft()
+        yield from handled
