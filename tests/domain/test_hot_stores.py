@@ -165,13 +165,8 @@ def test_what_fails_unexpectedly_leaves_no_file_behind(first: Dataset, signed_in
     assert list(spool.folder("writing").iterdir()) == []
 
 
-def test_over_https_the_answer_has_its_headers(
-    first: Dataset, signed_in: dict[str, str], settings: Any
-):
+def test_over_https_the_answer_has_its_headers(settings: Any):
     settings.SECURE_HSTS_SECONDS = 3600
-    hot_stores._headers.cache_clear()
-    by_the_whole_stack(environ(body_of(first, 2), **signed_in))
-    secure = {"wsgi.url_scheme": "https", "HTTP_REFERER": "https://testserver/"}
-    response = hot({**environ(body_of(first, 3), **signed_in), **secure})
-    hot_stores._headers.cache_clear()
-    assert response["Strict-Transport-Security"] == "max-age=3600"
+    name, headers_of = "Strict-Transport-Security", hot_stores._headers.__wrapped__
+    assert dict(headers_of("https"))[name] == "max-age=3600"
+    assert name not in dict(headers_of("http"))
