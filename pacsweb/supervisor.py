@@ -99,7 +99,7 @@ class _Bell:
         os.read(self.descriptor, 4096)
 
 
-class Options(ServerOptions):  # type: ignore[misc]
+class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
     """supervisord's dealings with the system; where it would execute Python, it goes on in it."""
 
     def get_socket_map(self) -> dict[int, Any]:
@@ -153,7 +153,7 @@ def _become(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
     finally:
         # As multiprocessing ends a forked process: the stack below is the supervisor's.
         try:
-            threading._shutdown()  # type: ignore[attr-defined]
+            threading._shutdown()  # type: ignore[attr-defined]  # not in the stubs
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()

@@ -48,4 +48,4 @@ def _begun(self: Association, *arguments: Any, **options: Any) -> None:
 
 def pause_steadily() -> None:
     """For all associations that this process makes from now on."""
-    Association.__init__ = _begun  # type: ignore[method-assign]
+    Association.__init__ = _begun  # type: ignore[method-assign]  # the only way in

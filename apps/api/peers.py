@@ -55,7 +55,7 @@ class PeerSerializer(serializers.Serializer[object]):
 
 
 class PeersView(PrincipalView):
-    """Whom one can fetch from, and send to where they speak DIMSE."""
+    """Whom one can fetch from and send to."""
 
     permission = Permission.TRANSFER_STUDIES
 

@@ -133,11 +133,11 @@ def _connect(connection: http.client.HTTPConnection, look: Look | None) -> None:
     connection.timeout = _CONNECT_SECONDS
     connection.connect()
     connection.sock.settimeout(_TIMEOUT_SECONDS)
-    connection.response_class = functools.partial(_watched, look)  # type: ignore[assignment]
+    connection.response_class = functools.partial(_watched, look)  # type: ignore[assignment]  # called as the class is
 
 
 def _watched(look: Look, sock: socket.socket, **named: Any) -> http.client.HTTPResponse:
-    return http.client.HTTPResponse(Watched(sock, look), **named)  # type: ignore[arg-type]
+    return http.client.HTTPResponse(Watched(sock, look), **named)  # type: ignore[arg-type]  # it only makes a file of it
 
 
 def _sign_in(archive: WebArchive) -> dict[str, str]:

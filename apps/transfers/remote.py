@@ -23,7 +23,7 @@ MOST_INSTANCES: Final = 200_000
 PATIENCE_SECONDS: Final = 30.0
 _RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 # What a list of studies, series or instances shows, beyond what was asked for.
-_RETURNED: Final[dict[Level, tuple[str, ...]]] = {
+RETURNED: Final[dict[Level, tuple[str, ...]]] = {
     Level.PATIENT: ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     Level.STUDY: (
         "PatientName",
@@ -142,7 +142,7 @@ def answers_of(
 ) -> Iterator[dict[str, str]]:
     """Answers of one C-FIND, with what a list shows. Raises what `scu.find` raises."""
     asked = {_tag(keyword): value for keyword, value in keys.items()}
-    returned = {BY_KEYWORD[keyword].tag: "" for keyword in _RETURNED[level]}
+    returned = {BY_KEYWORD[keyword].tag: "" for keyword in RETURNED[level]}
     for identifier in scu.find(remote, level.value, returned | asked, most, stopped):
         texts = identifier.texts.items()
         yield {BY_TAG[tag].keyword: text for tag, text in texts if tag in BY_TAG}

@@ -36,6 +36,12 @@ logger = logging.getLogger(__name__)
 _KEEP_SECONDS: Final = 3.0
 
 
+# An attempt that ends here in whatever way is the last one once there were enough of them. More are
+# claimed only where the worker died with it: at restarts, or because of what it was sent.
+_MOST_DEATHS: Final = 8
+_DEADLY: Final = "The process that ran it ended in the middle of it, again and again."
+
+
 def run_due_transfers() -> int:
     """Runs what is due until nothing is; how many."""
     holder = f"{socket.gethostname()[:20]}-{os.getpid()}-{threading.get_ident()}"[:50]
@@ -50,6 +56,9 @@ def run_transfer(transfer: Transfer) -> None:
     """Runs a claimed transfer to its end, or to its next attempt."""
     holder = transfer.lease_holder
     try:
+        if transfer.attempts > transfer.most_attempts + _MOST_DEATHS:
+            end_transfer(transfer.pk, holder, problem=_DEADLY, retryable=False)
+            return
         with _kept(transfer.pk, holder):
             problem, retryable, not_sooner = _run(transfer, holder)
         end_transfer(

@@ -25,11 +25,11 @@ from apps.network.web_archive import WebArchive
 from apps.transfers.actions.list_instances import Listed, list_instances
 from apps.transfers.actions.note_progress import Outcome, note_outcomes
 from apps.transfers.models import Transfer
+from apps.transfers.remote import MOST_INSTANCES
 from apps.transfers.sending import Cancelled
 from apps.transfers.web_forms import FormRefused, Retrieval
 from apps.transfers.web_parts import Receiver, parts_of
 from apps.transfers.web_queries import (
-    MOST_INSTANCES,
     NOT_TOLD,
     OddAnswer,
     instances_there,

@@ -21,7 +21,8 @@ from apps.network.peer_errors import PeerUnreachable
 from apps.network.web_archive import WebArchive
 from apps.network.web_client import WebAnswer
 from apps.storage.capacity import capacity
-from apps.transfers.web_queries import MOST_INSTANCES, OddAnswer, fits
+from apps.transfers.remote import MOST_INSTANCES
+from apps.transfers.web_queries import OddAnswer, fits
 
 LONGEST_INSTANCE: Final = 16 << 30
 """No instance is longer; a body without end stops here, or at the watermark of the disk."""

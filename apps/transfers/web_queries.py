@@ -15,13 +15,14 @@ from django.utils import timezone
 
 from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.json_values import DicomJson, text_of, values
+from apps.dicom.query import Level
 from apps.errors import Unavailable
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
 from apps.network.web_client import WebAnswer, ask
 from apps.network.web_waiting import Look
+from apps.transfers.remote import MOST_INSTANCES, RETURNED
 
-MOST_INSTANCES: Final = 200_000
 _A_WHILE: Final = 120
 _PAGE: Final = 5_000
 _LONGEST_ANSWER: Final = 64 << 20
@@ -32,21 +33,7 @@ _CREDENTIALS: Final = frozenset({401, 403, 407})
 _LATER: Final = frozenset({408, 425, 429})
 # It has nothing there, or answers no such question.
 NOT_TOLD: Final = frozenset({400, 404, 405, 406, 410, 501})
-_TEXTS: Final = (
-    "StudyInstanceUID",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "StudyDescription",
-    "ReferringPhysicianName",
-    "ModalitiesInStudy",
-    "NumberOfStudyRelatedSeries",
-    "NumberOfStudyRelatedInstances",
-)
+_TEXTS: Final = RETURNED[Level.STUDY]
 
 
 class ArchiveBusy(Unavailable):

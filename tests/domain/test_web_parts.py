@@ -68,7 +68,9 @@ def test_an_instance_without_end_is_left(
     asked = {"SOPInstanceUID": str(image.SOPInstanceUID)}
     for wanted in (True, False):
         with pytest.raises(OddAnswer, match="an instance without end"):
-            receiver.take(Part({}, _endless(part10(image))), asked, lambda _uids: wanted)  # noqa: B023
+            receiver.take(
+                Part({}, _endless(part10(image))), asked, lambda _uids, wanted=wanted: wanted
+            )
     receiver.settle()
     assert inbox.depth().files == 0
 

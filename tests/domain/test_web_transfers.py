@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,19 @@ def test_a_failure_that_nobody_foresaw_is_an_attempt(north: WebArchive) -> None:
     row = _after_a_run(keyless)
     assert (row.state, row.lease_until) == ("waiting", None)
     assert row.message == "It failed here: an administrator finds more in the log."
+
+
+@pytest.mark.parametrize(("deaths", "runs"), [(9, True), (10, False)])
+def test_a_transfer_that_kills_its_worker_is_given_up(
+    north: WebArchive, deaths: int, runs: bool
+) -> None:
+    """Each claim counts; none of these was ended by its worker."""
+    transfer = _fetch(north, OddWebArchive.new_study("a part of it"))
+    Transfer.objects.update(most_attempts=2)
+    for _ in range(deaths):
+        assert claim_transfer("a worker that dies") is not None
+        Transfer.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    row = _after_a_run(transfer)
+    assert (row.state, row.attempts) == ("partly" if runs else "failed", deaths + 1)
+    assert row.completed == (4 if runs else 0)
+    assert ("again and again" in row.message) is not runs

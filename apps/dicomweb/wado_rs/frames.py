@@ -91,19 +91,20 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
     if tagged and if_none_match(request, etag):
         return not_modified(etag)
     if not plan.multipart:
-        return frame_alone(request, location, table, numbers[0], plan, etag)
+        return frame_alone(request, location, table, numbers[0], plan, etag=etag)
     return _multipart(request, location, table, numbers, plan, etag if tagged else "")
 
 
-def frame_alone(  # noqa: PLR0917
+def frame_alone(
     request: HttpRequest,
     location: Location,
     table: FrameTable,
     number: int,
     plan: Plan,
-    etag: str,
+    *,
+    etag: str = "",
 ) -> HttpResponseBase:
-    """One frame that is the whole body."""
+    """One frame that is the whole body; streamed, and so without a tag, where it is very long."""
     part = frame_part(location, table, number, plan, base_url(request))
     chunks = complete(part.chunks, part.length)
     if part.length > WHOLE_BYTES:

@@ -37,7 +37,7 @@ def compressed_pixel_data(request: HttpRequest, location: Location) -> HttpRespo
     table = frame_table_of(location)
     plan = plan_for(request, location, single=table.count == 1)
     if not plan.multipart:
-        return frame_alone(request, location, table, 1, plan, "")
+        return frame_alone(request, location, table, 1, plan)
     parts = frame_parts(location, table, plan, base_url(request))
     boundary = boundary_of(location.digest, plan.labelled, PIXEL_DATA)
     whole = chain([next(parts)], parts)
