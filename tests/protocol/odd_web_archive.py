@@ -31,12 +31,13 @@ _REFUSALS = {
 }
 # Manners in which no instances are listed.
 _UNLISTED = ("lists nothing", "a part of it", "twice")
+END = b"--edge--\r\n"
 HEAD = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
 
 
 def body_of(instances: Iterable[bytes]) -> bytes:
     """Parts, and the last delimiter."""
-    return b"".join(HEAD + each + b"\r\n" for each in instances) + b"--edge--\r\n"
+    return b"".join(HEAD + each + b"\r\n" for each in instances) + END
 
 
 class OddWebArchive(BaseHTTPRequestHandler):
@@ -95,6 +96,8 @@ class OddWebArchive(BaseHTTPRequestHandler):
             self.manner[patient] = "" if manner == "hangs up" else manner
             self.close_connection = True
             return
+        if manner == "takes the first":
+            self.go.wait(0 if kept[0].InstanceNumber == 1 else 60)
         statuses = {"busy": 503, "forbidden": 401, "markup": 200, "status of no name": 299}
         if manner in statuses:
             self._say(statuses[manner], {"Retry-After": "600"}, b"<h1>Hello</h1>")
@@ -160,7 +163,8 @@ class OddWebArchive(BaseHTTPRequestHandler):
             "other boundary": lambda: self._body(body.replace(b"--edge", b"--knee")),
             "other study": lambda: self._body(body_of([part10(ct_slice())] * 3)),
             "endless": lambda: self._endless(part10(ct_slice())),
-            "slow": lambda: self._slow(body),
+            "slow": lambda: self._slow(files, 2),
+            "half": lambda: self._slow(files, len(files) // 2),
         }
         of_many: dict[str, Callable[[], None]] = {
             "breaks off": lambda: self._body(body[: len(body_of(files[:2])) + _START], len(body)),
@@ -185,9 +189,9 @@ class OddWebArchive(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.close_connection = announced > len(body)
 
-    def _slow(self, body: bytes) -> None:
-        """Two parts, and then nothing until somebody says `go`."""
-        place = body.index(HEAD, body.index(HEAD, 1) + 1)
+    def _slow(self, files: list[bytes], at_once: int) -> None:
+        """Some parts, and then nothing until somebody says `go`."""
+        body, place = body_of(files), len(body_of(files[:at_once])) - len(END)
         self._head(len(body))
         self.wfile.write(body[:place])
         self.wfile.flush()
