@@ -25,7 +25,8 @@ from apps.transfers.peer_searches import (
     give_up_search,
     search_page,
 )
-from apps.transfers.remote import archive_named, peer_named, query_peer, verify
+from apps.transfers.remote import Other, archive_named, peer_named
+from apps.transfers.searched import query_other, verify
 
 _SETTINGS: Final = frozenset({"level", "limit"})
 _MOST_PLAIN: Final = 1000
@@ -84,6 +85,16 @@ class PeerEchoView(PrincipalView):
         return Response({"status": f"{verify(self.principal, peer_named(title)):04X}"})
 
 
+class ArchiveEchoView(PrincipalView):
+    """POST asks whether it is there, and lets us in: a search for one study."""
+
+    permission = Permission.TRANSFER_STUDIES
+
+    @extend_schema(request=None, responses={200: serializers.DictField()})
+    def post(self, _request: Request, name: str) -> Response:
+        return Response({"status": verify(self.principal, archive_named(name))})
+
+
 class PeerSearchView(PrincipalView):
     """Searches another system: query parameters are keys by keyword (C-FIND)."""
 
@@ -95,13 +106,28 @@ class PeerSearchView(PrincipalView):
     )
     def get(self, request: Request, title: str) -> Response:
         """All answers at once, for programs; whoever waits at a screen begins a search."""
-        asked = request.query_params
-        keys = {name: asked[name] for name in asked if name not in _SETTINGS}
-        limit = min(asked_number(request, "limit", 200), _MOST_PLAIN)
-        answers = query_peer(
-            self.principal, peer_named(title), asked.get("level", "STUDY"), keys, limit
-        )
-        return Response(list(answers))
+        return _answers(self.principal, peer_named(title), request)
+
+
+class ArchiveSearchView(PrincipalView):
+    """Searches an archive that speaks DICOMweb: query parameters are keys by keyword (QIDO-RS)."""
+
+    permission = Permission.TRANSFER_STUDIES
+
+    @extend_schema(
+        parameters=[OpenApiParameter("level", str), OpenApiParameter("limit", int)],
+        responses={200: serializers.ListField(child=serializers.DictField())},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """All answers at once, for programs; whoever waits at a screen begins a search."""
+        return _answers(self.principal, archive_named(name), request)
+
+
+def _answers(principal: Principal, other: Other, request: Request) -> Response:
+    asked = request.query_params
+    keys = {name: asked[name] for name in asked if name not in _SETTINGS}
+    limit = min(asked_number(request, "limit", 200), _MOST_PLAIN)
+    return Response(list(query_other(principal, other, asked.get("level", "STUDY"), keys, limit)))
 
 
 class SearchSerializer(serializers.Serializer[object]):
@@ -180,9 +206,7 @@ class ArchiveSearchesView(PrincipalView):
         return _begun(self.principal, archive_named(name), request)
 
 
-def _begun(
-    principal: Principal, other: ApplicationEntity | WebArchive, request: Request
-) -> Response:
+def _begun(principal: Principal, other: Other, request: Request) -> Response:
     asked = valid(SearchSerializer(data=request.data))
     most = asked.pop("limit")
     modality = tuple(asked.pop("modality", ()))

@@ -22,13 +22,18 @@ class _PeerField(serializers.SlugRelatedField[ApplicationEntity]):
         super().__init__(slug_field="title", queryset=ApplicationEntity.objects.all(), **options)
 
 
+class _ArchiveField(serializers.SlugRelatedField[WebArchive]):
+    """An archive that speaks DICOMweb by its name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="name", queryset=WebArchive.objects.all(), **options)
+
+
 class ForwardingRuleSerializer(serializers.ModelSerializer[ForwardingRule]):
     """Which complete studies go on by themselves: to `destination`, or else to `archive`."""
 
     destination = _PeerField(required=False, allow_null=True)
-    archive = serializers.SlugRelatedField(
-        slug_field="name", queryset=WebArchive.objects.all(), required=False, allow_null=True
-    )
+    archive = _ArchiveField(required=False, allow_null=True)
 
     class Meta:
         model = ForwardingRule
@@ -49,9 +54,10 @@ class ForwardingRuleSerializer(serializers.ModelSerializer[ForwardingRule]):
 
 
 class PrefetchRuleSerializer(serializers.ModelSerializer[PrefetchRule]):
-    """For whom earlier studies are fetched from the peer, and which."""
+    """For whom earlier studies are fetched from `peer`, or else from `archive`, and which."""
 
-    peer = _PeerField()
+    peer = _PeerField(required=False, allow_null=True)
+    archive = _ArchiveField(required=False, allow_null=True)
 
     class Meta:
         model = PrefetchRule
@@ -60,6 +66,7 @@ class PrefetchRuleSerializer(serializers.ModelSerializer[PrefetchRule]):
             "name",
             "enabled",
             "peer",
+            "archive",
             "by_arrival",
             "by_worklist",
             "modalities",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -19,14 +20,13 @@ from apps.ingest.receiving import WADO_RS
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.request_transfer import (
     STOW_RS,
-    fetch_from_archive,
-    fetch_instances,
-    send_instances,
-    send_to_archive,
+    fetch_from_other,
+    send_to_other,
 )
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import ENDED, Transfer, TransferInstance
 from apps.transfers.remote import (
+    Other,
     Wanted,
     archive_named,
     instance_keys,
@@ -163,22 +163,17 @@ class TransfersView(PrincipalView):
     def post(self, request: Request) -> Response:
         asked = valid(SendSerializer(data=request.data))
         wanted = Wanted(asked["studies"], asked["series"], asked["instances"])
-        _check_one(asked)
-        if asked["archive"]:
-            archive = archive_named(asked["archive"])
-            keys = instance_keys(self.principal, wanted)
-            transfer = send_to_archive(self.principal, archive=archive, keys=keys)
-        else:
-            peer = peer_named(asked["peer"])
-            keys = instance_keys(self.principal, wanted)
-            transfer = send_instances(self.principal, peer=peer, keys=keys)
+        other = _other(asked)
+        keys = instance_keys(self.principal, wanted)
+        transfer = send_to_other(self.principal, other=other, keys=keys)
         request_work()
         return Response(TransferSerializer(transfer).data, status=201)
 
 
-def _check_one(asked: dict[str, Any]) -> None:
+def _other(asked: dict[str, Any]) -> Other:
     if bool(asked["peer"]) == bool(asked["archive"]):
         raise InvalidRequest("Name a peer, or else an archive.", offending=("peer", "archive"))
+    return archive_named(asked["archive"]) if asked["archive"] else peer_named(asked["peer"])
 
 
 def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]:
@@ -197,26 +192,22 @@ def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]
 
 
 class FetchesView(PrincipalView):
-    """POST fetches from a peer."""
+    """POST fetches from a peer; 200 where a transfer under way brings it already."""
 
     permission = Permission.TRANSFER_STUDIES
 
-    @extend_schema(request=FetchSerializer, responses={201: TransferSerializer})
+    @extend_schema(
+        request=FetchSerializer, responses={200: TransferSerializer, 201: TransferSerializer}
+    )
     def post(self, request: Request) -> Response:
         asked = valid(FetchSerializer(data=request.data))
-        _check_one(asked)
         level, keys = asked["level"].upper(), unique_keys(asked["level"], asked["keys"])
-        if asked["archive"]:
-            transfer = fetch_from_archive(
-                self.principal, archive=archive_named(asked["archive"]), level=level, keys=keys
-            )
-        else:
-            peer, method = peer_named(asked["peer"]), asked["method"]
-            transfer = fetch_instances(
-                self.principal, peer=peer, level=level, keys=keys, method=method
-            )
+        fetch = fetch_from_other(
+            self.principal, other=_other(asked), level=level, keys=keys, method=asked["method"]
+        )
         request_work()
-        return Response(TransferSerializer(transfer).data, status=201)
+        status = HTTPStatus.OK if fetch.joined else HTTPStatus.CREATED
+        return Response(TransferSerializer(fetch.transfer).data, status=status)
 
 
 class TransferView(PrincipalView):

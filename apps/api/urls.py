@@ -13,7 +13,9 @@ from apps.api.filters import SavedFiltersView, SavedFilterView
 from apps.api.instances import HeaderView, ReportView
 from apps.api.measurements import MeasurementsView
 from apps.api.peers import (
+    ArchiveEchoView,
     ArchiveSearchesView,
+    ArchiveSearchView,
     PeerEchoView,
     PeerSearchesView,
     PeerSearchPageView,
@@ -115,6 +117,8 @@ urlpatterns = [
     path("peers/<str:title>/echo/", PeerEchoView.as_view(), name="peer-echo"),
     path("peers/<str:title>/search/", PeerSearchView.as_view(), name="peer-search"),
     path("peers/<str:title>/searches/", PeerSearchesView.as_view(), name="peer-searches"),
+    path("archives/<str:name>/echo/", ArchiveEchoView.as_view(), name="archive-echo"),
+    path("archives/<str:name>/search/", ArchiveSearchView.as_view(), name="archive-search"),
     path("archives/<str:name>/searches/", ArchiveSearchesView.as_view(), name="archive-searches"),
     path("peer-searches/<str:search>/", PeerSearchPageView.as_view(), name="peer-search-page"),
     path("demo/", DemoView.as_view(), name="demo"),

@@ -20,15 +20,13 @@ from apps.console.wording import day, person_name
 from apps.dicom import uids
 from apps.errors import InvalidRequest, PacsError
 from apps.network.models import ApplicationEntity, WebArchive
-from apps.transfers.actions.request_transfer import METHODS, fetch_from_archive, fetch_instances
-from apps.transfers.remote import query_peer
-from apps.transfers.searched import studies_in_archive
+from apps.transfers.actions.request_transfer import METHODS, fetch_from_other
+from apps.transfers.remote import Other
+from apps.transfers.searched import query_other, studies_in_archive
 from apps.transfers.tasks import request_work
 
 _MOST: Final = 50
 _STUDY: Final = "StudyInstanceUID"
-
-Other = ApplicationEntity | WebArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def _offered(principal: Principal, other: Other, wanted: Sequence[str]) -> list[
         answers = studies_in_archive(principal, other, wanted)
     else:
         keys = {_STUDY: "\\".join(wanted)}
-        answers = list(query_peer(principal, other, "STUDY", keys, _MOST))
+        answers = list(query_other(principal, other, "STUDY", keys, _MOST))
     here = stored_counts(principal, wanted)
     return [
         Offered(
@@ -121,10 +119,7 @@ def _fetched(
     method = request.POST.get("method", METHODS[0])
     for uid in wanted:
         keys = {_STUDY: uid}
-        if isinstance(other, WebArchive):
-            fetch_from_archive(principal, archive=other, level="STUDY", keys=keys)
-        else:
-            fetch_instances(principal, peer=other, level="STUDY", keys=keys, method=method)
+        fetch_from_other(principal, other=other, level="STUDY", keys=keys, method=method)
     request_work()
     plural = "study is" if len(wanted) == 1 else "studies are"
     page.message_user(request, f"{len(wanted)} {plural} fetched from {other}.")

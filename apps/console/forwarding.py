@@ -50,12 +50,12 @@ class ForwardingRuleAdmin(_Previewed):
 
 @admin.register(PrefetchRule)
 class PrefetchRuleAdmin(_Previewed):
-    list_display = ("name", "enabled", "peer", "modalities", "last_problem")
-    list_filter = ("enabled", "peer")
-    list_select_related = ("peer",)
-    search_fields = ("name", "peer__title")
+    list_display = ("name", "enabled", "source", "modalities", "last_problem")
+    list_filter = ("enabled", "peer", "archive")
+    list_select_related = ("peer", "archive")
+    search_fields = ("name", "peer__title", "archive__name")
     fieldsets = (
-        (None, {"fields": ("name", "enabled", "peer")}),
+        (None, {"fields": ("name", "enabled", "peer", "archive")}),
         ("When", {"fields": ("by_arrival", "by_worklist")}),
         ("Which earlier studies", {"fields": ("modalities", "years", "most")}),
         ("So far", {"fields": ("created_at", "last_problem")}),

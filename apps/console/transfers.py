@@ -21,7 +21,7 @@ from apps.console.wording import day, person_name
 from apps.errors import PacsError
 from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.actions.cancel_transfer import cancel_transfer
-from apps.transfers.actions.request_transfer import send_instances, send_to_archive
+from apps.transfers.actions.request_transfer import send_to_other
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import Transfer, TransferInstance
 from apps.transfers.remote import Wanted, archive_named, instance_keys, peer_named
@@ -157,12 +157,9 @@ def _sent(
     try:
         wanted = Wanted(studies=[study.study_instance_uid for study in studies])
         kind, _, name = request.POST["peer"].partition(" ")
-        if kind == _DICOMWEB:
-            archive, keys = archive_named(name), instance_keys(principal, wanted)
-            transfer = send_to_archive(principal, archive=archive, keys=keys)
-        else:
-            peer, keys = peer_named(name), instance_keys(principal, wanted)
-            transfer = send_instances(principal, peer=peer, keys=keys)
+        other = archive_named(name) if kind == _DICOMWEB else peer_named(name)
+        keys = instance_keys(principal, wanted)
+        transfer = send_to_other(principal, other=other, keys=keys)
     except PacsError as error:
         page.message_user(request, error.message, messages.ERROR)
         return None

@@ -12,9 +12,10 @@ from apps.dimse.retrieval import final, pending, wanted_keys
 from apps.dimse.service import Request, Response
 from apps.dimse.status import Refused
 from apps.ingest import inbox
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.actions.cancel_transfer import cancel_transfer
-from apps.transfers.actions.request_transfer import MoveOrigin, send_instances
+from apps.transfers.actions.request_transfer import MoveOrigin, send_to_other
+from apps.transfers.remote import Other
 from apps.transfers.selectors import standing_of
 from apps.transfers.tasks import request_work
 
@@ -27,14 +28,14 @@ _CANCEL_SECONDS: Final = 5.0
 def handle_c_move(request: Request) -> Iterator[Response]:
     """The work outlives this association; C-CANCEL ends it."""
     inbox.catch_up()
-    peer = _destination(request)
+    destination = _destination(request)
     keys = wanted_keys(request)
     if not keys:
         yield final(request, SubOperations(0), cancelled=False)
         return
-    transfer = send_instances(
+    transfer = send_to_other(
         request.session.principal,
-        peer=peer,
+        other=destination,
         keys=keys,
         origin=MoveOrigin(request.session.calling_ae_title, request.message_id),
     )
@@ -42,13 +43,17 @@ def handle_c_move(request: Request) -> Iterator[Response]:
     yield from _followed(request, transfer.pk)
 
 
-def _destination(request: Request) -> ApplicationEntity:
+def _destination(request: Request) -> Other:
     """Raises Refused with A801 (rule MOV-05): nobody is called who is not known here."""
     title = request.text(command_set.MOVE_DESTINATION)
     peer = ApplicationEntity.objects.filter(title=title, enabled=True).first()
-    if peer is None or not peer.host or not peer.port:
+    if peer is not None and peer.host and peer.port:
+        return peer
+    # One that speaks DICOMweb takes them by STOW-RS.
+    archive = WebArchive.objects.filter(name=title, enabled=True).first()
+    if peer is not None or archive is None:
         raise Refused(MOVE_DESTINATION_UNKNOWN, "The move destination is not known here")
-    return peer
+    return archive
 
 
 def _followed(request: Request, transfer: int) -> Iterator[Response]:

@@ -12,6 +12,7 @@ from apps.forwarding import conditions
 from apps.network.models import ApplicationEntity, WebArchive
 
 ONE_DESTINATION: Final = "Name an application entity to send to, or else a DICOMweb archive."
+ONE_SOURCE: Final = "Name an application entity to ask, or else a DICOMweb archive."
 
 
 class ForwardingRule(models.Model):
@@ -81,18 +82,41 @@ class ForwardingRule(models.Model):
             raise ValidationError(ONE_DESTINATION)
 
     @property
+    def other(self) -> ApplicationEntity | WebArchive:
+        """Where studies go."""
+        found = self.destination or self.archive
+        assert found is not None  # the constraint says so
+        return found
+
+    @property
     def target(self) -> str:
         """The AE title, or the archive's name."""
-        return str(self.destination or self.archive).strip()
+        return str(self.other).strip()
 
 
 class PrefetchRule(models.Model):
-    """When a patient arrives or is expected, their earlier studies are fetched from the peer."""
+    """When a patient arrives or is expected, their earlier studies are fetched from elsewhere.
+
+    From an application entity, `peer`, or else from a DICOMweb archive.
+    """
 
     name = models.CharField(max_length=100, unique=True)
     enabled = models.BooleanField(default=True)
     peer = models.ForeignKey(
-        ApplicationEntity, on_delete=models.PROTECT, related_name="prefetch_rules"
+        ApplicationEntity,
+        on_delete=models.PROTECT,
+        related_name="prefetch_rules",
+        null=True,
+        blank=True,
+        help_text="An application entity, or else a DICOMweb archive below.",
+    )
+    archive = models.ForeignKey(
+        WebArchive,
+        verbose_name="DICOMweb archive",
+        on_delete=models.PROTECT,
+        related_name="prefetch_rules",
+        null=True,
+        blank=True,
     )
     by_arrival = models.BooleanField("when a study begins to arrive", default=True)
     by_worklist = models.BooleanField("when an order is scheduled", default=True)
@@ -118,9 +142,29 @@ class PrefetchRule(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(peer__isnull=True, archive__isnull=False)
+                | models.Q(peer__isnull=False, archive__isnull=True),
+                name="prefetch_rule_has_one_source",
+                violation_error_message=ONE_SOURCE,
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """It asks one archive."""
+        if (self.peer_id is None) == (self.archive_id is None):
+            raise ValidationError(ONE_SOURCE)
+
+    @property
+    def source(self) -> ApplicationEntity | WebArchive:
+        """Who is asked."""
+        found = self.peer or self.archive
+        assert found is not None  # the constraint says so
+        return found
 
 
 class Prefetch(models.Model):

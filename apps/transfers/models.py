@@ -62,6 +62,8 @@ class Transfer(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     most_attempts = models.PositiveSmallIntegerField(default=1)
     cancel_requested = models.BooleanField(default=False)
+    # While it ran: then it is asked once more what there is, of a DICOMweb archive.
+    asked_again = models.BooleanField(default=False, db_default=False)
     message = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

@@ -26,6 +26,7 @@ from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
 from apps.archive.study_list import StudyListFilter
 from apps.dicom import uids
+from apps.dicom.query import Level
 from apps.errors import NotFound, PacsError, Unavailable
 from apps.network.models import ApplicationEntity, WebArchive
 from apps.transfers.remote_queries import RemoteQueries, remote_queries
@@ -237,7 +238,7 @@ class _Run:
         return more
 
     def _answers(self, keys: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        for answer in self._source.studies(keys, self._most + 1, self._stopped):
+        for answer in self._source.answers(Level.STUDY, keys, self._most + 1, self._stopped):
             short = {name: text[:_LONGEST_TEXT] for name, text in answer.items()}
             if uids.is_valid(short.get("StudyInstanceUID", "")):
                 yield short

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
 
-from apps.access.principals import Permission, Principal, permit
-from apps.access.searches import note_search
+from apps.access.principals import Principal
 from apps.dicom.attributes import BY_KEYWORD, BY_TAG, UNIQUE_KEYS
 from apps.dicom.query import Key, Level, Query
-from apps.errors import InvalidRequest, NotAcceptable, NotFound, Unavailable
+from apps.errors import InvalidRequest, NotAcceptable, NotFound
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity, WebArchive
 from apps.retrieve.locations import keys_matching
 
+Other = ApplicationEntity | WebArchive
+"""Another system that we call."""
+
 MOST_INSTANCES: Final = 200_000
 PATIENCE_SECONDS: Final = 30.0
-_RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
+RESOURCE: Final = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 # What a list of studies, series or instances shows, beyond what was asked for.
 RETURNED: Final[dict[Level, tuple[str, ...]]] = {
     Level.PATIENT: ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -83,6 +85,16 @@ def archive_named(name: str) -> WebArchive:
     return archive
 
 
+def other_named(name: str) -> Other:
+    """Of either kind, by AE title or name: they are not the same. Raises NotFound."""
+    for find in (peer_named, archive_named):
+        with suppress(NotFound):
+            return find(name)
+    raise NotFound(
+        f"There is no application entity or DICOMweb archive called {name.strip()[:32]}."
+    )
+
+
 def remote_for(peer: ApplicationEntity) -> Remote:
     """The application entity as associations call it. Raises NotAcceptable."""
     if not peer.enabled or not peer.host or not peer.port:
@@ -105,32 +117,6 @@ def instance_keys(principal: Principal, wanted: Wanted) -> list[int]:
     if not found:
         raise NotFound("There are no such instances here.")
     return list(found)
-
-
-def verify(principal: Principal, peer: ApplicationEntity) -> int:
-    """Status of a C-ECHO. Raises what `scu.echo` raises."""
-    permit(principal, Permission.TRANSFER_STUDIES)
-    return scu.echo(remote_for(peer))
-
-
-def query_peer(
-    principal: Principal,
-    peer: ApplicationEntity,
-    level: str,
-    keys: Mapping[str, str],
-    most: int,
-) -> Iterator[dict[str, str]]:
-    """Answers of a C-FIND as text by keyword, at most `most`; an event like any search.
-
-    Raises what `scu.find` raises, and Unavailable where the peer has not ended in half a minute.
-    """
-    permit(principal, Permission.TRANSFER_STUDIES)
-    wanted = level_named(level)
-    note_search(principal, f"{_RESOURCE[wanted]} at {peer.title}", keys)
-    until = time.monotonic() + PATIENCE_SECONDS
-    yield from answers_of(remote_for(peer), wanted, keys, most, lambda: time.monotonic() > until)
-    if time.monotonic() > until:
-        raise Unavailable(f"{peer.title} has not ended the search in time: ask for less.")
 
 
 def answers_of(
@@ -159,6 +145,11 @@ def unique_keys(level: str, keys: Mapping[str, str]) -> dict[str, str]:
     if missing:
         raise InvalidRequest(f"{missing[0]} is missing.", offending=tuple(missing))
     return {name: value for name, value in keys.items() if value and name != "PatientID"}
+
+
+def names_one(uid: str) -> bool:
+    """UIDs from the field may have any letters; what would lead elsewhere in a path is none."""
+    return uid.isprintable() and not set(uid) & set("\\*?/") and bool(uid.strip(". "))
 
 
 def level_named(level: str) -> Level:

@@ -1,4 +1,4 @@
-"""Other archives as the study list searches them: by C-FIND, or by QIDO-RS."""
+"""Other archives as they are searched: by C-FIND, or by QIDO-RS."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
 from apps.dicom.query import Level
 from apps.errors import NotAcceptable, Unavailable
+from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity, WebArchive
-from apps.transfers.remote import PATIENCE_SECONDS, answers_of, remote_for
-from apps.transfers.web_queries import web_answers
+from apps.transfers.remote import (
+    PATIENCE_SECONDS,
+    RESOURCE,
+    Other,
+    answers_of,
+    level_named,
+    remote_for,
+)
+from apps.transfers.web_queries import web_answers, web_status
 
 Answers = Iterator[dict[str, str]]
 
@@ -27,8 +35,10 @@ class Searched(Protocol):
         """Its name for people."""
         ...
 
-    def studies(self, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]) -> Answers:
-        """Studies that match, as text by keyword; ends early once `stopped` says so."""
+    def answers(
+        self, level: Level, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]
+    ) -> Answers:
+        """What matches, as text by keyword; ends early once `stopped` says so."""
         ...
 
 
@@ -43,9 +53,11 @@ class DimseArchive:
         """Its AE title."""
         return self.remote.title
 
-    def studies(self, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]) -> Answers:
+    def answers(
+        self, level: Level, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]
+    ) -> Answers:
         """By C-FIND. Raises what `scu.find` raises."""
-        return answers_of(self.remote, Level.STUDY, keys, most, stopped)
+        return answers_of(self.remote, level, keys, most, stopped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +66,29 @@ class DicomwebArchive:
 
     archive: WebArchive
 
+    @classmethod
+    def of(cls, archive: WebArchive) -> DicomwebArchive:
+        """Raises NotAcceptable where it is switched off."""
+        if not archive.enabled:
+            raise NotAcceptable(f"{archive.name} is switched off.")
+        return cls(archive)
+
     @property
     def title(self) -> str:
         """Its name."""
         return self.archive.name
 
-    def studies(self, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]) -> Answers:
-        """By QIDO-RS. Raises PeerUnreachable, PeerRefused, Unavailable."""
+    def answers(
+        self, level: Level, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]
+    ) -> Answers:
+        """By QIDO-RS. Raises InvalidRequest, PeerUnreachable, PeerRefused, Unavailable."""
 
         def look() -> None:
             if stopped():
                 raise _Stopped
 
         try:
-            for answer in web_answers(self.archive, keys, most, look):
+            for answer in web_answers(self.archive, level, keys, most, look):
                 yield answer
                 if stopped():
                     return
@@ -79,13 +100,44 @@ class _Stopped(Exception):
     """Nobody waits for the answer any more."""
 
 
-def searched(other: ApplicationEntity | WebArchive) -> Searched:
+def searched(other: Other) -> Searched:
     """Raises NotAcceptable where it is switched off, or nobody has entered where it is."""
     if isinstance(other, ApplicationEntity):
         return DimseArchive(remote_for(other))
-    if not other.enabled:
-        raise NotAcceptable(f"{other.name} is switched off.")
-    return DicomwebArchive(other)
+    return DicomwebArchive.of(other)
+
+
+def query_other(
+    principal: Principal, other: Other, level: str, keys: Mapping[str, str], most: int
+) -> Answers:
+    """Answers of one search as text by keyword, at most `most`; an event like any search.
+
+    Raises what `answers` raises, and Unavailable where it has not ended in half a minute.
+    """
+    permit(principal, Permission.TRANSFER_STUDIES)
+    wanted, source = level_named(level), searched(other)
+    note_search(principal, f"{RESOURCE[wanted]} at {source.title}", keys)
+    until = time.monotonic() + PATIENCE_SECONDS
+    yield from source.answers(wanted, keys, most, lambda: time.monotonic() > until)
+    if time.monotonic() > until:
+        raise Unavailable(f"{source.title} has not ended the search in time: ask for less.")
+
+
+def verify(principal: Principal, other: Other) -> int:
+    """Status of a C-ECHO; of a DICOMweb archive, that of a search for one study.
+
+    Raises what `scu.echo` raises, and NotAcceptable, PeerRefused, Unavailable.
+    """
+    permit(principal, Permission.TRANSFER_STUDIES)
+    if isinstance(other, ApplicationEntity):
+        return scu.echo(remote_for(other))
+    until = time.monotonic() + PATIENCE_SECONDS
+
+    def look() -> None:
+        if time.monotonic() > until:
+            raise Unavailable(f"{other.name} has not answered in time.")
+
+    return web_status(DicomwebArchive.of(other).archive, look)
 
 
 def studies_in_archive(
@@ -103,7 +155,7 @@ def studies_in_archive(
     found: list[dict[str, str]] = []
     for uid in uids:
         keys = {"StudyInstanceUID": uid}
-        answers = source.studies(keys, 1, lambda: time.monotonic() > until)
+        answers = source.answers(Level.STUDY, keys, 1, lambda: time.monotonic() > until)
         found += [each for each in answers if each["StudyInstanceUID"] == uid]
         if time.monotonic() > until:
             raise Unavailable(f"{archive.name} has not answered in time: ask for less.")

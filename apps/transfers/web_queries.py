@@ -8,20 +8,21 @@ from contextlib import closing
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from django.utils import timezone
 
-from apps.dicom.attributes import BY_KEYWORD
+from apps.dicom.attributes import BY_KEYWORD, UNIQUE_KEYS, Entity
 from apps.dicom.json_values import DicomJson, text_of, values
 from apps.dicom.query import Level
-from apps.errors import Unavailable
+from apps.errors import InvalidRequest, Unavailable
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
 from apps.network.web_client import WebAnswer, ask
 from apps.network.web_waiting import Look
-from apps.transfers.remote import MOST_INSTANCES, RETURNED
+from apps.transfers.remote import MOST_INSTANCES, RESOURCE, RETURNED, names_one
 
 _A_WHILE: Final = 120
 _PAGE: Final = 5_000
@@ -33,7 +34,6 @@ _CREDENTIALS: Final = frozenset({401, 403, 407})
 _LATER: Final = frozenset({408, 425, 429})
 # It has nothing there, or answers no such question.
 NOT_TOLD: Final = frozenset({400, 404, 405, 406, 410, 501})
-_TEXTS: Final = RETURNED[Level.STUDY]
 
 
 class ArchiveBusy(Unavailable):
@@ -85,13 +85,47 @@ def _words(pause: timedelta) -> str:
 
 
 def web_answers(
-    archive: WebArchive, keys: Mapping[str, str], most: int, look: Look
+    archive: WebArchive, level: Level, keys: Mapping[str, str], most: int, look: Look
 ) -> Iterator[dict[str, str]]:
-    """Studies that match, as text by keyword. Raises PeerUnreachable, PeerRefused, Unavailable."""
-    asked = [*keys.items(), ("includefield", "StudyDescription"), ("limit", str(most))]
-    rows = _rows(archive, "/studies", asked, look)
-    for row in rows[:most]:
-        yield {keyword: _text(row, keyword) for keyword in _TEXTS}
+    """What matches at the level, as text by keyword, with what a list shows.
+
+    Raises InvalidRequest, PeerUnreachable, PeerRefused, Unavailable.
+    """
+    above = _in_path(level, keys)
+    path = f"{path_of(above)}/{RESOURCE[level]}"
+    asked = [(name, value) for name, value in keys.items() if value and name not in above]
+    shown = dict.fromkeys([*RETURNED[level], *keys])
+    fields = [name for name, value in keys.items() if not value]
+    if level is Level.STUDY:
+        fields.append("StudyDescription")
+    asked += [("includefield", name) for name in dict.fromkeys(fields)]
+    for row in _rows(archive, path, [*asked, ("limit", str(most))], look)[:most]:
+        yield {keyword: _text(row, keyword) for keyword in shown} | above
+
+
+def _in_path(level: Level, keys: Mapping[str, str]) -> dict[str, str]:
+    """Of the keys above the level those that stand in the path: one UID each, from the study on.
+
+    Raises InvalidRequest for what is no attribute.
+    """
+    unknown = tuple(name for name in keys if name not in BY_KEYWORD)
+    if unknown:
+        sentence = f"{unknown[0][:64]} is no attribute to search by."
+        raise InvalidRequest(sentence, offending=unknown)
+    chain = [UNIQUE_KEYS[entity] for entity in level.above if entity is not Entity.PATIENT]
+    single = takewhile(lambda name: names_one(keys.get(name, "")), chain)
+    return {name: keys[name] for name in single}
+
+
+def web_status(archive: WebArchive, look: Look) -> int:
+    """Of a search for one study: that it is there, and lets us in. Raises what `web_answers` does.
+
+    What it found is not read.
+    """
+    answer = ask(archive, "GET", "/studies?limit=1", {"Accept": _JSON}, look=look)
+    with closing(answer):
+        refuse_failures(archive, answer)
+        return answer.status
 
 
 def _text(row: DicomJson, keyword: str) -> str:

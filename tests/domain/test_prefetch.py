@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.utils import timezone
 from pydicom import Dataset
 from pynetdicom import AE, evt
 
+from apps.access.principals import system_principal
 from apps.events.log import Actor, NewEvent, record
 from apps.forwarding.actions.follow_patients import follow_patients
 from apps.forwarding.actions.run_prefetch import run_due_prefetches
 from apps.forwarding.models import Prefetch, PrefetchRule
-from apps.network.models import ApplicationEntity
+from apps.network.models import ApplicationEntity, WebArchive
+from apps.transfers.actions.request_transfer import fetch_from_other
 from apps.transfers.models import Transfer
+from apps.transfers.running import run_due_transfers
 from apps.worklist.models import ServiceRequest
 from tests.domain.test_forwarding import arrive
 from tests.protocol.dimse.conftest import free_port
+from tests.protocol.odd_web_archive import SECRET, USER, OddWebArchive, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -139,3 +145,45 @@ def test_a_patient_id_that_would_match_others_asks_nobody(old: OldArchive, patie
     assert run_due_prefetches() == 0
     assert not old.asked
     assert Prefetch.objects.get().state == Prefetch.State.FAILED
+
+
+def test_a_dicomweb_archive_is_asked_too_and_its_priors_come_by_wado_rs() -> None:
+    """What a person fetches from it at that moment is not fetched twice."""
+    with serving() as port:
+        far = WebArchive.objects.create(
+            name="far", url=f"http://127.0.0.1:{port}/base", user=USER, secret=SECRET
+        )
+        PrefetchRule.objects.create(name="from far", archive=far)
+        day = (timezone.now() - timedelta(days=100)).strftime("%Y%m%d")
+        about = {"PatientID": "PRIOR-7", "StudyDate": day}
+        priors = [OddWebArchive.new_study(**about, images=images) for images in (2, 3)]
+        OddWebArchive.new_study(PatientID="PRIOR-78", StudyDate=day)
+        OddWebArchive.new_study(PatientID="PRIOR-7", StudyDate="19990101")
+        keys = {"StudyInstanceUID": priors[1]}
+        asked = system_principal("a person")
+        running = fetch_from_other(asked, other=far, level="STUDY", keys=keys).transfer
+        arrive(PatientID="PRIOR-7")
+        assert follow_patients() == 1
+        assert run_due_prefetches() == 1
+        assert fetched() == [priors[1], priors[0]]
+        assert {each.method for each in Transfer.objects.all()} == {"wado-rs"}
+        run_due_transfers()
+        running.refresh_from_db()
+        assert (running.state, running.completed) == ("succeeded", 3)
+        Transfer.objects.all().delete()
+        far.enabled = False
+        far.save()
+        arrive(PatientID="PRIOR-9")
+        follow_patients()
+        assert run_due_prefetches() == 0
+        assert PrefetchRule.objects.get().last_problem == "far is switched off."
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_rule_asks_one_archive_and_not_two(both: bool) -> None:
+    peer = ApplicationEntity.objects.create(title="OLDPACS", host="h", port=1) if both else None
+    far = WebArchive.objects.create(name="far", url="http://h/") if both else None
+    with pytest.raises(ValidationError, match="or else"):
+        PrefetchRule(name="x", peer=peer, archive=far).full_clean()
+    with pytest.raises(IntegrityError):
+        PrefetchRule.objects.create(name="x", peer=peer, archive=far)

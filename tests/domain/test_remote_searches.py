@@ -10,7 +10,7 @@ from apps.archive.study_list import StudyListFilter
 from apps.errors import NotFound, NotPermitted, PacsError
 from apps.network.models import ApplicationEntity
 from apps.transfers.peer_searches import State, begin_search, search_page
-from apps.transfers.remote import query_peer
+from apps.transfers.searched import query_other
 from tests.servers import free_port
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def test_a_search_elsewhere_is_noted_with_what_was_asked(nobody_home: Applicatio
     name = begin_search(ASKER, nobody_home, StudyListFilter(q="secret", modality=("CT", "MR")), 10)
     assert search_page(ASKER, name, 0).state in {State.RUNNING, State.FAILED}
     with pytest.raises(PacsError):
-        list(query_peer(ASKER, nobody_home, "SERIES", {"StudyInstanceUID": "1.2"}, 10))
+        list(query_other(ASKER, nobody_home, "SERIES", {"StudyInstanceUID": "1.2"}, 10))
     noted = [(each.actor.name, each.resource, each.query) for each in waiting_searches()]
     assert noted == [
         ("asker", "studies at AWAY", {"q": "secret", "modality": "CT\\MR"}),

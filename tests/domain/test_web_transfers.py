@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.access.principals import system_principal
+from apps.access.principals import PrincipalKind, system_principal
 from apps.archive.models import Instance
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.errors import InvalidRequest
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.receiving import WADO_RS
 from apps.network.models import WebArchive
 from apps.storage.stores import blob_store
+from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.claim_transfer import claim_transfer
 from apps.transfers.actions.request_transfer import fetch_from_archive, send_to_archive
+from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import Transfer
-from apps.transfers.running import run_transfer
+from apps.transfers.running import run_due_transfers, run_transfer
 from tests.builders import ct_slice, new_uid, part10
 from tests.protocol.odd_web_archive import SECRET, USER, OddWebArchive, serving
 
@@ -75,7 +81,7 @@ def test_what_cannot_be_read_is_counted_once_however_often_the_rest_is_sent(
 def _fetch(north: WebArchive, study: str) -> Transfer:
     return fetch_from_archive(
         system_principal("test"), archive=north, level="STUDY", keys={"StudyInstanceUID": study}
-    )
+    ).transfer
 
 
 def test_what_an_archive_calls_a_part_is_not_done(north: WebArchive) -> None:
@@ -101,6 +107,55 @@ def test_a_failure_that_nobody_foresaw_is_an_attempt(north: WebArchive) -> None:
     row = _after_a_run(keyless)
     assert (row.state, row.lease_until) == ("waiting", None)
     assert row.message == "It failed here: an administrator finds more in the log."
+
+
+def test_what_another_transfer_fetches_is_not_fetched_again_by_a_retry(north: WebArchive) -> None:
+    asker, study = system_principal("test"), OddWebArchive.new_study("a part of it")
+    first = _fetch(north, study)
+    cancel_transfer(asker, first.pk)
+    second = _fetch(north, study)
+    assert second.pk != first.pk
+    with pytest.raises(InvalidRequest, match=f"Transfer {second.pk} fetches this already"):
+        retry_transfer(asker, first.pk)
+    cancel_transfer(asker, second.pk)
+    assert retry_transfer(asker, first.pk).state == "waiting"
+
+
+def test_a_person_who_joins_does_not_wait_for_the_next_attempt_and_a_rule_does(
+    north: WebArchive,
+) -> None:
+    study = OddWebArchive.new_study("a part of it")
+    row = _after_a_run(_fetch(north, study))
+    later = row.not_before
+    assert later > timezone.now()
+    assert _fetch(north, study).not_before == later
+    person = replace(system_principal("somebody"), kind=PrincipalKind.USER)
+    keys = {"StudyInstanceUID": study}
+    fetch = fetch_from_archive(person, archive=north, level="STUDY", keys=keys)
+    assert (fetch.joined, fetch.transfer.pk) == (True, row.pk)
+    assert fetch.transfer.not_before <= timezone.now()
+
+
+def test_the_command_line_knows_archives_that_speak_dicomweb(north: WebArchive) -> None:
+    def told(*words: str) -> str:
+        out = StringIO()
+        call_command("dicom", *words, stdout=out)
+        return out.getvalue()
+
+    study = OddWebArchive.new_study(PatientName="LINE^ONE")
+    assert "north answered 200" in told("echo", "north")
+    assert study in told("find", "north", "PatientName=line*")
+    assert "was requested" in told("get", "north", study, "--no-wait")
+    run_due_transfers()
+    assert drain_inbox(100).stored == 5
+    assert "was requested" in told("send", "north", study, "--no-wait")
+    run_due_transfers()
+    sent = {each.SOPInstanceUID for each in OddWebArchive.stored}
+    assert {each.SOPInstanceUID for each in OddWebArchive.studies[study]} <= sent
+    with pytest.raises(CommandError, match="sends nothing elsewhere"):
+        told("move", "north", study, "--to", "ELSE")
+    with pytest.raises(CommandError, match="no application entity or DICOMweb archive called NO"):
+        told("echo", "NO")
 
 
 @pytest.mark.parametrize(("deaths", "runs"), [(9, True), (10, False)])

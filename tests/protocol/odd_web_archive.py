@@ -116,16 +116,20 @@ class OddWebArchive(BaseHTTPRequestHandler):
     def _found(self, asked: dict[str, list[str]]) -> None:
         name = asked.get("PatientName", [""])[0].rstrip("*").lower()
         uid = asked.get("StudyInstanceUID", [""])[0]
+        patient = asked.get("PatientID", [""])[0]
         rows = [
             {
                 "0020000D": {"vr": "UI", "Value": [study]},
                 "00100010": {"vr": "PN", "Value": [{"Alphabetic": str(have[0].PatientName)}]},
                 "00080061": {"vr": "CS", "Value": ["CT", "SR"]},
                 "00201208": {"vr": "IS", "Value": [len(have)]},
-                "00080020": {"vr": "DA"},
+                "00100020": {"vr": "LO", "Value": [have[0].PatientID]},
+                "00080020": {"vr": "DA", "Value": [have[0].StudyDate]},
             }
             for study, have in self.studies.items()
-            if study == uid or (name and str(have[0].PatientName).lower().startswith(name))
+            if study == uid
+            or (patient and have[0].PatientID.startswith(patient))  # more than was asked for
+            or (name and str(have[0].PatientName).lower().startswith(name))
         ]
         self._json(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import requests
 from tests.builders import ct_slice, new_uid
 from tests.protocol.dicomweb_archive import Archive
 from tests.protocol.odd_web_archive import SECRET, USER, OddWebArchive, serving
+from tests.protocol.test_move import counts, move
 from tests.stack import Stack
 
 NAME = "another-house.with-a-long-name"
@@ -22,6 +24,7 @@ from apps.network.models import WebArchive
 add = WebArchive.objects.create
 add(name="{name}", url="http://127.0.0.1:{port}/base/", user="{user}", secret="{secret}",
     parallel_transfers=16)
+add(name="FARWEB", url="http://127.0.0.1:{port}/base/", user="{user}", secret="{secret}")
 add(name="wrong-secret", url="http://127.0.0.1:{port}/base/", user="{user}", secret="no")
 user = get_user_model().objects.create_user("doc31", password="long enough 99")
 user.groups.add(Group.objects.get(name="clinician"))
@@ -207,6 +210,86 @@ def test_a_silent_archive_does_not_keep_anybody_from_cancelling(
     stack.wait_until(lambda: standing(stack, path)["state"] == "succeeded")
     row = standing(stack, path)
     assert (row["total"], row["completed"], row["failed"]) == (5, 5, 0)
+
+
+def test_who_asks_for_the_same_at_once_has_one_transfer(
+    stack: Stack, far: type[OddWebArchive]
+) -> None:
+    """It is asked for once more at its end: what came to the archive meanwhile comes too."""
+    far.go.clear()
+    study = far.new_study("slow")
+    asked = {"archive": NAME, "keys": {"StudyInstanceUID": study}}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: call(stack, "POST", "/transfers/fetch/", json=asked), range(8))
+        )
+    assert sorted(each.status_code for each in answers) == [*[200] * 7, 201]
+    (key,) = {each.json()["id"] for each in answers}
+    stack.wait_until(lambda: f"/studies/{study}" in far.asked[study])
+    image = far.studies[study][0]
+    one = {**asked["keys"], "SeriesInstanceUID": image.SeriesInstanceUID}
+    joined = call(
+        stack, "POST", "/transfers/fetch/", json={**asked, "level": "SERIES", "keys": one}
+    )
+    assert (joined.status_code, joined.json()["id"]) == (200, key)
+    far.studies[study].append(ct_slice(study=study, series=new_uid(), number=9))
+    far.go.set()
+    path = f"/transfers/{key}/"
+    stack.wait_until(lambda: standing(stack, path)["state"] == "succeeded")
+    row = standing(stack, path)
+    assert (row["total"], row["completed"], row["failed"]) == (6, 6, 0)
+    kinds = "TransferRequested", "TransferJoined"
+    counted = stack.manage("shell", "-c", COUNTED.format(key=key, kinds=kinds)).stdout
+    assert counted.splitlines()[-1] == "[1, 8]"
+    again = call(stack, "POST", "/transfers/fetch/", json=asked)
+    assert again.status_code == 201
+
+
+COUNTED = """
+from apps.events.models import Event
+print([sum(row.payload["transfer"] == {key} for row in Event.objects.filter(kind=kind))
+       for kind in {kinds}])
+"""
+
+
+def test_a_c_move_to_an_archive_that_speaks_dicomweb_is_sent_by_stow_rs(
+    stack: Stack, archive: Archive, far: type[OddWebArchive]
+) -> None:
+    study, series, patient = new_uid(), new_uid(), new_uid()[-12:]
+    made = [
+        ct_slice(study=study, series=series, number=number, PatientID=patient)
+        for number in (1, 2, 3)
+    ]
+    assert archive.store(*made).status_code == 200
+    far.manner[patient] = "refuses one"
+    final, identifier = move(stack, "FARWEB", study)[-1]
+    assert (final.Status, counts(final)) == (0xB000, (2, 1, 0))
+    assert identifier is not None
+    assert identifier.FailedSOPInstanceUIDList == made[2].SOPInstanceUID
+    far.manner[patient] = "forbidden"
+    final, _ = move(stack, "FARWEB", study)[-1]
+    assert (final.Status, counts(final)) == (0xA702, (0, 3, 0))
+
+
+def test_programs_ask_such_an_archive_as_they_ask_others(
+    stack: Stack, far: type[OddWebArchive]
+) -> None:
+    study = far.new_study(PatientName="PROGRAM^ONE")
+    path = f"/archives/{NAME}"
+    assert call(stack, "POST", f"{path}/echo/").json() == {"status": 200}
+    refused = call(stack, "POST", "/archives/wrong-secret/echo/")
+    assert (refused.status_code, "credentials" in refused.text) == (502, True)
+    (found,) = call(stack, "GET", f"{path}/search/?PatientName=program*").json()
+    assert (found["StudyInstanceUID"], found["ModalitiesInStudy"]) == (study, "CT\\SR")
+    below = f"{path}/search/?level=IMAGE&StudyInstanceUID={study}"
+    series = far.studies[study][0].SeriesInstanceUID
+    images = call(stack, "GET", f"{below}&SeriesInstanceUID={series}").json()
+    assert {each["SeriesInstanceUID"] for each in images} == {series}
+    assert {each["StudyInstanceUID"] for each in images} == {study}
+    assert call(stack, "GET", f"{path}/search/?Nothing=1").status_code == 400
+    doctor = ("doc31", "long enough 99")
+    for method, what in (("POST", "echo/"), ("GET", "search/?PatientName=x")):
+        assert call(stack, method, f"{path}/{what}", auth=doctor).status_code == 403
 
 
 def test_who_may_fetch_and_from_where(stack: Stack, far: type[OddWebArchive]) -> None:

@@ -15,7 +15,7 @@ from apps.errors import PacsError
 from apps.events.log import feed, latest_sequence
 from apps.forwarding.conditions import fits, next_opening
 from apps.forwarding.models import FollowedEvents, ForwardingRule
-from apps.transfers.actions.request_transfer import send_instances, send_to_archive
+from apps.transfers.actions.request_transfer import send_to_other
 from apps.transfers.models import Transfer, TransferInstance
 
 _AT_ONCE: Final = 100
@@ -90,11 +90,7 @@ def _send(principal: Principal, rule: ForwardingRule, study: Study) -> bool:
     keys = list(instances.values_list("pk", flat=True))
     if not keys:
         return False
-    if rule.archive is not None:
-        transfer = send_to_archive(principal, archive=rule.archive, keys=keys)
-    else:
-        assert rule.destination is not None  # the table's own rule
-        transfer = send_instances(principal, peer=rule.destination, keys=keys)
+    transfer = send_to_other(principal, other=rule.other, keys=keys)
     opening = next_opening(timezone.now(), rule.not_before, rule.not_after)
     Transfer.objects.filter(pk=transfer.pk).update(not_before=opening)
     ForwardingRule.objects.filter(pk=rule.pk).exclude(last_problem="").update(last_problem="")

@@ -1,8 +1,9 @@
-"""Ask a peer for the earlier studies of one patient, and have the wanted ones fetched."""
+"""Ask another archive for the earlier studies of one patient, and have the wanted ones fetched."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -11,26 +12,19 @@ from django.utils import timezone
 
 from apps.access.principals import system_principal
 from apps.archive.models import Study
-from apps.dicom.attributes import BY_KEYWORD
-from apps.dicom.identifiers import Identifier
-from apps.errors import InvalidRequest, PacsError
+from apps.dicom import uids
+from apps.dicom.query import Level
+from apps.errors import InvalidRequest, NotAcceptable, PacsError, Unavailable
 from apps.forwarding.models import Prefetch, PrefetchRule
-from apps.network import scu
-from apps.transfers.actions.request_transfer import fetch_instances
+from apps.transfers.actions.request_transfer import fetch_from_other
 from apps.transfers.models import Transfer
-from apps.transfers.remote import remote_for
+from apps.transfers.searched import searched
 
 _MOST_ANSWERS: Final = 200
 _MOST_ATTEMPTS: Final = 5
 _LEASE: Final = timedelta(minutes=5)
 _KEPT: Final = timedelta(days=7)
-_ASKED: Final = (
-    "PatientID",
-    "PatientBirthDate",
-    "StudyInstanceUID",
-    "StudyDate",
-    "ModalitiesInStudy",
-)
+_PATIENCE_SECONDS: Final = 120.0
 # Text with these would match other patients too (PS3.4 C.2.2.2.4).
 _WILD: Final = frozenset("*?\\")
 
@@ -48,11 +42,11 @@ def run_due_prefetches(most: int = 10) -> int:
 
 
 def run_prefetch(job: Prefetch) -> int:
-    """One patient. A peer that does not answer is asked again, with growing pauses."""
+    """One patient. An archive that does not answer is asked again, with growing pauses."""
     try:
         wanted = _priors(job)
     except PacsError as error:
-        final = isinstance(error, InvalidRequest) or job.attempts >= _MOST_ATTEMPTS
+        final = isinstance(error, InvalidRequest | NotAcceptable) or job.attempts >= _MOST_ATTEMPTS
         job.state = Prefetch.State.FAILED if final else Prefetch.State.WAITING
         job.not_before = timezone.now() + timedelta(minutes=2**job.attempts)
         job.detail = error.message[:200]
@@ -61,9 +55,9 @@ def run_prefetch(job: Prefetch) -> int:
         return 0
     with transaction.atomic():
         for uid in wanted:
-            fetch_instances(
+            fetch_from_other(
                 system_principal(f"rule {job.rule.name}"),
-                peer=job.rule.peer,
+                other=job.rule.source,
                 level="STUDY",
                 keys={"StudyInstanceUID": uid},
             )
@@ -79,7 +73,7 @@ def _claim() -> Prefetch | None:
     due = Prefetch.objects.filter(
         state=Prefetch.State.WAITING, not_before__lte=now, rule__enabled=True
     )
-    for job in due.select_related("rule__peer").order_by("not_before", "pk")[:10]:
+    for job in due.select_related("rule__peer", "rule__archive").order_by("not_before", "pk")[:10]:
         leased = Prefetch.objects.filter(
             pk=job.pk, state=Prefetch.State.WAITING, not_before=job.not_before
         ).update(not_before=now + _LEASE, attempts=job.attempts + 1)
@@ -90,19 +84,26 @@ def _claim() -> Prefetch | None:
 
 
 def _priors(job: Prefetch) -> list[str]:
-    """Study Instance UIDs the peer has, we have not, and the rule wants; the newest first."""
-    peer = job.rule.peer
-    if not peer.enabled or not peer.host or not peer.port:
-        raise InvalidRequest(f"{peer.title} is switched off, or where it listens is not known.")
+    """Study Instance UIDs that are there, not here, and that the rule wants; the newest first."""
+    source = searched(job.rule.source)
     if _WILD & set(job.patient_id):
         raise InvalidRequest("The Patient ID would match other patients too.")
-    keys = {BY_KEYWORD[keyword].tag: "" for keyword in _ASKED}
-    keys[BY_KEYWORD["PatientID"].tag] = job.patient_id
-    answers = scu.find(remote_for(peer), "STUDY", keys, _MOST_ANSWERS)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    answers = source.answers(
+        Level.STUDY,
+        {"PatientID": job.patient_id},
+        _MOST_ANSWERS,
+        lambda: time.monotonic() > until,
+    )
     found = dict(_wanted(job, answers))
+    if time.monotonic() > until:
+        raise Unavailable(f"{source.title} has not ended the search in 2 minutes.")
     held = Study.objects.filter(study_instance_uid__in=found)
     asked = Transfer.objects.filter(
-        kind=Transfer.Kind.PULL, peer=peer, keys__StudyInstanceUID__in=list(found)
+        kind=Transfer.Kind.PULL,
+        peer=job.rule.peer,
+        archive=job.rule.archive,
+        keys__StudyInstanceUID__in=list(found),
     ).exclude(state__in=[Transfer.State.FAILED, Transfer.State.CANCELLED])
     known = set(held.values_list("study_instance_uid", flat=True))
     known |= {each.keys.get("StudyInstanceUID", "") for each in asked}
@@ -110,20 +111,21 @@ def _priors(job: Prefetch) -> list[str]:
     return [uid for uid, _ in newest if uid not in known][: job.rule.most]
 
 
-def _wanted(job: Prefetch, answers: Iterable[Identifier]) -> Iterable[tuple[str, str]]:
+def _wanted(job: Prefetch, answers: Iterable[Mapping[str, str]]) -> Iterable[tuple[str, str]]:
     """UID and date of the answers that are about this patient and within the rule."""
     oldest = (timezone.now() - timedelta(days=365 * job.rule.years)).strftime("%Y%m%d")
     modalities = {part.strip() for part in job.rule.modalities.split(",") if part.strip()}
     for answer in answers:
-        text = {keyword: answer.texts.get(BY_KEYWORD[keyword].tag, "") for keyword in _ASKED}
-        born = text["PatientBirthDate"].strip()
-        # Some peers match more than they were asked for; a wrong patient is worse than no prior.
-        if text["PatientID"].strip() != job.patient_id.strip():
+        born = answer.get("PatientBirthDate", "").strip()
+        # Some archives match more than they were asked for; a wrong patient is worse than no prior.
+        if answer.get("PatientID", "").strip() != job.patient_id.strip():
             continue
         if born and job.patient_birth_date and born != job.patient_birth_date:
             continue
-        has = set(text["ModalitiesInStudy"].split("\\"))
-        if text["StudyDate"] < oldest or (modalities and not modalities & has):
+        has = set(answer.get("ModalitiesInStudy", "").split("\\"))
+        day = answer.get("StudyDate", "")
+        if day < oldest or (modalities and not modalities & has):
             continue
-        if text["StudyInstanceUID"]:
-            yield text["StudyInstanceUID"].strip("\0 "), text["StudyDate"]
+        uid = answer.get("StudyInstanceUID", "").strip("\0 ")
+        if uids.is_valid(uid):
+            yield uid, day

@@ -50,6 +50,12 @@ def end_transfer(
         if row is None:
             raise LeaseLost
         row.lease_until, row.lease_holder, row.message = None, "", problem[:300]
+        asked_again, row.asked_again = row.asked_again, False
+        if asked_again and not problem and not row.cancel_requested:
+            # As if it had been asked for now: the other archive may have got more meanwhile.
+            row.state, row.attempts, row.not_before = Transfer.State.WAITING, 0, timezone.now()
+            row.save()
+            return
         again = problem and retryable and row.attempts < row.most_attempts
         if problem and retryable and not again and row.attempts > 1:
             row.message = f"{problem} Given up after {row.attempts} attempts."[:300]

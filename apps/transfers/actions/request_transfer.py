@@ -10,7 +10,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from apps.access.principals import Permission, Principal, permit
+from apps.access.principals import Permission, Principal, PrincipalKind, permit
 from apps.archive.models import Instance
 from apps.dicom.sub_operations import MOST
 from apps.errors import InvalidRequest, NotFound
@@ -19,12 +19,14 @@ from apps.ingest.receiving import WADO_RS
 from apps.network.models import ApplicationEntity, WebArchive
 from apps.polarity.states import corrections_of
 from apps.transfers.models import Transfer, TransferInstance
+from apps.transfers.remote import Other, names_one
 
 MOST_ATTEMPTS: Final = 6
 METHODS: Final = ("move", "get")
 STOW_RS: Final = "stow-rs"
 AUTO: Final = "auto"
 """C-GET, and C-MOVE to us where the peer does not offer that."""
+UNDER_WAY: Final = (Transfer.State.WAITING, Transfer.State.RUNNING)
 _CHUNK: Final = 500
 
 
@@ -50,19 +52,30 @@ def send_instances(
     """
     _check(principal, peer)
     transfer = _new(principal, Transfer.Kind.SEND, peer)
-    if origin is not None:
-        transfer.move_originator = origin.ae_title
-        transfer.move_message_id = origin.message_id
-        transfer.most_attempts = 1
+    _serve(transfer, origin)
     return _sent(principal, transfer, keys, corrections=peer.send_corrections)
 
 
-def send_to_archive(principal: Principal, *, archive: WebArchive, keys: Sequence[int]) -> Transfer:
+def send_to_archive(
+    principal: Principal,
+    *,
+    archive: WebArchive,
+    keys: Sequence[int],
+    origin: MoveOrigin | None = None,
+) -> Transfer:
     """The same to an archive that speaks DICOMweb, by STOW-RS. Corrections go along, always."""
     _check_archive(principal, archive)
     transfer = _new(principal, Transfer.Kind.SEND, archive)
     transfer.method = STOW_RS
+    _serve(transfer, origin)
     return _sent(principal, transfer, keys, corrections=True)
+
+
+def _serve(transfer: Transfer, origin: MoveOrigin | None) -> None:
+    if origin is not None:
+        transfer.move_originator = origin.ae_title
+        transfer.move_message_id = origin.message_id
+        transfer.most_attempts = 1
 
 
 def _sent(
@@ -105,20 +118,89 @@ def fetch_instances(
     return transfer
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The transfer that brings what was asked for; `joined`: somebody had asked before."""
+
+    transfer: Transfer
+    joined: bool = False
+
+
 def fetch_from_archive(
     principal: Principal, *, archive: WebArchive, level: str, keys: Mapping[str, str]
-) -> Transfer:
-    """The same from an archive that speaks DICOMweb, by WADO-RS. Raises the same."""
+) -> Fetch:
+    """The same from an archive that speaks DICOMweb, by WADO-RS. Raises the same.
+
+    Whoever asks for what is being fetched already joins that transfer: one that waits for its next
+    attempt has it now, one that runs asks the archive once more at its end what there is by then.
+    The archive's row is locked meanwhile, so that two who ask at once have one transfer.
+    """
     _check_archive(principal, archive)
-    wrong = tuple(name for name, value in keys.items() if not _names_one(value))
+    wrong = tuple(name for name, value in keys.items() if not names_one(value))
     if wrong:
         raise InvalidRequest("Each key is one UID: no list, pattern or path.", offending=wrong)
     with transaction.atomic():
-        transfer = _new(principal, Transfer.Kind.PULL, archive)
+        locked = WebArchive.objects.select_for_update().get(pk=archive.pk)
+        under_way = fetch_under_way(locked, keys)
+        if under_way is not None:
+            return Fetch(_joined(principal, under_way), joined=True)
+        transfer = _new(principal, Transfer.Kind.PULL, locked)
         transfer.level, transfer.keys, transfer.method = level, dict(keys), WADO_RS
         transfer.save()
         _record(principal, transfer)
+    return Fetch(transfer)
+
+
+def fetch_under_way(archive: WebArchive, keys: Mapping[str, str]) -> Transfer | None:
+    """One that brings all that these unique keys name, locked. Call it with the archive locked."""
+    rows = Transfer.objects.select_for_update().filter(
+        archive=archive,
+        kind=Transfer.Kind.PULL,
+        state__in=UNDER_WAY,
+        cancel_requested=False,
+        keys__StudyInstanceUID=keys["StudyInstanceUID"],
+    )
+    # One of the whole study brings its series too.
+    return next((row for row in rows if row.keys.items() <= keys.items()), None)
+
+
+def _joined(principal: Principal, transfer: Transfer) -> Transfer:
+    transfer.asked_again = transfer.state == Transfer.State.RUNNING
+    if principal.kind is not PrincipalKind.SYSTEM:  # a rule is in no hurry
+        transfer.not_before = min(transfer.not_before, timezone.now())
+    transfer.save(update_fields=["asked_again", "not_before"])
+    _record(principal, transfer, "TransferJoined")
     return transfer
+
+
+def send_to_other(
+    principal: Principal,
+    *,
+    other: Other,
+    keys: Sequence[int],
+    origin: MoveOrigin | None = None,
+) -> Transfer:
+    """To another system of either kind. Raises what `send_instances` raises."""
+    if isinstance(other, WebArchive):
+        return send_to_archive(principal, archive=other, keys=keys, origin=origin)
+    return send_instances(principal, peer=other, keys=keys, origin=origin)
+
+
+def fetch_from_other(
+    principal: Principal,
+    *,
+    other: Other,
+    level: str,
+    keys: Mapping[str, str],
+    method: str = "move",
+) -> Fetch:
+    """From another system of either kind; a DICOMweb archive knows one method alone.
+
+    Raises NotPermitted, InvalidRequest.
+    """
+    if isinstance(other, WebArchive):
+        return fetch_from_archive(principal, archive=other, level=level, keys=keys)
+    return Fetch(fetch_instances(principal, peer=other, level=level, keys=keys, method=method))
 
 
 def fetch_once(
@@ -128,22 +210,16 @@ def fetch_once(
 
     The peer's row is locked meanwhile, so that two who ask at once wait for the same transfer.
     """
-    under_way = (Transfer.State.WAITING, Transfer.State.RUNNING)
     with transaction.atomic():
         locked = ApplicationEntity.objects.select_for_update().get(pk=peer.pk)
         rows = Transfer.objects.filter(
-            peer=locked, kind=Transfer.Kind.PULL, state__in=under_way, cancel_requested=False
+            peer=locked, kind=Transfer.Kind.PULL, state__in=UNDER_WAY, cancel_requested=False
         )
         for row in rows:
             # One of the whole study brings its series too.
             if row.keys and row.keys.items() <= keys.items():
                 return row
         return fetch_instances(principal, peer=locked, level=level, keys=keys, method=AUTO)
-
-
-def _names_one(uid: str) -> bool:
-    """UIDs from the field may have any letters; what would lead elsewhere in a path is none."""
-    return uid.isprintable() and not set(uid) & set("\\*?/") and bool(uid.strip(". "))
 
 
 def _check_archive(principal: Principal, archive: WebArchive) -> None:
@@ -208,7 +284,7 @@ def _corrections(
         )
 
 
-def _record(principal: Principal, transfer: Transfer) -> None:
+def _record(principal: Principal, transfer: Transfer, kind: str = "TransferRequested") -> None:
     actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
     payload = {
         "transfer": transfer.pk,
@@ -216,4 +292,4 @@ def _record(principal: Principal, transfer: Transfer) -> None:
         "peer": transfer.peer_title,
         "instances": transfer.total,
     }
-    record([NewEvent("TransferRequested", actor, payload=payload)])
+    record([NewEvent(kind, actor, payload=payload)])

@@ -8,7 +8,8 @@ from django.utils import timezone
 from apps.access.principals import Permission, Principal, permit
 from apps.errors import InvalidRequest, NotFound
 from apps.events.log import Actor, NewEvent, record
-from apps.transfers.actions.request_transfer import MOST_ATTEMPTS
+from apps.network.models import WebArchive
+from apps.transfers.actions.request_transfer import MOST_ATTEMPTS, fetch_under_way
 from apps.transfers.models import ENDED, Transfer, TransferInstance
 
 
@@ -25,12 +26,23 @@ def retry_transfer(principal: Principal, key: int) -> Transfer:
         if row.state == Transfer.State.RUNNING:
             raise InvalidRequest("The transfer is under way.")
         if row.state in ENDED:
+            _check_alone(row)
             _reopen(row)
         row.not_before = timezone.now()
         row.save()
         actor = Actor(principal.kind.value, principal.name, principal.address, principal.door)
         record([NewEvent("TransferRetried", actor, payload={"transfer": row.pk})])
     return row
+
+
+def _check_alone(row: Transfer) -> None:
+    """What another transfer fetches is not fetched a second time. Raises InvalidRequest."""
+    if row.archive is None or row.kind != Transfer.Kind.PULL:
+        return
+    archive = WebArchive.objects.select_for_update().get(pk=row.archive.pk)
+    other = fetch_under_way(archive, row.keys)
+    if other is not None:
+        raise InvalidRequest(f"Transfer {other.pk} fetches this already.")
 
 
 def _reopen(row: Transfer) -> None:

@@ -14,21 +14,21 @@ from django.utils import timezone
 
 from apps.access.principals import Principal, system_principal
 from apps.dicom.attributes import BY_KEYWORD
-from apps.errors import PacsError
+from apps.errors import InvalidRequest, PacsError
 from apps.network import scu
-from apps.network.models import ApplicationEntity
-from apps.transfers.actions.request_transfer import fetch_instances, send_instances
+from apps.network.models import ApplicationEntity, WebArchive
+from apps.transfers.actions.request_transfer import fetch_from_other, send_to_other
 from apps.transfers.models import ENDED, Transfer
 from apps.transfers.remote import (
+    Other,
     Wanted,
     instance_keys,
-    peer_named,
-    query_peer,
+    other_named,
     remote_for,
     unique_keys,
-    verify,
 )
 from apps.transfers.running import run_due_transfers
+from apps.transfers.searched import query_other, verify
 from apps.transfers.tasks import request_work
 
 _LOOK_SECONDS: Final = 0.3
@@ -43,18 +43,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        self._verb(verbs, "echo", "ask whether it is there (C-ECHO)")
-        find = self._verb(verbs, "find", "search it (C-FIND)")
+        self._verb(verbs, "echo", "ask whether it is there (C-ECHO, or a search)")
+        find = self._verb(verbs, "find", "search it (C-FIND, QIDO-RS)")
         find.add_argument("keys", nargs="*", metavar="KEYWORD=VALUE")
         find.add_argument("--level", default="STUDY", choices=("STUDY", "SERIES", "IMAGE"))
         find.add_argument("--limit", type=int, default=100)
         find.add_argument("--json", action="store_true", help="one JSON object a line")
-        send = self._verb(verbs, "send", "send studies to it (C-STORE)")
+        send = self._verb(verbs, "send", "send studies to it (C-STORE, STOW-RS)")
         send.add_argument("studies", nargs="+", metavar="STUDY_INSTANCE_UID")
         move = self._verb(verbs, "move", "have it send studies here, or elsewhere (C-MOVE)")
         move.add_argument("studies", nargs="+", metavar="STUDY_INSTANCE_UID")
         move.add_argument("--to", default="", help="AE title of another destination it knows")
-        get = self._verb(verbs, "get", "fetch studies on the same association (C-GET)")
+        get = self._verb(verbs, "get", "fetch studies from it (C-GET, WADO-RS)")
         get.add_argument("studies", nargs="+", metavar="STUDY_INSTANCE_UID")
         for each in (send, move, get):
             each.add_argument("--no-wait", action="store_true", help="return at once")
@@ -62,12 +62,12 @@ class Command(BaseCommand):
     @staticmethod
     def _verb(verbs: Any, name: str, meaning: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = verbs.add_parser(name, help=meaning)
-        parser.add_argument("title", help="AE title of the other system, as in `ae list`")
+        parser.add_argument("title", help="its AE title, or the name of a DICOMweb archive")
         return parser
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
         principal = system_principal("manage.py dicom")
-        run: Callable[[Principal, ApplicationEntity, dict[str, Any]], None] = {
+        run: Callable[[Principal, Other, dict[str, Any]], None] = {
             "echo": self._echo,
             "find": self._find,
             "send": self._send,
@@ -75,20 +75,21 @@ class Command(BaseCommand):
             "get": self._fetch,
         }[options["verb"]]
         try:
-            run(principal, peer_named(options["title"]), options)
+            run(principal, other_named(options["title"]), options)
         except PacsError as error:
             raise CommandError(error.message, returncode=2) from error
 
-    def _echo(self, principal: Principal, peer: ApplicationEntity, _options: Any) -> None:
+    def _echo(self, principal: Principal, other: Other, _options: Any) -> None:
         began = time.monotonic()
-        status = verify(principal, peer)
+        status = verify(principal, other)
         milliseconds = (time.monotonic() - began) * 1000
-        self.stdout.write(f"{peer.title} answered {status:04X} in {milliseconds:.0f} ms.")
+        told = f"{status:04X}" if isinstance(other, ApplicationEntity) else str(status)
+        self.stdout.write(f"{other} answered {told} in {milliseconds:.0f} ms.")
 
-    def _find(self, principal: Principal, peer: ApplicationEntity, options: Any) -> None:
+    def _find(self, principal: Principal, other: Other, options: Any) -> None:
         keys = dict(each.partition("=")[::2] for each in options["keys"])
         found = 0
-        for answer in query_peer(principal, peer, options["level"], keys, options["limit"]):
+        for answer in query_other(principal, other, options["level"], keys, options["limit"]):
             found += 1
             if options["json"]:
                 self.stdout.write(json.dumps(answer, ensure_ascii=False))
@@ -98,31 +99,33 @@ class Command(BaseCommand):
         if not options["json"]:
             self.stdout.write(f"{found} found.")
 
-    def _send(self, principal: Principal, peer: ApplicationEntity, options: Any) -> None:
+    def _send(self, principal: Principal, other: Other, options: Any) -> None:
         keys = instance_keys(principal, Wanted(studies=options["studies"]))
-        self._follow([send_instances(principal, peer=peer, keys=keys)], options)
+        self._follow([send_to_other(principal, other=other, keys=keys)], options)
 
-    def _fetch(self, principal: Principal, peer: ApplicationEntity, options: Any) -> None:
+    def _fetch(self, principal: Principal, other: Other, options: Any) -> None:
         if options.get("to"):
-            self._elsewhere(peer, options)
+            self._elsewhere(other, options)
             return
         transfers = [
-            fetch_instances(
+            fetch_from_other(
                 principal,
-                peer=peer,
+                other=other,
                 level="STUDY",
                 keys=unique_keys("STUDY", {"StudyInstanceUID": uid}),
                 method=options["verb"],
-            )
+            ).transfer
             for uid in options["studies"]
         ]
         self._follow(transfers, options)
 
-    def _elsewhere(self, peer: ApplicationEntity, options: Any) -> None:
+    def _elsewhere(self, other: Other, options: Any) -> None:
+        if isinstance(other, WebArchive):
+            raise InvalidRequest(f"{other.name} speaks DICOMweb: it sends nothing elsewhere.")
         tag = BY_KEYWORD["StudyInstanceUID"].tag
         for uid in options["studies"]:
             last = scu.move(
-                remote_for(peer), options["to"], "STUDY", {tag: uid}, lambda _progress: False
+                remote_for(other), options["to"], "STUDY", {tag: uid}, lambda _progress: False
             )
             self.stdout.write(
                 f"{last.status:04X}: {last.completed} moved to {options['to']}, {last.warning} "
