@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from django.utils import timezone
 
 from apps.dicom.attributes import BY_KEYWORD, UNIQUE_KEYS, Entity
+from apps.dicom.json_rows import rows_of
 from apps.dicom.json_values import DicomJson, text_of, values
 from apps.dicom.query import Level
 from apps.errors import InvalidRequest, Unavailable
@@ -26,7 +26,8 @@ from apps.transfers.remote import MOST_INSTANCES, RESOURCE, RETURNED, names_one
 
 _A_WHILE: Final = 120
 _PAGE: Final = 5_000
-_LONGEST_ANSWER: Final = 64 << 20
+_LONGEST_ANSWER: Final = 512 << 20
+_LONGEST_TEXT: Final = 4 << 10
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _LONGEST_UID: Final = 64
 _JSON: Final = "application/dicom+json"
@@ -99,8 +100,9 @@ def web_answers(
     if level is Level.STUDY:
         fields.append("StudyDescription")
     asked += [("includefield", name) for name in dict.fromkeys(fields)]
-    for row in _rows(archive, path, [*asked, ("limit", str(most))], look)[:most]:
-        yield {keyword: _text(row, keyword) for keyword in shown} | above
+    with closing(_rows(archive, path, [*asked, ("limit", str(most))], look)) as rows:
+        for row in islice(rows, most):
+            yield {keyword: _text(row, keyword) for keyword in shown} | above
 
 
 def _in_path(level: Level, keys: Mapping[str, str]) -> dict[str, str]:
@@ -129,9 +131,10 @@ def web_status(archive: WebArchive, look: Look) -> int:
 
 
 def _text(row: DicomJson, keyword: str) -> str:
-    """All values, as C-FIND would give them."""
+    """All values, as C-FIND would give them; no more than anybody reads."""
     texts = (_value(each) for each in values(row, f"{BY_KEYWORD[keyword].tag:08X}"))
-    return "\\".join(text for text in texts if text)
+    text = "\\".join(text for text in texts if text)[:_LONGEST_TEXT]
+    return text.encode("utf-8", "replace").decode()  # halves of characters are none
 
 
 def _value(value: Any) -> str:
@@ -154,22 +157,32 @@ def instances_there(
     while len(found) < MOST_INSTANCES:
         page = [("limit", str(_PAGE)), ("offset", str(seen))]
         try:
-            rows = _rows(archive, f"{path_of(keys)}/instances", page, look)
+            came, new = _listed(archive, keys, page, look)
         except PeerRefused as error:
             if error.status in NOT_TOLD and not found:
                 return None
             raise
-        before, seen = len(found), seen + len(rows)
-        found |= _uids(rows, keys.get("SeriesInstanceUID", ""))
+        before, seen = len(found), seen + came
+        found |= new
         # Some keep to a limit of their own, and some know no pages and say the same again.
-        if len(found) == before or len(rows) > _PAGE:
+        if len(found) == before or came > _PAGE:
             break
     return found
 
 
-def _uids(rows: list[DicomJson], series: str) -> dict[str, str]:
-    named = ((text_of(row, "00080018"), text_of(row, "0020000E") or series) for row in rows)
-    return {uid: of for uid, of in named if uid and fits(uid) and fits(of) and series in {"", of}}
+def _listed(
+    archive: WebArchive, keys: Mapping[str, str], page: list[tuple[str, str]], look: Look
+) -> tuple[int, dict[str, str]]:
+    """How many rows a page has, and the UIDs of those that can be used, each with its series."""
+    series = keys.get("SeriesInstanceUID", "")
+    came, found = 0, {}
+    with closing(_rows(archive, f"{path_of(keys)}/instances", page, look)) as rows:
+        for row in islice(rows, MOST_INSTANCES):
+            came += 1
+            uid, of = text_of(row, "00080018"), text_of(row, "0020000E") or series
+            if uid and fits(uid) and fits(of) and series in {"", of}:
+                found[uid] = of
+    return came, found
 
 
 def fits(uid: str) -> bool:
@@ -189,24 +202,34 @@ def path_of(keys: Mapping[str, str]) -> str:
 
 def _rows(
     archive: WebArchive, path: str, asked: list[tuple[str, str]], look: Look
-) -> list[DicomJson]:
+) -> Generator[DicomJson]:
     # Wild cards may stand in a query as they are (RFC 3986 3.4); some archives decode nothing.
     target = f"{path}?{urlencode(asked, safe='*?', quote_via=quote)}"
     answer = ask(archive, "GET", target, {"Accept": _JSON}, look=look)
     with closing(answer):
         refuse_failures(archive, answer)
         if answer.status == HTTPStatus.NO_CONTENT:
-            return []
-        body = bytearray()
-        while chunk := answer.read(_LONGEST_ANSWER):
-            body += chunk
-            look()
-            if len(body) > _LONGEST_ANSWER:
-                raise OddAnswer(f"{archive.name} answers a search without end.")
-    try:
-        rows = json.loads(body or b"[]")
-    except (ValueError, RecursionError):
-        rows = None
-    if not isinstance(rows, list):
-        raise OddAnswer(f"{archive.name} answered a search with what is not DICOM JSON.")
-    return [row for row in rows if isinstance(row, dict)]
+            return
+        try:
+            yield from rows_of(_Bounded(archive, answer, look))
+        except InvalidRequest as error:
+            raise OddAnswer(
+                f"{archive.name} answered a search with what is not DICOM JSON: {error.message}"
+            ) from error
+
+
+class _Bounded:
+    """The body of an answer to a search, as long as anybody waits for it."""
+
+    def __init__(self, archive: WebArchive, answer: WebAnswer, look: Look) -> None:
+        self._archive, self._answer, self._look = archive, answer, look
+        self._left = _LONGEST_ANSWER
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes. Raises OddAnswer, PeerUnreachable, and what `look` raises."""
+        chunk = self._answer.read(size)
+        self._look()
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise OddAnswer(f"{self._archive.name} answers a search without end.")
+        return chunk
