@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -247,37 +248,55 @@ def insert_rows(
         return
     # The connection itself: the proxy `connection` looks it up again at every touch.
     connection = connections[DEFAULT_DB_ALIAS]
-    fields = _table(model, connection.vendor).fields
-    given = tuple(rows[0])
-    # What a caller does not give has the field's own default.
-    defaults = {
-        name: each.get_default()
-        for name, each in fields.items()
-        if name not in rows[0] and not each.primary_key
-    }
-    names = (*given, *defaults)
-    columns = [fields[name] for name in names]
-    beside = list(defaults.values())
+    how = _insertion(model, tuple(rows[0]), ignore_conflicts, connection.vendor)
+    prepared = [list(how.values_of(row)) for row in rows]
+    for position, column in how.to_prepare:
+        last, made = _NONE, None
+        for values in prepared:
+            if values[position] is not last:  # many rows have one and the same moment
+                last = values[position]
+                made = column.get_db_prep_save(last, connection)
+            values[position] = made
+    if how.defaults:
+        beside = _prepared(how.defaults, [each.get_default() for each in how.defaults], connection)
+        for values in prepared:
+            values.extend(beside)
     with connection.cursor() as cursor:
-        cursor.executemany(
-            _insertion(model, names, ignore_conflicts, connection.vendor),
-            [
-                _prepared(columns, [*(row[name] for name in given), *beside], connection)
-                for row in rows
-            ],
-        )
+        cursor.executemany(how.sql, prepared)
+
+
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    """How rows that name the same columns are inserted."""
+
+    sql: str
+    values_of: Callable[[Mapping[str, Any]], Sequence[Any]]
+    """The values of a row in the statement's order."""
+    to_prepare: tuple[tuple[int, Any], ...]
+    """Positions of the values that the driver does not take as they are, and their fields."""
+    defaults: tuple[Any, ...]
+    """The fields that stand behind those given: what a caller does not give has their default."""
 
 
 @cache
 def _insertion(
-    model: type[models.Model], names: tuple[str, ...], ignore_conflicts: bool, vendor: str
-) -> str:
+    model: type[models.Model], given: tuple[str, ...], ignore_conflicts: bool, vendor: str
+) -> _Insertion:
     table = _table(model, vendor)
+    fields = [table.fields[name] for name in given]
+    defaults = [
+        each for name, each in table.fields.items() if name not in given and not each.primary_key
+    ]
     quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
-    columns = ", ".join(quote(table.fields[name].column) for name in names)
-    places = ", ".join(["%s"] * len(names))
+    columns = [quote(each.column) for each in (*fields, *defaults)]
+    places = ", ".join(["%s"] * len(columns))
     conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
-    return f"INSERT INTO {table.name} ({columns}) VALUES ({places}){conflict}"  # noqa: S608 - names from the model
+    return _Insertion(
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}){conflict}",  # noqa: S608 - names from the model
+        itemgetter(*given) if len(given) > 1 else lambda row: (row[given[0]],),
+        tuple((at, each) for at, each in enumerate(fields) if not isinstance(each, _PLAIN)),
+        tuple(defaults),
+    )
 
 
 def _prepared(fields: Sequence[Any], values: Sequence[Any], connection: Any) -> list[Any]:
@@ -288,4 +307,10 @@ def _prepared(fields: Sequence[Any], values: Sequence[Any], connection: Any) -> 
     ]
 
 
-_PLAIN: Final = (models.TextField, models.BigIntegerField, models.ForeignKey)
+_PLAIN: Final = (
+    models.TextField,
+    models.BigIntegerField,
+    models.BinaryField,
+    models.ForeignKey,
+)
+_NONE: Final = object()

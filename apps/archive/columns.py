@@ -78,10 +78,11 @@ def values_for(model: type[models.Model], attributes: dict[str, str]) -> dict[st
     columns = columns_of(model)
     get = attributes.get
     values: dict[str, Any] = {
-        name: column_text(_searched(vr, get(keyword, ""))) for name, keyword, vr in columns.texts
+        name: column_text(_searched(vr, text)) if (text := get(keyword)) else ""
+        for name, keyword, vr in columns.texts
     }
     for name, keyword in columns.numbers:
-        values[name] = column_number(get(keyword, ""))
+        values[name] = column_number(text) if (text := get(keyword)) else None
     for name in columns.names:
         _fold_into(values, name)
     return values
@@ -99,6 +100,13 @@ def _fold_into(values: dict[str, Any], name: str) -> bool:
     for group, folded in zip(_GROUPS, fold_name(text) if text else ("", "", ""), strict=True):
         values[f"{name}_{group}"] = folded
     return True
+
+
+def unsaid(row: models.Model) -> list[str]:
+    """Keywords of which a row says nothing: where an instance has none, it has nothing to fill."""
+    columns = columns_of(type(row))
+    texts = [keyword for name, keyword, _ in columns.texts if not getattr(row, name)]
+    return texts + [keyword for name, keyword in columns.numbers if getattr(row, name) is None]
 
 
 def fill_empty(row: models.Model, attributes: dict[str, str], *, but: frozenset[str]) -> bool:

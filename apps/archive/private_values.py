@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
+from apps.access.prepared import Prepared
 from apps.archive.columns import column_text
 from apps.archive.models import PrivateAttribute
 from apps.dicom.character_sets import character_set
@@ -69,8 +71,15 @@ def asked_of(attribute: PrivateAttribute) -> str:
 
 
 def collected_attributes() -> list[PrivateAttribute]:
-    """Those whose values new instances are asked for. One query."""
-    return list(PrivateAttribute.objects.exclude(state=PrivateAttribute.State.CANCELLED))
+    """Those whose values new instances are asked for. One small query where there are none."""
+    wanted = PrivateAttribute.objects.exclude(state=PrivateAttribute.State.CANCELLED)
+    return list(wanted) if _any_collected().rows() else []
+
+
+@cache
+def _any_collected() -> Prepared:
+    wanted = PrivateAttribute.objects.exclude(state=PrivateAttribute.State.CANCELLED)
+    return Prepared(wanted.values_list("pk")[:1], ())
 
 
 def searchable_attributes() -> list[PrivateAttribute]:

@@ -272,11 +272,10 @@ def _read_provenance(values: dict[int, bytes]) -> Provenance | None:
     if _ui(values.get(0x0100, b"")) != uids.PRIVATE_INFORMATION_CREATOR_UID:
         return None
     try:
-        stated = json.loads(values.get(0x0102, b""))
+        stated = json.loads(values.get(0x0102, b"").decode())
     except ValueError:
         return None
     if not isinstance(stated, dict):
         return None
-    known = {each.name for each in fields(Provenance)}
-    texts = {key: str(value) for key, value in stated.items() if key in known}
+    texts = {key: str(value) for key, value in stated.items() if key in _KEPT}
     return Provenance(**{"door": "", **texts})

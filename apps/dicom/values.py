@@ -13,6 +13,7 @@ from calendar import IllegalMonthError, monthrange
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final
 
 from pydicom import config
@@ -306,6 +307,7 @@ def name_groups(name: str) -> tuple[str, str, str]:
     return groups[0], groups[1], groups[2]
 
 
+@lru_cache(maxsize=1024)
 def fold_name(pn: str) -> tuple[str, str, str]:
     """The three component groups of PN text, folded for matching.
 

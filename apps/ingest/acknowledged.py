@@ -26,6 +26,7 @@ import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Final
 
 from apps.ingest import spool
@@ -139,6 +140,7 @@ def sweep(older_than: float = _LEFT_BEHIND_SECONDS) -> int:
     return removed
 
 
+@lru_cache(maxsize=4096)
 def _digest(uid: str) -> str:
     return hashlib.blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

@@ -57,7 +57,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    def place_all(self, sources: Sequence[tuple[str, Path]]) -> None:
+    def place_all(self, sources: Sequence[tuple[str, Path | str]]) -> None:
         """`place` for many, durable together: cheaper than one by one, and not all-or-nothing."""
         ...
 

@@ -39,7 +39,7 @@ class OpenFile:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`, fewer only at the end of the file."""
-        with as_pacs_error("reading a blob"):
+        try:
             data = os.pread(self._descriptor, min(length, _ONE_READ), offset)
             if len(data) == length or offset + len(data) >= self.size:
                 return data
@@ -48,7 +48,9 @@ class OpenFile:
                 offset += len(data)
                 data = os.pread(self._descriptor, min(length, _ONE_READ), offset)
                 parts.append(data)
-            return b"".join(parts)
+        except OSError as error:
+            raise pacs_error_of(error, "reading a blob") from error
+        return b"".join(parts)
 
     def forget_cached(self) -> None:
         """Lets go of what the system remembers of the file, where the system can be asked to."""
@@ -77,15 +79,18 @@ class FilesystemStore:
         """See BlobStore."""
         self.place_all([(key, source)])
 
-    def place_all(self, sources: Sequence[tuple[str, Path]]) -> None:
+    def place_all(self, sources: Sequence[tuple[str, Path | str]]) -> None:
         """See BlobStore. One fsync per touched folder."""
         with as_pacs_error("storing blobs"):
             touched = set()
             for key, source in sources:
-                target = self._path(key)
-                self._make_folder(target.parent)
+                # As text: a Path costs as much as making the link.
+                target = f"{self._folder}/{valid_key(key)}"
+                folder = target.rpartition("/")[0]
+                if folder not in touched:
+                    self._make_folder(Path(folder))
+                    touched.add(folder)
                 self._link_or_copy(source, target)
-                touched.add(target.parent)
             for folder in touched:
                 sync_folder(folder)
 
@@ -97,7 +102,7 @@ class FilesystemStore:
             self._known_folders.clear()
         self._known_folders.add(folder)
 
-    def _link_or_copy(self, source: Path, target: Path) -> None:
+    def _link_or_copy(self, source: Path | str, target: str) -> None:
         try:
             os.link(source, target)
         except FileExistsError:
@@ -105,8 +110,8 @@ class FilesystemStore:
         except OSError as error:
             if error.errno not in _CANNOT_LINK:
                 raise
-            with source.open("rb", buffering=0) as body:
-                self._copy(target, body)
+            with Path(source).open("rb", buffering=0) as body:
+                self._copy(Path(target), body)
 
     def _copy(self, target: Path, body: BinaryIO) -> None:
         """A complete, synced file beside the others first; then the name, if still free."""

@@ -112,12 +112,12 @@ class S3Store:
             raise
         return True
 
-    def place_all(self, sources: Sequence[tuple[str, Path]]) -> None:
+    def place_all(self, sources: Sequence[tuple[str, Path | str]]) -> None:
         """See BlobStore. Several uploads at a time."""
         if not sources:
             return
         with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-            for _ in pool.map(lambda each: self.place(*each), sources):
+            for _ in pool.map(lambda each: self.place(each[0], Path(each[1])), sources):
                 pass
 
     def put(self, key: str, body: BinaryIO) -> None:

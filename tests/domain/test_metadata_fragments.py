@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,26 @@ def test_gzip_and_plain_say_the_same_for_any_bytes(instances, url):
 @given(PIECES, URL)
 def test_one_instance_alone(pieces, url):
     assert plain(pack(pieces), url) == url.join(pieces)
+
+
+def test_a_fragment_follows_from_its_pieces_alone():
+    """Whatever was packed before by the same thread, and whether it succeeded."""
+    pieces = (b'{"a":"' + b"1.2.840.10008" * 40, b'"}')
+    first = pack(pieces)
+    assert pack((b"1.2.840.10008" * 9000,)) != first
+    assert pack(pieces) == first
+    with pytest.raises(TypeError):
+        pack((b"left behind", "no bytes"))  # type: ignore[arg-type]
+    assert pack(pieces) == first
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: pack(pieces), range(200))) == {first}
+
+
+@pytest.mark.parametrize("length", [0, 1, 4095, 4096, 4097, 70_000])
+def test_pieces_of_any_length_may_stand_behind(length):
+    pieces = (b"first" * 7, b"x" * length, b"z")
+    joined = b"".join(join_gzip([pack(pieces)] * 2, b"url"))
+    assert gzip.decompress(joined) == b"[" + b",".join([b"url".join(pieces)] * 2) + b"]"
 
 
 def test_urls_longer_than_a_stored_block():

@@ -19,7 +19,8 @@ from apps.archive.actions.gather_attributes import gather
 from apps.archive.actions.index_names import index_names
 from apps.archive.actions.index_tokens import index_tokens
 from apps.archive.bulk import HeldRows, insert_rows, select_rows
-from apps.archive.columns import column_number, column_text, fill_empty, say_again, values_for
+from apps.archive.child_lists import LISTS, add_to_list
+from apps.archive.columns import column_number, fill_empty, say_again, unsaid, values_for
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import (
     Amendment,
@@ -331,14 +332,19 @@ def _complete(
     patient_of: dict[str, Patient],
 ) -> set[str]:
     """Fills what rows did not say yet; the studies that now say more."""
-    nothing: frozenset[str] = frozenset()
+    silent: dict[int, list[str]] = {}
     renamed = set()
     for each in new:
         uid = each.study_instance_uid
-        fill_empty(patient_of[uid], each.attributes, but=_IDENTIFYING)
-        fill_empty(series[each.series_instance_uid], each.attributes, but=nothing)
-        if fill_empty(studies[uid], each.attributes, but=nothing):
-            renamed.add(uid)
+        for row in (patient_of[uid], series[each.series_instance_uid], studies[uid]):
+            if id(row) not in silent:
+                silent[id(row)] = unsaid(row)
+            if not any(map(each.attributes.get, silent[id(row)])):
+                continue
+            del silent[id(row)]
+            but = _IDENTIFYING if isinstance(row, Patient) else frozenset()
+            if fill_empty(row, each.attributes, but=but) and isinstance(row, Study):
+                renamed.add(uid)
     return renamed
 
 
@@ -367,23 +373,4 @@ def _count(
         study.state, study.completed_at = Study.State.RECEIVING, None
         study.read_at, study.read_by = None, ""
         for column, keyword in LISTS:
-            _add_to_list(study, column, each.attributes.get(keyword, ""))
-
-
-LISTS: Final = (
-    ("modalities_in_study", "Modality"),
-    ("sop_classes_in_study", "SOPClassUID"),
-    ("body_parts_examined", "BodyPartExamined"),
-    ("station_names", "StationName"),
-)
-"""Columns of Study that list what its children say, each with the children's attribute."""
-
-
-def _add_to_list(study: Study, column: str, value: str) -> None:
-    """Keeps the list sorted, joined by a backslash, each value once."""
-    if not value:
-        return
-    listed = getattr(study, column)
-    values = listed.split("\\") if listed else []
-    if value not in values:
-        setattr(study, column, "\\".join(sorted([*values, column_text(value)])))
+            add_to_list(study, column, each.attributes.get(keyword, ""))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from apps.archive.actions.add_instances import LISTS
 from apps.archive.actions.gather_attributes import gather_again
 from apps.archive.actions.index_names import forget_unused_words
+from apps.archive.child_lists import LISTS
 from apps.archive.models import Instance, Patient, Series, Study
 
 
