@@ -144,6 +144,8 @@ class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
             "user",
             "secret",
             "has_secret",
+            "authorities",
+            "shows_certificate",
             "enabled",
             "queried",
             "parallel_transfers",

@@ -143,7 +143,7 @@ class WebArchiveAdmin(_FetchedFrom):
     search_fields = ("name", "url", "description")
     fieldsets = (
         (None, {"fields": ("name", "description", "enabled")}),
-        ("Where it is", {"fields": ("url",)}),
+        ("Where it is", {"fields": ("url", "authorities", "shows_certificate")}),
         ("Fetching from it", {"fields": ("queried", "parallel_transfers")}),
         ("How we sign in there", {"fields": ("user", "secret", "remove_secret")}),
     )

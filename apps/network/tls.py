@@ -113,6 +113,7 @@ _WORDS: Final[dict[str, str]] = {
     "VERSION_TOO_LOW": "the device offers only TLS versions older than 1.2",
     "WRONG_VERSION_NUMBER": "the device does not speak TLS on the TLS port",
     "HTTP_REQUEST": "an HTTP request on the TLS port",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the device wants to see a certificate",
     "TLSV1_ALERT_UNKNOWN_CA": "the device does not trust our certificate",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the device does not trust our certificate",
     "SSLV3_ALERT_BAD_CERTIFICATE": "the device does not accept our certificate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ from django.core.validators import (
     URLValidator,
 )
 from django.db import models
+
+from apps.network.tls import TlsNotReady
+from apps.network.web_tls import LONGEST, NoAuthority, show_certificate, trusting
 
 ASKED_ANEW: Final = "The secret was for the other address: give it again."
 
@@ -50,6 +54,23 @@ class WebArchive(models.Model):
         blank=True,
         default="",
         help_text="Password or token by which we call it. Its callers here never see it.",
+    )
+    authorities = models.TextField(
+        "its certificate authorities",
+        max_length=LONGEST,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=(
+            "Certificates in PEM by which its own is checked, and no others; empty for those that "
+            "the operating system trusts."
+        ),
+    )
+    shows_certificate = models.BooleanField(
+        "show it our certificate",
+        default=False,
+        db_default=False,
+        help_text="The one of DICOM over TLS (PACSWEB_DICOM_TLS_CERTIFICATE).",
     )
     enabled = models.BooleanField(default=True)
     queried = models.BooleanField(
@@ -91,5 +112,23 @@ class WebArchive(models.Model):
             raise ValidationError({"user": "HTTP Basic has no user with a colon."})
         if not self.user and not all("!" <= letter <= "~" for letter in self.secret):
             raise ValidationError({"secret": "A bearer token has visible ASCII letters only."})
+        self._clean_tls(secured=parts.scheme == "https")
         if apps.get_model("network", "ApplicationEntity").objects.filter(title=self.name).exists():
             raise ValidationError({"name": "An application entity has this AE title."})
+
+    def _clean_tls(self, *, secured: bool) -> None:
+        """What is entered for TLS can be used, and is not entered in vain."""
+        self.authorities = self.authorities.strip()
+        if not secured and (self.authorities or self.shows_certificate):
+            field = "authorities" if self.authorities else "shows_certificate"
+            raise ValidationError({field: "Certificates are exchanged with https alone."})
+        try:
+            if self.authorities:
+                trusting(self.authorities)
+        except NoAuthority as error:
+            raise ValidationError({"authorities": str(error)}) from error
+        try:
+            if self.shows_certificate:
+                show_certificate(ssl.create_default_context())
+        except TlsNotReady as error:
+            raise ValidationError({"shows_certificate": str(error)}) from error

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import base64
-import functools
 import http.client
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from contextlib import contextmanager, suppress
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from apps.network.peer_errors import PeerUnreachable
+from apps.network.tls import failure_words
 from apps.network.web_archive import WebArchive
-from apps.network.web_waiting import Look, StillWaiting, Watched
+from apps.network.web_tls import UnusableTls, context_for
+from apps.network.web_waiting import Look, StillWaiting, Watched, connected
 
-_TIMEOUT_SECONDS: Final = 60.0
-_CONNECT_SECONDS: Final = 15.0
+_FORWARDED_SECONDS: Final = 60.0
+"""A thread of a web process waits no longer for the next bytes."""
 _CHUNK: Final = 256 << 10
+_LAST_BYTES: Final = 64 << 10
+_LAST_SECONDS: Final = 0.5
+"""What is left of an answer is read over, to keep the connection; a longer rest is not worth it."""
 _HUNG_UP: Final = (
     BrokenPipeError,
     ConnectionResetError,
@@ -35,56 +40,231 @@ class WebAnswer:
     """
 
     def __init__(
-        self,
-        name: str,
-        connection: http.client.HTTPConnection,
-        response: http.client.HTTPResponse,
+        self, session: WebSession, connection: _Connection, response: http.client.HTTPResponse
     ) -> None:
-        self._name = name
+        self._name = session.name
         self.status = response.status
         # One line each, whatever was folded.
         self.headers = {
             name.lower(): " ".join(text.split()) for name, text in response.getheaders()
         }
         self.tells_its_end = bool(response.chunked) or response.length is not None
+        self._session = session
         self._connection = connection
         self._response = response
+        self._open = True
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._response.read1(_CHUNK):
+        while chunk := self._some(_CHUNK):
             yield chunk
-        if self._response.length:
-            raise http.client.IncompleteRead(b"", self._response.length)
 
     def read(self, size: int, /) -> bytes:
         """Some bytes, at most so many; none at the end of the body. Raises PeerUnreachable."""
         try:
-            chunk = self._response.read1(min(size, _CHUNK))
-            if not chunk and self._response.length:
-                raise http.client.IncompleteRead(b"", self._response.length)
+            return self._some(min(size, _CHUNK))
         except BROKEN as error:
             raise PeerUnreachable(f"{self._name} broke off: {why(error)}.") from error
+
+    def _some(self, size: int) -> bytes:
+        chunk = self._response.read1(size)
+        if not chunk and self._response.length:
+            raise http.client.IncompleteRead(b"", self._response.length)
         return chunk
 
     def close(self) -> None:
-        """Hangs up."""
-        self._response.close()
-        self._connection.close()
+        """Gives the connection back where it can be used again; hangs up otherwise."""
+        if not self._open:
+            return
+        self._open = False
+        usable = False
+        try:
+            usable = self._session.keeps and not self._response.will_close and self._read_over()
+        finally:
+            self._response.close()
+            self._session.take_back(self._connection, usable=usable)
+
+    def _read_over(self) -> bool:
+        """The last bytes, such as the end of a chunked body; whether nothing is left."""
+        read = 0
+        with self._connection.hurried(_LAST_SECONDS), suppress(*BROKEN):
+            while read <= _LAST_BYTES:
+                chunk = self._some(_LAST_BYTES)
+                if not chunk:
+                    return True
+                read += len(chunk)
+        return False
 
 
 def why(error: Exception) -> str:
     """What broke, in words that hold nothing of what was sent."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message.rstrip('.')}"
-    if isinstance(error, TimeoutError):
-        return str(error) if isinstance(error, StillWaiting) else "no answer in time"
-    if isinstance(error, http.client.IncompleteRead):
-        return "the answer ended too early"
-    if isinstance(error, socket.gaierror):
-        return "its host name is not known"
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there"
-    return type(error).__name__
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _HUNG_UP):
+        return f"TLS failed: {failure_words(error)}"
+    if isinstance(error, UnusableTls | StillWaiting):
+        return str(error)
+    known = (words for kind, words in _WORDS.items() if isinstance(error, kind))
+    return next(known, type(error).__name__)
+
+
+_WORDS: Final[dict[type[Exception], str]] = {
+    TimeoutError: "no answer in time",
+    http.client.IncompleteRead: "the answer ended too early",
+    socket.gaierror: "its host name is not known",
+    ConnectionRefusedError: "nothing listens there",
+}
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection that whoever waits can leave."""
+
+    auto_open = 0
+    watched: Watched
+
+    @classmethod
+    def to(cls, archive: WebArchive, look: Look) -> _Connection:
+        """Raises OSError, ValueError, and what `look` raises."""
+        parts = urlsplit(archive.url)
+        kind = _Secured if parts.scheme == "https" else _Connection
+        made = kind(parts.hostname or "", parts.port)
+        made.watched = connected(made.host, made.port, look)
+        made.sock = made.watched  # as much of a socket as is used
+        try:
+            if kind is _Secured:
+                made.watched.secure(context_for(archive), made.host)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Nobody waits longer than that for the next bytes, nor is asked meanwhile."""
+        before = self.watched.look, self.watched.idle
+        self.watched.look, self.watched.idle = _nobody, seconds
+        try:
+            yield
+        finally:
+            self.watched.look, self.watched.idle = before
+
+
+class _Secured(_Connection):
+    default_port = http.client.HTTPS_PORT
+
+
+def _nobody() -> None:
+    """Nobody is asked."""
+
+
+class WebSession:
+    """Requests to one archive, one after the other, on a connection that is kept meanwhile.
+
+    `keeps`: whether more than one is to be asked.
+    """
+
+    def __init__(self, archive: WebArchive, *, keeps: bool = True) -> None:
+        self.name = archive.name
+        self.keeps = keeps
+        self._archive = archive
+        self._idle: _Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hangs up."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.close()
+
+    def take_back(self, connection: _Connection, *, usable: bool) -> None:
+        """After an answer was read."""
+        self.close()
+        if usable:
+            self._idle = connection
+        else:
+            connection.close()
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Iterator[bytes] | None = None,
+        *,
+        look: Look | None = None,
+    ) -> WebAnswer:
+        """One request; `target` is path and query below the archive's address, encoded.
+
+        `look` is called every second while nothing comes or goes; what it raises passes. Redirects
+        are not followed. Raises PeerUnreachable. An answer is closed before the next request.
+        """
+        request = (method, target, headers, body)
+        try:
+            connection = self._kept(look)
+            if connection is not None:
+                try:
+                    return self._asked(connection, *request)
+                except (*_HUNG_UP, http.client.RemoteDisconnected):
+                    # It had enough of that connection just now; of a body some may have gone.
+                    if body is not None:
+                        raise
+            connection = _Connection.to(self._archive, look or _nobody)
+            if look is None:
+                connection.watched.idle = _FORWARDED_SECONDS
+            return self._asked(connection, *request)
+        except BROKEN as error:
+            raise PeerUnreachable(f"{self.name} cannot be reached ({why(error)}).") from error
+
+    def _kept(self, look: Look | None) -> _Connection | None:
+        """The connection of the last request, unless the other side has hung up."""
+        connection, self._idle = self._idle, None
+        if connection is None:
+            return None
+        if connection.watched.is_over():
+            connection.close()
+            return None
+        connection.watched.look = look or _nobody
+        return connection
+
+    def _asked(
+        self,
+        connection: _Connection,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Iterator[bytes] | None,
+    ) -> WebAnswer:
+        path = urlsplit(self._archive.url).path.rstrip("/") + target
+        sent = {
+            "User-Agent": "pacsweb",
+            "Accept-Encoding": "identity",
+            **headers,
+            **_sign_in(self._archive),
+        }
+        if not self.keeps:
+            sent["Connection"] = "close"
+        chunked = body is not None and "Content-Length" not in sent
+        if chunked:
+            sent["Transfer-Encoding"] = "chunked"
+        whole = True
+        try:
+            try:
+                connection.request(method, path, body, sent, encode_chunked=chunked)
+            except _HUNG_UP:
+                if body is None:
+                    raise
+                whole = False  # it may have answered before it had read all of the body
+            response = connection.getresponse()
+            # What it did not read would be taken for the next request.
+            response.will_close = response.will_close or not whole
+            return WebAnswer(self, connection, response)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def ask(
@@ -96,48 +276,8 @@ def ask(
     *,
     look: Look | None = None,
 ) -> WebAnswer:
-    """One request; `target` is path and query below the archive's address, encoded.
-
-    `look` is called every second while nothing comes; what it raises passes. Redirects are not
-    followed. Raises PeerUnreachable.
-    """
-    parts = urlsplit(archive.url)
-    path = parts.path.rstrip("/") + target
-    sent = {"User-Agent": "pacsweb", "Accept-Encoding": "identity", **headers, **_sign_in(archive)}
-    chunked = body is not None and "Content-Length" not in sent
-    if chunked:
-        sent["Transfer-Encoding"] = "chunked"
-    try:
-        connection = _connection(parts.scheme, parts.hostname or "", parts.port)
-        try:
-            _connect(connection, look)
-            try:
-                connection.request(method, path, body, sent, encode_chunked=chunked)
-            except _HUNG_UP:
-                if body is None:
-                    raise
-                # It may have answered before it had read all of the body.
-            return WebAnswer(archive.name, connection, connection.getresponse())
-        except BaseException:
-            connection.close()
-            raise
-    except BROKEN as error:
-        raise PeerUnreachable(f"{archive.name} cannot be reached ({why(error)}).") from error
-
-
-def _connect(connection: http.client.HTTPConnection, look: Look | None) -> None:
-    """With `look` the answer is read through it, and connecting is not waited for long."""
-    if look is None:
-        connection.connect()
-        return
-    connection.timeout = _CONNECT_SECONDS
-    connection.connect()
-    connection.sock.settimeout(_TIMEOUT_SECONDS)
-    connection.response_class = functools.partial(_watched, look)  # type: ignore[assignment]  # called as the class is
-
-
-def _watched(look: Look, sock: socket.socket, **named: Any) -> http.client.HTTPResponse:
-    return http.client.HTTPResponse(Watched(sock, look), **named)  # type: ignore[arg-type]  # it only makes a file of it
+    """A single request, on a connection of its own. Raises PeerUnreachable."""
+    return WebSession(archive, keeps=False).ask(method, target, headers, body, look=look)
 
 
 def _sign_in(archive: WebArchive) -> dict[str, str]:
@@ -145,10 +285,3 @@ def _sign_in(archive: WebArchive) -> dict[str, str]:
         both = f"{archive.user}:{archive.secret}".encode()
         return {"Authorization": f"Basic {base64.b64encode(both).decode('ascii')}"}
     return {"Authorization": f"Bearer {archive.secret}"} if archive.secret else {}
-
-
-def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-    if scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=context)
-    return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)

@@ -189,6 +189,7 @@ def _run(search: _Search, source: Searched, queries: RemoteQueries, most: int) -
             search, State.FAILED, "The search failed here: an administrator finds more in the log."
         )
     finally:
+        source.close()
         _places.release()
         connections.close_all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from apps.errors import NotAcceptable, Unavailable
 from apps.network import scu
 from apps.network.associate_items import Remote
 from apps.network.models import ApplicationEntity, WebArchive
+from apps.network.web_client import WebSession
 from apps.transfers.remote import (
     PATIENCE_SECONDS,
     RESOURCE,
@@ -41,6 +43,10 @@ class Searched(Protocol):
         """What matches, as text by keyword; ends early once `stopped` says so."""
         ...
 
+    def close(self) -> None:
+        """Nothing more is asked."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DimseArchive:
@@ -59,24 +65,23 @@ class DimseArchive:
         """By C-FIND. Raises what `scu.find` raises."""
         return answers_of(self.remote, level, keys, most, stopped)
 
+    def close(self) -> None:
+        """Each C-FIND has an association of its own."""
 
-@dataclass(frozen=True, slots=True)
+
 class DicomwebArchive:
-    """An archive that speaks DICOMweb."""
+    """An archive that speaks DICOMweb; one connection for all that it is asked."""
 
-    archive: WebArchive
-
-    @classmethod
-    def of(cls, archive: WebArchive) -> DicomwebArchive:
+    def __init__(self, archive: WebArchive) -> None:
         """Raises NotAcceptable where it is switched off."""
         if not archive.enabled:
             raise NotAcceptable(f"{archive.name} is switched off.")
-        return cls(archive)
+        self.session = WebSession(archive)
 
     @property
     def title(self) -> str:
         """Its name."""
-        return self.archive.name
+        return self.session.name
 
     def answers(
         self, level: Level, keys: Mapping[str, str], most: int, stopped: Callable[[], bool]
@@ -88,12 +93,16 @@ class DicomwebArchive:
                 raise _Stopped
 
         try:
-            for answer in web_answers(self.archive, level, keys, most, look):
+            for answer in web_answers(self.session, level, keys, most, look):
                 yield answer
                 if stopped():
                     return
         except _Stopped:
             return
+
+    def close(self) -> None:
+        """Hangs up."""
+        self.session.close()
 
 
 class _Stopped(Exception):
@@ -104,7 +113,7 @@ def searched(other: Other) -> Searched:
     """Raises NotAcceptable where it is switched off, or nobody has entered where it is."""
     if isinstance(other, ApplicationEntity):
         return DimseArchive(remote_for(other))
-    return DicomwebArchive.of(other)
+    return DicomwebArchive(other)
 
 
 def query_other(
@@ -118,7 +127,8 @@ def query_other(
     wanted, source = level_named(level), searched(other)
     note_search(principal, f"{RESOURCE[wanted]} at {source.title}", keys)
     until = time.monotonic() + PATIENCE_SECONDS
-    yield from source.answers(wanted, keys, most, lambda: time.monotonic() > until)
+    with closing(source):
+        yield from source.answers(wanted, keys, most, lambda: time.monotonic() > until)
     if time.monotonic() > until:
         raise Unavailable(f"{source.title} has not ended the search in time: ask for less.")
 
@@ -137,7 +147,8 @@ def verify(principal: Principal, other: Other) -> int:
         if time.monotonic() > until:
             raise Unavailable(f"{other.name} has not answered in time.")
 
-    return web_status(DicomwebArchive.of(other).archive, look)
+    with closing(DicomwebArchive(other)) as source:
+        return web_status(source.session, look)
 
 
 def studies_in_archive(
@@ -153,10 +164,11 @@ def studies_in_archive(
     note_search(principal, f"studies at {archive.name}", {"StudyInstanceUID": "\\".join(uids)})
     until = time.monotonic() + PATIENCE_SECONDS
     found: list[dict[str, str]] = []
-    for uid in uids:
-        keys = {"StudyInstanceUID": uid}
-        answers = source.answers(Level.STUDY, keys, 1, lambda: time.monotonic() > until)
-        found += [each for each in answers if each["StudyInstanceUID"] == uid]
-        if time.monotonic() > until:
-            raise Unavailable(f"{archive.name} has not answered in time: ask for less.")
+    with closing(source):
+        for uid in uids:
+            keys = {"StudyInstanceUID": uid}
+            answers = source.answers(Level.STUDY, keys, 1, lambda: time.monotonic() > until)
+            found += [each for each in answers if each["StudyInstanceUID"] == uid]
+            if time.monotonic() > until:
+                raise Unavailable(f"{archive.name} has not answered in time: ask for less.")
     return found

@@ -22,6 +22,7 @@ from apps.errors import NotAcceptable, NotFound, Unavailable
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
+from apps.network.web_client import WebSession
 from apps.transfers.actions.list_instances import Listed, list_instances
 from apps.transfers.actions.note_progress import Outcome, note_outcomes
 from apps.transfers.models import Transfer
@@ -64,8 +65,13 @@ def fetch_by_web(transfer: Transfer, holder: str) -> None:
     if archive is None or not archive.enabled:
         raise NotAcceptable(f"{transfer.peer_title} is switched off, or not known any more.")
     ledger = _Ledger(transfer.pk, holder)
-    there = _there(archive, transfer, ledger)
-    fetch = _Fetch(archive, transfer.keys, ledger, frozenset(there or ()))
+    with WebSession(archive) as session:
+        _fetched(_Fetch(archive, session, transfer.keys, ledger), transfer, holder)
+
+
+def _fetched(fetch: _Fetch, transfer: Transfer, holder: str) -> None:
+    there = fetch.list_there(transfer.level)
+    ledger = fetch.ledger
     try:
         fetch.listed = list_instances(transfer.pk, holder, there or {})
         if there:
@@ -74,12 +80,6 @@ def fetch_by_web(transfer: Transfer, holder: str) -> None:
             fetch.whole()
     finally:
         ledger.write()
-
-
-def _there(archive: WebArchive, transfer: Transfer, ledger: _Ledger) -> dict[str, str] | None:
-    if transfer.level == Level.INSTANCE.value:
-        return {transfer.keys["SOPInstanceUID"]: transfer.keys["SeriesInstanceUID"]}
-    return instances_there(archive, transfer.keys, ledger.look)
 
 
 class _Ledger:
@@ -111,21 +111,32 @@ class _Ledger:
 
 
 class _Fetch:
-    """One attempt. `there` has the UIDs that the archive listed just now."""
+    """One attempt. `_there` has the UIDs that the archive listed just now."""
 
     def __init__(
-        self, archive: WebArchive, keys: Keys, ledger: _Ledger, there: frozenset[str]
+        self, archive: WebArchive, session: WebSession, keys: Keys, ledger: _Ledger
     ) -> None:
         self.listed: dict[str, Listed] = {}
+        self.ledger = ledger
         self._archive = archive
+        self._session = session
         self._keys = keys
-        self._ledger = ledger
-        self._there = there
+        self._there: frozenset[str] = frozenset()
         self._came: set[str] = set()
         self._receiver = Receiver(archive, self._arrived)
-        self._retrieval = Retrieval(archive)
+        self._retrieval = Retrieval(archive, session)
         self._refused: list[FormRefused] = []
         self._partial = False  # the last answer, by its own account (PS3.18 10.4.3)
+
+    def list_there(self, level: str) -> dict[str, str] | None:
+        """Which instances there are, each with its series; None where the archive does not say."""
+        there: dict[str, str] | None
+        if level == Level.INSTANCE.value:
+            there = {self._keys["SOPInstanceUID"]: self._keys["SeriesInstanceUID"]}
+        else:
+            there = instances_there(self._session, self._keys, self.ledger.look)
+        self._there = frozenset(there or ())
+        return there
 
     def whole(self) -> None:
         """The archive does not say what it has: all is asked for, and what comes is taken."""
@@ -190,7 +201,7 @@ class _Fetch:
                 words = error.message
             missed = self._waiting(uid)
             if missed is not None:
-                self._ledger.note(Outcome(missed.row, PEER_ENDED, words, postponed=True))
+                self.ledger.note(Outcome(missed.row, PEER_ENDED, words, postponed=True))
         return None
 
     def _weigh(self, error: PeerRefused) -> None:
@@ -221,7 +232,7 @@ class _Fetch:
 
     def _get(self, keys: Keys) -> None:
         """One request. What came before it broke is kept."""
-        look = self._ledger.look
+        look = self.ledger.look
         with closing(self._retrieval.ask(keys, look)) as answer:
             self._partial = answer.status == HTTPStatus.PARTIAL_CONTENT
             try:
@@ -244,14 +255,12 @@ class _Fetch:
             if uids.sop_instance_uid not in self.listed
         }
         if new:
-            self.listed = list_instances(
-                self._ledger.transfer, self._ledger.holder, new, self.listed
-            )
+            self.listed = list_instances(self.ledger.transfer, self.ledger.holder, new, self.listed)
         for uids, length in instances:
             self._came.add(uids.sop_instance_uid)
             known = self.listed.get(uids.sop_instance_uid)
             if known is not None:
-                self._ledger.note(Outcome(known.row, SUCCESS), length)
+                self.ledger.note(Outcome(known.row, SUCCESS), length)
 
     def _missing(self) -> dict[str, str]:
         """What is still to come, each with its series."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
-from apps.network.web_client import WebAnswer, ask
+from apps.network.web_client import WebAnswer, WebSession
 from apps.network.web_waiting import Look
 from apps.transfers.web_queries import path_of, refuse_failures
 
@@ -26,8 +26,9 @@ class FormRefused(PeerRefused):
 class Retrieval:
     """Requests for instances to one archive; the form that it takes is kept to."""
 
-    def __init__(self, archive: WebArchive) -> None:
+    def __init__(self, archive: WebArchive, session: WebSession) -> None:
         self._archive = archive
+        self._session = session
         self._taken = ""
 
     def ask(self, keys: Mapping[str, str], look: Look) -> WebAnswer:
@@ -39,7 +40,7 @@ class Retrieval:
         refusals: set[int] = set()
         # What was taken before comes first, and the others after it in their order.
         for form in sorted(forms, key=lambda each: each != self._taken):
-            answer = ask(self._archive, "GET", path_of(keys), {"Accept": form}, look=look)
+            answer = self._session.ask("GET", path_of(keys), {"Accept": form}, look=look)
             try:
                 if answer.status not in _OTHER_FORM:
                     refuse_failures(self._archive, answer)

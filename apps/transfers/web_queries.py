@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice, takewhile
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
 from django.utils import timezone
@@ -19,8 +19,7 @@ from apps.dicom.json_values import DicomJson, text_of, values
 from apps.dicom.query import Level
 from apps.errors import InvalidRequest, Unavailable
 from apps.network.scu import PeerRefused
-from apps.network.web_archive import WebArchive
-from apps.network.web_client import WebAnswer, ask
+from apps.network.web_client import WebAnswer, WebSession
 from apps.network.web_waiting import Look
 from apps.transfers.remote import MOST_INSTANCES, RESOURCE, RETURNED, names_one
 
@@ -37,6 +36,11 @@ _LATER: Final = frozenset({408, 425, 429})
 NOT_TOLD: Final = frozenset({400, 404, 405, 406, 410, 501})
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 class ArchiveBusy(Unavailable):
     """The archive asked for patience; `after` is how much, where it said so (RFC 9110 10.2.3)."""
 
@@ -49,7 +53,7 @@ class OddAnswer(Unavailable):
     """The archive answered what its protocol does not have; the next time it may be right."""
 
 
-def refuse_failures(archive: WebArchive, answer: WebAnswer) -> None:
+def refuse_failures(archive: _Named, answer: WebAnswer) -> None:
     """Raises PeerRefused for what nobody but a person can change, ArchiveBusy for what passes."""
     status, name = answer.status, archive.name
     if status in _CREDENTIALS:
@@ -86,7 +90,7 @@ def _words(pause: timedelta) -> str:
 
 
 def web_answers(
-    archive: WebArchive, level: Level, keys: Mapping[str, str], most: int, look: Look
+    session: WebSession, level: Level, keys: Mapping[str, str], most: int, look: Look
 ) -> Iterator[dict[str, str]]:
     """What matches at the level, as text by keyword, with what a list shows.
 
@@ -100,7 +104,7 @@ def web_answers(
     if level is Level.STUDY:
         fields.append("StudyDescription")
     asked += [("includefield", name) for name in dict.fromkeys(fields)]
-    with closing(_rows(archive, path, [*asked, ("limit", str(most))], look)) as rows:
+    with closing(_rows(session, path, [*asked, ("limit", str(most))], look)) as rows:
         for row in islice(rows, most):
             yield {keyword: _text(row, keyword) for keyword in shown} | above
 
@@ -119,14 +123,14 @@ def _in_path(level: Level, keys: Mapping[str, str]) -> dict[str, str]:
     return {name: keys[name] for name in single}
 
 
-def web_status(archive: WebArchive, look: Look) -> int:
+def web_status(session: WebSession, look: Look) -> int:
     """Of a search for one study: that it is there, and lets us in. Raises what `web_answers` does.
 
     What it found is not read.
     """
-    answer = ask(archive, "GET", "/studies?limit=1", {"Accept": _JSON}, look=look)
+    answer = session.ask("GET", "/studies?limit=1", {"Accept": _JSON}, look=look)
     with closing(answer):
-        refuse_failures(archive, answer)
+        refuse_failures(session, answer)
         return answer.status
 
 
@@ -146,7 +150,7 @@ def _value(value: Any) -> str:
 
 
 def instances_there(
-    archive: WebArchive, keys: Mapping[str, str], look: Look
+    session: WebSession, keys: Mapping[str, str], look: Look
 ) -> dict[str, str] | None:
     """SOP Instance UIDs of a study or series, each with its series; None where it does not say.
 
@@ -157,7 +161,7 @@ def instances_there(
     while len(found) < MOST_INSTANCES:
         page = [("limit", str(_PAGE)), ("offset", str(seen))]
         try:
-            came, new = _listed(archive, keys, page, look)
+            came, new = _listed(session, keys, page, look)
         except PeerRefused as error:
             if error.status in NOT_TOLD and not found:
                 return None
@@ -171,12 +175,12 @@ def instances_there(
 
 
 def _listed(
-    archive: WebArchive, keys: Mapping[str, str], page: list[tuple[str, str]], look: Look
+    session: WebSession, keys: Mapping[str, str], page: list[tuple[str, str]], look: Look
 ) -> tuple[int, dict[str, str]]:
     """How many rows a page has, and the UIDs of those that can be used, each with its series."""
     series = keys.get("SeriesInstanceUID", "")
     came, found = 0, {}
-    with closing(_rows(archive, f"{path_of(keys)}/instances", page, look)) as rows:
+    with closing(_rows(session, f"{path_of(keys)}/instances", page, look)) as rows:
         for row in islice(rows, MOST_INSTANCES):
             came += 1
             uid, of = text_of(row, "00080018"), text_of(row, "0020000E") or series
@@ -201,28 +205,28 @@ def path_of(keys: Mapping[str, str]) -> str:
 
 
 def _rows(
-    archive: WebArchive, path: str, asked: list[tuple[str, str]], look: Look
+    session: WebSession, path: str, asked: list[tuple[str, str]], look: Look
 ) -> Generator[DicomJson]:
     # Wild cards may stand in a query as they are (RFC 3986 3.4); some archives decode nothing.
     target = f"{path}?{urlencode(asked, safe='*?', quote_via=quote)}"
-    answer = ask(archive, "GET", target, {"Accept": _JSON}, look=look)
+    answer = session.ask("GET", target, {"Accept": _JSON}, look=look)
     with closing(answer):
-        refuse_failures(archive, answer)
+        refuse_failures(session, answer)
         if answer.status == HTTPStatus.NO_CONTENT:
             return
         try:
-            yield from rows_of(_Bounded(archive, answer, look))
+            yield from rows_of(_Bounded(session.name, answer, look))
         except InvalidRequest as error:
             raise OddAnswer(
-                f"{archive.name} answered a search with what is not DICOM JSON: {error.message}"
+                f"{session.name} answered a search with what is not DICOM JSON: {error.message}"
             ) from error
 
 
 class _Bounded:
     """The body of an answer to a search, as long as anybody waits for it."""
 
-    def __init__(self, archive: WebArchive, answer: WebAnswer, look: Look) -> None:
-        self._archive, self._answer, self._look = archive, answer, look
+    def __init__(self, name: str, answer: WebAnswer, look: Look) -> None:
+        self._name, self._answer, self._look = name, answer, look
         self._left = _LONGEST_ANSWER
 
     def read(self, size: int, /) -> bytes:
@@ -231,5 +235,5 @@ class _Bounded:
         self._look()
         self._left -= len(chunk)
         if self._left < 0:
-            raise OddAnswer(f"{self._archive.name} answers a search without end.")
+            raise OddAnswer(f"{self._name} answers a search without end.")
         return chunk

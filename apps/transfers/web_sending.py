@@ -29,7 +29,7 @@ from apps.errors import NotAcceptable, NotFound, PacsError
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.store_writer import ChunkSource, SourceEndedError
 from apps.network.web_archive import WebArchive
-from apps.network.web_client import WebAnswer, ask
+from apps.network.web_client import WebAnswer, WebSession
 from apps.polarity.states import SYNTAXES, State, state_of
 from apps.retrieve.coercion import coerced, rules_for_destination
 from apps.retrieve.datasets import OutgoingDataset, outgoing
@@ -60,10 +60,11 @@ def send_by_web(transfer: Transfer, holder: str) -> None:
     ledger = Ledger(transfer, holder)
     waiting = transfer.instances.filter(state=TransferInstance.State.WAITING).order_by("position")
     fields = ("pk", "instance_key", "sop_instance_uid", "corrects")
-    sender = _Sender(archive, ledger)
     try:
-        for group in _groups(located(list(waiting.values_list(*fields))), ledger):
-            sender.send(group)
+        with WebSession(archive) as session:
+            sender = _Sender(archive, session, ledger)
+            for group in _groups(located(list(waiting.values_list(*fields))), ledger):
+                sender.send(group)
     finally:
         ledger.write()
     ledger.demand_room()
@@ -90,8 +91,9 @@ def _groups(rows: Iterable[tuple[Row, Location | None]], ledger: Ledger) -> Iter
 class _Sender:
     """Requests to one archive."""
 
-    def __init__(self, archive: WebArchive, ledger: Ledger) -> None:
+    def __init__(self, archive: WebArchive, session: WebSession, ledger: Ledger) -> None:
         self._archive = archive
+        self._session = session
         self._ledger = ledger
         self._rules = rules_for_destination(archive.name)
         self._unreadable: set[int] = set()
@@ -147,7 +149,7 @@ class _Sender:
         headers = {"Content-Type": kind, "Accept": "application/dicom+json"}
         sent: dict[str, Row] = {}
         body = self._body(group, boundary, sent)
-        answer = ask(self._archive, "POST", "/studies", headers, body, look=self._ledger.look)
+        answer = self._session.ask("POST", "/studies", headers, body, look=self._ledger.look)
         with closing(answer):
             if not sent:
                 return  # none of them could be read: an empty request says nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from apps.errors import InvalidRequest
 from apps.events.models import Event
 from apps.forwarding.models import ForwardingRule, PrefetchRule
 from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
+from tests.protocol.dimse.test_tls import Certificates
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -131,6 +133,30 @@ def test_a_peer_that_rules_need_is_not_removed(away: ApplicationEntity) -> None:
     assert client.delete(one).status_code == 204
     kinds = list(Event.objects.order_by("sequence").values_list("kind", flat=True))
     assert kinds[2:] == ["ForwardingRuleRemoved", "ApplicationEntityRemoved"]
+
+
+def test_an_archives_certificates_are_looked_at_when_they_are_entered(tmp_path: Path) -> None:
+    made = Certificates(tmp_path)
+    made.authority()
+    authority, key = ((tmp_path / name).read_text() for name in ("ca.pem", "ca.key"))
+    client, path = person("administrator"), "/api/dicomweb-archives/"
+    body = {"name": "north", "url": "https://north.example.org/dicom-web"}
+    for wrong, words in (
+        ({"authorities": "trust me"}, "There is no certificate in it"),
+        ({"authorities": authority + key}, "private keys stay elsewhere"),
+        ({"authorities": authority.replace("M", "N")}, "cannot be read"),
+        ({"authorities": authority, "url": "http://north.example.org"}, "with https alone"),
+        ({"shows_certificate": True}, "no certificate to show: PACSWEB_DICOM_TLS_CERTIFICATE"),
+    ):
+        refused = client.post(path, {**body, **wrong}, content_type=JSON)
+        assert (refused.status_code, words in refused.json()["detail"]) == (400, True), refused.text
+    assert not WebArchive.objects.exists()
+    added = client.post(path, {**body, "authorities": authority}, content_type=JSON)
+    assert (added.status_code, added.json()["authorities"]) == (201, authority.strip())
+    one = f"{path}{added.json()['id']}/"
+    # The scheme alone changed: what was to be checked would silently not be checked any more.
+    refused = client.patch(one, {"url": "http://north.example.org/dicom-web"}, content_type=JSON)
+    assert (refused.status_code, "with https alone" in refused.json()["detail"]) == (400, True)
 
 
 def test_a_webhooks_secret_is_told_once_and_never_in_an_event() -> None:

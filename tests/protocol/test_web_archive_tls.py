@@ -7,14 +7,17 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from apps.network import web_client, web_waiting
+from apps.network import web_waiting
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.web_archive import WebArchive
-from apps.network.web_client import ask
+from apps.network.web_client import WebSession, ask
 from tests.protocol.dimse.test_tls import Certificates
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
@@ -30,6 +33,7 @@ class Peer:
 
     def __init__(self, certificates: Certificates) -> None:
         self.manner = "well"
+        self.connections = 0
         self.over = threading.Event()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(
@@ -63,6 +67,8 @@ class Peer:
                     self._pause(plain)
                     return
                 with self.context.wrap_socket(plain, server_side=True) as tls:
+                    if manner == "reads nothing":
+                        self.over.wait(60)
                     tls.recv(65536)
                     self._say(tls, manner)
             except OSError:
@@ -71,6 +77,12 @@ class Peer:
     def _say(self, tls: ssl.SSLSocket, manner: str) -> None:
         if manner == "silent":
             self.over.wait(60)
+        elif manner == "one by one":
+            self.connections += 1
+            for number in range(9):
+                tls.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}".encode())
+                if number == 2 or not tls.recv(65536):
+                    return  # it has had enough, without a word
         elif manner == "trickles":
             tls.sendall(HEAD)
             while not self.over.wait(0.01):
@@ -111,6 +123,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     made = Certificates(tmp_path_factory.mktemp("certificates"))
     made.authority()
     made.issue("archive")
+    made.issue("ours")
+    made.authority("other")
     return made
 
 
@@ -123,7 +137,9 @@ def peer(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def body(peer: Peer, look: Callable[[], None] = lambda: None) -> bytes:
-    with closing(ask(peer.archive, "GET", "/studies", {}, look=look)) as answer:
+    much = iter([bytes(1 << 20)] * 64) if peer.manner == "reads nothing" else None
+    method = "POST" if much else "GET"
+    with closing(ask(peer.archive, method, "/studies", {}, much, look=look)) as answer:
         read = bytearray()
         while chunk := answer.read(1 << 20):
             read += chunk
@@ -142,6 +158,52 @@ def test_an_archive_that_nobody_vouches_for_is_not_spoken_to(
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(PeerUnreachable, match=r"far cannot be reached \(its certificate is not"):
         body(peer)
+
+
+def test_an_archive_is_checked_by_its_own_authorities_and_no_others(
+    peer: Peer, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that the system trusts, here the right one, do not count then."""
+    trusted = {name: Path(certificates.path(name)).read_text() for name in ("ca.pem", "other.pem")}
+    peer.archive.authorities = trusted["other.pem"]
+    with pytest.raises(PeerUnreachable, match="its certificate is not accepted"):
+        body(peer)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    peer.archive.authorities = f"Ärzte {trusted['other.pem']}\n{trusted['ca.pem']}"
+    assert body(peer) == BODY
+    # One certificate may be trusted as it is; the host's name is looked at all the same.
+    peer.archive.authorities = Path(certificates.path("archive.pem")).read_text()
+    assert body(peer) == BODY
+    peer.archive.url = peer.archive.url.replace("localhost", "127.0.0.1")
+    with pytest.raises(PeerUnreachable, match="IP address mismatch"):
+        body(peer)
+
+
+def test_an_archive_that_wants_a_certificate_is_shown_that_of_dicom_over_tls(
+    peer: Peer, certificates: Certificates, settings: Any
+) -> None:
+    peer.context.verify_mode = ssl.CERT_REQUIRED
+    peer.context.load_verify_locations(certificates.path("ca.pem"))
+    with pytest.raises(PeerUnreachable, match=r"wants to see a certificate|Reset|ended"):
+        body(peer)
+    peer.archive.shows_certificate = True
+    with pytest.raises(PeerUnreachable, match="no certificate to show"):
+        body(peer)
+    settings.PACSWEB = replace(
+        settings.PACSWEB,
+        dicom_tls_certificate=certificates.path("ours.pem"),
+        dicom_tls_key=certificates.path("ours.key"),
+    )
+    assert body(peer) == BODY
+
+
+def test_a_session_asks_on_one_connection_and_on_another_when_that_is_closed(peer: Peer) -> None:
+    peer.manner = "one by one"
+    with WebSession(peer.archive) as session:
+        for number in (0, 1, 2, 0, 1, 2, 0):
+            with closing(session.ask("GET", "/studies", {}, look=lambda: None)) as answer:
+                assert answer.read(10) == str(number).encode()
+    assert peer.connections == 3
 
 
 def test_an_answer_that_breaks_off_without_farewell_is_no_whole_one(peer: Peer) -> None:
@@ -167,25 +229,43 @@ def _refusal(peer: Peer) -> int:
         return 0
 
 
-@pytest.mark.parametrize("manner", ["silent", "trickles"])
+@pytest.mark.parametrize(
+    "manner", ["silent", "trickles", "no handshake", "reads nothing", "takes no connection"]
+)
 def test_whoever_waits_for_a_slow_archive_can_give_up(peer: Peer, manner: str) -> None:
     peer.manner = manner
-    looks = iter(range(4))
+    until = time.monotonic() + 0.3
 
     def look() -> None:
-        if next(looks, None) is None:
+        if time.monotonic() > until:
             raise GivenUp
 
-    with pytest.raises(GivenUp):
-        body(peer, look)
+    with ExitStack() as ends:
+        if manner == "takes no connection":
+            peer.archive.url = ends.enter_context(full())
+        with pytest.raises(GivenUp):
+            body(peer, look)
+
+
+@contextmanager
+def full() -> Iterator[str]:
+    """Where as many wait to be accepted as there is room for: nobody else is answered."""
+    with ExitStack() as ends:
+        listener = ends.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):
+            waiting = ends.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"https://localhost:{listener.getsockname()[1]}/base"
 
 
 @pytest.mark.parametrize(
     ("manner", "constant", "words"),
     [
         ("silent", (web_waiting, "IDLE_SECONDS", 0.2), "nothing came for two minutes"),
+        ("reads nothing", (web_waiting, "IDLE_SECONDS", 0.2), "it took nothing for two minutes"),
         ("trickles", (web_waiting, "_WINDOW_SECONDS", 0.1), "it sends next to nothing"),
-        ("no handshake", (web_client, "_CONNECT_SECONDS", 0.2), "no answer in time"),
+        ("no handshake", (web_waiting, "CONNECT_SECONDS", 0.2), "no answer in time"),
     ],
 )
 def test_a_dead_archive_is_not_waited_for_for_ever(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from datetime import timedelta
 from typing import Final
 
@@ -89,13 +90,14 @@ def _priors(job: Prefetch) -> list[str]:
     if _WILD & set(job.patient_id):
         raise InvalidRequest("The Patient ID would match other patients too.")
     until = time.monotonic() + _PATIENCE_SECONDS
-    answers = source.answers(
-        Level.STUDY,
-        {"PatientID": job.patient_id},
-        _MOST_ANSWERS,
-        lambda: time.monotonic() > until,
-    )
-    found = dict(_wanted(job, answers))
+    keys = {"PatientID": job.patient_id}
+    with closing(source):
+        found = dict(
+            _wanted(
+                job,
+                source.answers(Level.STUDY, keys, _MOST_ANSWERS, lambda: time.monotonic() > until),
+            )
+        )
     if time.monotonic() > until:
         raise Unavailable(f"{source.title} has not ended the search in 2 minutes.")
     held = Study.objects.filter(study_instance_uid__in=found)

@@ -1,0 +1,87 @@
+"""Whom we trust as a DICOMweb archive, and what we show it: TLS of calls over HTTP.
+
+Without authorities of its own an archive's certificate is checked against those of the operating
+system; with them, against these alone. It is always checked, and so is the host's name.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+
+from apps.network.tls import TlsNotReady, failure_words
+
+if TYPE_CHECKING:
+    from apps.network.web_archive import WebArchive
+
+LONGEST: Final = 100_000
+_LABELS: Final = re.compile(r"-----BEGIN ([^-\n]{1,60})-----")
+_CERTIFICATES: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
+
+
+class UnusableTls(OSError):
+    """What is entered for an archive cannot be used any more; the text says why."""
+
+
+class NoAuthority(ValueError):
+    """The text says why it cannot be trusted by."""
+
+
+def context_for(archive: WebArchive) -> ssl.SSLContext:
+    """For calls to it. Raises UnusableTls."""
+    if archive.authorities:
+        try:
+            context = trusting(archive.authorities)
+        except NoAuthority as error:
+            raise UnusableTls(str(error)) from error
+    else:
+        context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if archive.shows_certificate:
+        try:
+            show_certificate(context)
+        except TlsNotReady as error:
+            raise UnusableTls(str(error)) from error
+    return context
+
+
+def trusting(authorities: str) -> ssl.SSLContext:
+    """That trusts these certificates (PEM) and no others. Raises NoAuthority.
+
+    One that is itself no authority is trusted as it is: many devices sign for themselves.
+    """
+    labels = set(_LABELS.findall(authorities))
+    if not labels:
+        raise NoAuthority("There is no certificate in it: PEM begins with -----BEGIN CERTIFICATE.")
+    if labels - _CERTIFICATES:
+        raise NoAuthority("It holds something else than certificates: private keys stay elsewhere.")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and name
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=_ascii(authorities))
+    except (ssl.SSLError, ValueError) as error:
+        raise NoAuthority("A certificate in it cannot be read.") from error
+    return context
+
+
+def _ascii(text: str) -> str:
+    """Comments around certificates may be in any language."""
+    return text.encode("ascii", "replace").decode("ascii")
+
+
+def show_certificate(context: ssl.SSLContext) -> None:
+    """The one of DICOM over TLS. Raises TlsNotReady."""
+    environment = settings.PACSWEB
+    certificate, key = environment.dicom_tls_certificate, environment.dicom_tls_key
+    if not certificate:
+        raise TlsNotReady("There is no certificate to show: PACSWEB_DICOM_TLS_CERTIFICATE.")
+    try:
+        # A key with a passphrase would make us ask at a terminal.
+        context.load_cert_chain(certificate, key or None, password=lambda: b"")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise TlsNotReady(
+            f"The certificate to show cannot be used: {failure_words(error)}."
+        ) from error
