@@ -18,7 +18,7 @@ from typing import Final
 from apps.dicom.part_uids import Uids
 from apps.dicom.query import Level
 from apps.dicom.sub_operations import PEER_ENDED, SUCCESS
-from apps.errors import NotAcceptable, NotFound, Unavailable
+from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
@@ -47,6 +47,10 @@ class NotAllCame(Unavailable):
     """The archive answered, and not with all it says it has."""
 
 
+class NothingMore(PacsError):
+    """The archive keeps saying that it sends a part, and sends nothing that had not come before."""
+
+
 class _Grain(IntEnum):
     """How much one request asks for at most."""
 
@@ -58,15 +62,15 @@ class _Grain(IntEnum):
 def fetch_by_web(transfer: Transfer, holder: str) -> None:
     """Runs to the end; what is here already, or came by an earlier attempt, is not asked for.
 
-    Raises PeerUnreachable, PeerRefused, NotAllCame, OddAnswer, ArchiveBusy, OutOfResources,
-    Cancelled, LeaseLost.
+    Raises PeerUnreachable, PeerRefused, NotAllCame, NothingMore, OddAnswer, ArchiveBusy,
+    OutOfResources, Cancelled, LeaseLost.
     """
     archive = transfer.archive
     if archive is None or not archive.enabled:
         raise NotAcceptable(f"{transfer.peer_title} is switched off, or not known any more.")
     ledger = _Ledger(transfer.pk, holder)
     with WebSession(archive) as session:
-        _fetched(_Fetch(archive, session, transfer.keys, ledger), transfer, holder)
+        _fetched(_Fetch(archive, session, transfer, ledger), transfer, holder)
 
 
 def _fetched(fetch: _Fetch, transfer: Transfer, holder: str) -> None:
@@ -114,13 +118,14 @@ class _Fetch:
     """One attempt. `_there` has the UIDs that the archive listed just now."""
 
     def __init__(
-        self, archive: WebArchive, session: WebSession, keys: Keys, ledger: _Ledger
+        self, archive: WebArchive, session: WebSession, transfer: Transfer, ledger: _Ledger
     ) -> None:
         self.listed: dict[str, Listed] = {}
         self.ledger = ledger
         self._archive = archive
         self._session = session
-        self._keys = keys
+        self._keys: Keys = transfer.keys
+        self._again = transfer.attempts > 1
         self._there: frozenset[str] = frozenset()
         self._came: set[str] = set()
         self._receiver = Receiver(archive, self._arrived)
@@ -157,7 +162,11 @@ class _Fetch:
         if missing := len(self._missing()):
             raise NotAllCame(f"{name} did not send {missing} instances that it listed before.")
         if self._partial:
-            raise NotAllCame(f"{name} says that it did not send all it has (206).")
+            words = f"{name} says that it did not send all it has (206)"
+            # It cannot be asked for the rest alone: each attempt brings all of it once more.
+            if self._again and not self._came & self.listed.keys():
+                raise NothingMore(f"{words}, and sent nothing more when it was asked again.")
+            raise NotAllCame(f"{words}.")
 
     def all_listed(self) -> None:
         """In large requests, then in smaller ones, until nothing is missing or nothing comes."""

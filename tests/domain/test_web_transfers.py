@@ -85,9 +85,24 @@ def _fetch(north: WebArchive, study: str) -> Transfer:
 
 
 def test_what_an_archive_calls_a_part_is_not_done(north: WebArchive) -> None:
-    row = _after_a_run(_fetch(north, OddWebArchive.new_study("a part of it")))
+    study = OddWebArchive.new_study("a part of it")
+    row = _after_a_run(_fetch(north, study))
     assert (row.state, row.total, row.completed) == ("waiting", 4, 4)
     assert row.message == "north says that it did not send all it has (206)."
+    # More has come there: that comes here, and it is asked once more.
+    image = OddWebArchive.studies[study][0]
+    OddWebArchive.studies[study].append(ct_slice(study=study, series=image.SeriesInstanceUID))
+    row = _after_a_run(_due(row))
+    assert (row.state, row.total, row.completed) == ("waiting", 5, 5)
+    row = _after_a_run(_due(row))
+    assert (row.state, row.total, row.completed, row.failed) == ("partly", 5, 5, 0)
+    assert row.message.endswith("(206), and sent nothing more when it was asked again.")
+    assert OddWebArchive.asked[study].count(f"/studies/{study}") == 3
+
+
+def _due(row: Transfer) -> Transfer:
+    Transfer.objects.update(not_before=timezone.now())
+    return row
 
 
 def test_what_is_here_is_taken_once_more_at_most(north: WebArchive) -> None:
