@@ -6,6 +6,7 @@ import base64
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final, Self
@@ -20,6 +21,7 @@ from apps.network.web_waiting import Look, StillWaiting, Watched, connected
 _FORWARDED_SECONDS: Final = 60.0
 """A thread of a web process waits no longer for the next bytes."""
 _CHUNK: Final = 256 << 10
+_LONGEST_HEADERS: Final = 1 << 20
 _LAST_BYTES: Final = 64 << 10
 _LAST_SECONDS: Final = 0.5
 """What is left of an answer is read over, to keep the connection; a longer rest is not worth it."""
@@ -44,9 +46,10 @@ class WebAnswer:
     ) -> None:
         self._name = session.name
         self.status = response.status
-        # One line each, whatever was folded.
+        # One line each, whatever was folded, and nothing that a header may not hold.
         self.headers = {
-            name.lower(): " ".join(text.split()) for name, text in response.getheaders()
+            name.lower(): "".join(filter(str.isprintable, " ".join(text.split())))
+            for name, text in response.getheaders()
         }
         self.tells_its_end = bool(response.chunked) or response.length is not None
         self._session = session
@@ -66,6 +69,8 @@ class WebAnswer:
             raise PeerUnreachable(f"{self._name} broke off: {why(error)}.") from error
 
     def _some(self, size: int) -> bytes:
+        # Chunks have headers, and a body trailers.
+        self._connection.watched.allowed = size + _LONGEST_HEADERS
         chunk = self._response.read1(size)
         if not chunk and self._response.length:
             raise http.client.IncompleteRead(b"", self._response.length)
@@ -86,6 +91,8 @@ class WebAnswer:
     def _read_over(self) -> bool:
         """The last bytes, such as the end of a chunked body; whether nothing is left."""
         read = 0
+        if (self._response.length or 0) > _LAST_BYTES:
+            return False
         with self._connection.hurried(_LAST_SECONDS), suppress(*BROKEN):
             while read <= _LAST_BYTES:
                 chunk = self._some(_LAST_BYTES)
@@ -126,7 +133,8 @@ class _Connection(http.client.HTTPConnection):
         """Raises OSError, ValueError, and what `look` raises."""
         parts = urlsplit(archive.url)
         kind = _Secured if parts.scheme == "https" else _Connection
-        made = kind(parts.hostname or "", parts.port)
+        # With the port, or an address of IPv6 would be taken apart for one.
+        made = kind(parts.hostname or "", parts.port or kind.default_port)
         made.watched = connected(made.host, made.port, look)
         made.sock = made.watched  # as much of a socket as is used
         try:
@@ -139,13 +147,13 @@ class _Connection(http.client.HTTPConnection):
 
     @contextmanager
     def hurried(self, seconds: float) -> Iterator[None]:
-        """Nobody waits longer than that for the next bytes, nor is asked meanwhile."""
-        before = self.watched.look, self.watched.idle
-        self.watched.look, self.watched.idle = _nobody, seconds
+        """Nobody waits longer than that, nor is asked meanwhile."""
+        before = self.watched.look
+        self.watched.look, self.watched.until = _nobody, time.monotonic() + seconds
         try:
             yield
         finally:
-            self.watched.look, self.watched.idle = before
+            self.watched.look, self.watched.until = before, None
 
 
 class _Secured(_Connection):
@@ -258,6 +266,7 @@ class WebSession:
                 if body is None:
                     raise
                 whole = False  # it may have answered before it had read all of the body
+            connection.watched.allowed = _LONGEST_HEADERS
             response = connection.getresponse()
             # What it did not read would be taken for the next request.
             response.will_close = response.will_close or not whole

@@ -86,6 +86,10 @@ class Watched:
         sock.setblocking(False)
         self.look = look
         self.idle = IDLE_SECONDS
+        self.allowed: int | None = None
+        """So many bytes may still come, for what is read at the moment; None for any number."""
+        self.until: float | None = None
+        """Nobody waits beyond this moment, whatever passes; None for no such end."""
         self._sock = sock
         self._users = 1  # the connection, and the files made of it
         self._waited = 0.0
@@ -129,6 +133,8 @@ class Watched:
         """Some bytes, 0 at the end. Raises OSError, StillWaiting, and what `look` raises."""
         self.look()
         began = time.monotonic()
+        if self.until is not None and began > self.until:
+            raise StillWaiting("it does not end")
         count = self._doing(
             lambda: self._sock.recv_into(buffer),
             select.POLLIN,
@@ -136,6 +142,10 @@ class Watched:
             "nothing came for two minutes",
         )
         self._count(count, time.monotonic() - began, "it sends next to nothing")
+        if self.allowed is not None:
+            self.allowed -= count
+            if self.allowed < 0:
+                raise StillWaiting("it sends headers without end")
         return count
 
     def is_over(self) -> bool:
@@ -167,7 +177,7 @@ class Watched:
     def _wait(self, event: int, until: float, words: str) -> None:
         while True:
             self.look()
-            left = until - time.monotonic()
+            left = min(until, self.until or until) - time.monotonic()
             if left <= 0:
                 raise StillWaiting(words)
             if _polled(self._sock, event, min(LOOK_SECONDS, left)):

@@ -19,6 +19,7 @@ from apps.dicom.part_uids import Uids
 from apps.dicom.query import Level
 from apps.dicom.sub_operations import PEER_ENDED, SUCCESS
 from apps.errors import NotAcceptable, NotFound, PacsError, Unavailable
+from apps.ingest import inbox
 from apps.network.peer_errors import PeerUnreachable
 from apps.network.scu import PeerRefused
 from apps.network.web_archive import WebArchive
@@ -74,6 +75,8 @@ def fetch_by_web(transfer: Transfer, holder: str) -> None:
 
 
 def _fetched(fetch: _Fetch, transfer: Transfer, holder: str) -> None:
+    if transfer.attempts > 1:
+        inbox.catch_up()  # what came before is not asked for again
     there = fetch.list_there(transfer.level)
     ledger = fetch.ledger
     try:

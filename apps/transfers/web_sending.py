@@ -27,6 +27,7 @@ from apps.dicom.sub_operations import (
 )
 from apps.errors import NotAcceptable, NotFound, PacsError
 from apps.network.peer_errors import PeerUnreachable
+from apps.network.scu import PeerRefused
 from apps.network.store_writer import ChunkSource, SourceEndedError
 from apps.network.web_archive import WebArchive
 from apps.network.web_client import WebAnswer, WebSession
@@ -48,6 +49,9 @@ _CHUNK: Final = 256 << 10
 _LONGEST_ANSWER: Final = 2 << 20  # of which JSON makes some fifty times as much
 # Answers that say of each instance what became of it (PS3.18 10.5.3).
 _TOLD: Final = frozenset({200, 202, 409})
+# What may be said of one request and not of the next: its length, or something it holds.
+_OF_A_REQUEST: Final = frozenset({400, 413, 415})
+_MOST_REFUSALS: Final = 3
 
 Waiting = tuple[Row, Location]
 
@@ -97,6 +101,8 @@ class _Sender:
         self._ledger = ledger
         self._rules = rules_for_destination(archive.name)
         self._unreadable: set[int] = set()
+        self._answered = False  # any request, with what became of its instances
+        self._refusals = 0
 
     def send(self, group: list[Waiting]) -> None:
         """The group in one request; one by one where that breaks."""
@@ -107,6 +113,9 @@ class _Sender:
                 self._leave(cut.row, CANNOT_SEND, "The stored object is cut off.")
             except (PeerUnreachable, OddAnswer):
                 pass  # which instance it was shows when each is sent alone
+            except PeerRefused as error:
+                if error.status not in _OF_A_REQUEST:
+                    raise
             else:
                 return
         # Those are settled: noted once more, they would be counted twice.
@@ -130,6 +139,8 @@ class _Sender:
                 self._post([(row, location)])
             except _CutOff:
                 self._leave(row, CANNOT_SEND, "The stored object is cut off.")
+            except PeerRefused as error:
+                self._refused(row, error)
             except (PeerUnreachable, OddAnswer) as error:
                 if broken or len(group) == 1:
                     raise
@@ -142,6 +153,18 @@ class _Sender:
                 broken.clear()
         if broken and problem is not None:
             raise problem
+
+    def _refused(self, row: Row, error: PeerRefused) -> None:
+        """One that is too long, or not liked, does not keep the others; all of them are too many.
+
+        Raises the error.
+        """
+        if error.status not in _OF_A_REQUEST:
+            raise error
+        self._refusals += 1
+        self._ledger.note(Outcome(row[0], CANNOT_SEND, error.message))
+        if not self._answered and self._refusals >= _MOST_REFUSALS:
+            raise error
 
     def _post(self, group: list[Waiting]) -> None:
         boundary = secrets.token_hex(16)
@@ -156,6 +179,7 @@ class _Sender:
             if answer.status not in _TOLD:
                 refuse_failures(self._archive, answer)
             told = _told(self._archive, answer)
+        self._answered = True
         for uid, row in sent.items():
             status, words = told.get(uid, _UNTOLD)
             self._ledger.note(Outcome(row[0], status, words, postponed=is_passing(status)))

@@ -101,6 +101,7 @@ def test_what_an_archive_calls_a_part_is_not_done(north: WebArchive) -> None:
 
 
 def _due(row: Transfer) -> Transfer:
+    drain_inbox(100)
     Transfer.objects.update(not_before=timezone.now())
     return row
 
@@ -149,6 +150,7 @@ def test_a_person_who_joins_does_not_wait_for_the_next_attempt_and_a_rule_does(
     fetch = fetch_from_archive(person, archive=north, level="STUDY", keys=keys)
     assert (fetch.joined, fetch.transfer.pk) == (True, row.pk)
     assert fetch.transfer.not_before <= timezone.now()
+    assert fetch.transfer.attempts == 0
 
 
 def test_the_command_line_knows_archives_that_speak_dicomweb(north: WebArchive) -> None:

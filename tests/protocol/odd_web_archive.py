@@ -98,7 +98,16 @@ class OddWebArchive(BaseHTTPRequestHandler):
             return
         if manner == "takes the first":
             self.go.wait(0 if kept[0].InstanceNumber == 1 else 60)
-        statuses = {"busy": 503, "forbidden": 401, "markup": 200, "status of no name": 299}
+        if manner == "likes them short" and (len(kept) > 1 or kept[0].InstanceNumber == 2):
+            self._say(413)
+            return
+        statuses = {
+            "none of it": 400,
+            "busy": 503,
+            "forbidden": 401,
+            "markup": 200,
+            "status of no name": 299,
+        }
         if manner in statuses:
             self._say(statuses[manner], {"Retry-After": "600"}, b"<h1>Hello</h1>")
             return

@@ -22,6 +22,18 @@ from tests.protocol.dimse.test_tls import Certificates
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
 BODY = bytes(range(250)) * 1200
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ONCE = {
+    "ragged": HEAD + BODY[:1000],
+    "refuses": b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n",
+}
+# What comes first, what comes then again and again, and the pause between, in seconds.
+ENDLESS = {
+    "continues": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 0),
+    "trailers": (CHUNKED + b"1\r\nx\r\n0\r\n", b"X-More: 1\r\n" * 1000, 0),
+    "rest": (CHUNKED, b"1\r\nx\r\n", 0.05),
+    "trickles": (HEAD, b"x", 0.01),
+}
 
 
 class GivenUp(Exception):
@@ -78,21 +90,22 @@ class Peer:
         if manner == "silent":
             self.over.wait(60)
         elif manner == "one by one":
-            self.connections += 1
-            for number in range(9):
-                tls.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}".encode())
-                if number == 2 or not tls.recv(65536):
-                    return  # it has had enough, without a word
-        elif manner == "trickles":
-            tls.sendall(HEAD)
-            while not self.over.wait(0.01):
-                tls.sendall(b"x")
-        elif manner == "ragged":
-            tls.sendall(HEAD + BODY[:1000])
-        elif manner == "refuses":
-            tls.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+            self._one_by_one(tls)
+        elif manner in ENDLESS:
+            start, more, pause = ENDLESS[manner]
+            tls.sendall(start)
+            while not self.over.wait(pause):
+                tls.sendall(more)
         else:
-            tls.sendall(HEAD + BODY)
+            tls.sendall(ONCE.get(manner, HEAD + BODY))
+
+    def _one_by_one(self, tls: ssl.SSLSocket) -> None:
+        """Three answers, and then it has had enough, without a word."""
+        self.connections += 1
+        for number in range(3):
+            tls.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}".encode())
+            if number < 2 and not tls.recv(65536):
+                return
 
     def _pause(self, plain: socket.socket) -> None:
         """Answers with pauses in the middle of records of TLS."""
@@ -210,6 +223,19 @@ def test_an_answer_that_breaks_off_without_farewell_is_no_whole_one(peer: Peer) 
     peer.manner = "ragged"
     with pytest.raises(PeerUnreachable, match="the answer ended too early"):
         body(peer)
+
+
+@pytest.mark.parametrize("manner", ["continues", "trailers"])
+def test_headers_end_some_day(peer: Peer, manner: str) -> None:
+    peer.manner = manner
+    with pytest.raises(PeerUnreachable, match="headers"):
+        body(peer)
+
+
+def test_a_rest_that_trickles_is_not_waited_for(peer: Peer) -> None:
+    peer.manner = "rest"
+    with WebSession(peer.archive) as session:
+        session.ask("GET", "/studies", {}, look=lambda: None).close()  # else without end
 
 
 def test_an_answer_before_all_was_sent_is_read(peer: Peer) -> None:

@@ -326,6 +326,8 @@ def test_who_may_fetch_and_from_where(stack: Stack, far: type[OddWebArchive]) ->
         ("hangs up", "succeeded", (3, 0), ""),
         ("refuses one", "partly", (2, 1), ""),
         ("hates two", "waiting", (1, 0), "cannot be reached"),
+        ("likes them short", "partly", (2, 1), ""),
+        ("none of it", "failed", (0, 3), "answered 400 to this request"),
         ("busy", "waiting", (0, 0), "answered 503 and asks to wait for 10 minutes"),
         ("markup", "waiting", (0, 0), "not what became of the instances"),
         ("status of no name", "waiting", (0, 0), "answered 299 and not what became"),

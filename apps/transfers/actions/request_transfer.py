@@ -151,14 +151,15 @@ def fetch_from_archive(
     return Fetch(transfer)
 
 
-def fetch_under_way(archive: WebArchive, keys: Mapping[str, str]) -> Transfer | None:
-    """One that brings all that these unique keys name, locked. Call it with the archive locked."""
+def fetch_under_way(other: Other, keys: Mapping[str, str]) -> Transfer | None:
+    """One that brings all that these unique keys name, locked. Call it with the other locked."""
     rows = Transfer.objects.select_for_update().filter(
-        archive=archive,
+        peer=other if isinstance(other, ApplicationEntity) else None,
+        archive=other if isinstance(other, WebArchive) else None,
         kind=Transfer.Kind.PULL,
         state__in=UNDER_WAY,
         cancel_requested=False,
-        keys__StudyInstanceUID=keys["StudyInstanceUID"],
+        keys__StudyInstanceUID=keys.get("StudyInstanceUID", ""),
     )
     # One of the whole study brings its series too.
     return next((row for row in rows if row.keys.items() <= keys.items()), None)
@@ -166,9 +167,11 @@ def fetch_under_way(archive: WebArchive, keys: Mapping[str, str]) -> Transfer | 
 
 def _joined(principal: Principal, transfer: Transfer) -> Transfer:
     transfer.asked_again = transfer.state == Transfer.State.RUNNING
-    if principal.kind is not PrincipalKind.SYSTEM:  # a rule is in no hurry
+    if transfer.state == Transfer.State.WAITING and principal.kind is not PrincipalKind.SYSTEM:
+        # A rule is in no hurry; a person has asked anew, and takes no attempt from the others.
         transfer.not_before = min(transfer.not_before, timezone.now())
-    transfer.save(update_fields=["asked_again", "not_before"])
+        transfer.attempts = 0
+    transfer.save(update_fields=["asked_again", "not_before", "attempts"])
     _record(principal, transfer, "TransferJoined")
     return transfer
 
@@ -212,14 +215,9 @@ def fetch_once(
     """
     with transaction.atomic():
         locked = ApplicationEntity.objects.select_for_update().get(pk=peer.pk)
-        rows = Transfer.objects.filter(
-            peer=locked, kind=Transfer.Kind.PULL, state__in=UNDER_WAY, cancel_requested=False
+        return fetch_under_way(locked, keys) or fetch_instances(
+            principal, peer=locked, level=level, keys=keys, method=AUTO
         )
-        for row in rows:
-            # One of the whole study brings its series too.
-            if row.keys and row.keys.items() <= keys.items():
-                return row
-        return fetch_instances(principal, peer=locked, level=level, keys=keys, method=AUTO)
 
 
 def _check_archive(principal: Principal, archive: WebArchive) -> None:
