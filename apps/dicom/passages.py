@@ -12,22 +12,21 @@ So a scan gives the same with and without this memory; it only costs less.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from apps.dicom.character_sets import DEFAULT, CharacterSet
-from apps.dicom.element_shapes import CHARACTER_SET, PIXEL_REPRESENTATION_TAG, is_creator
+from apps.dicom.element_shapes import SHAPES, Encoding, Shape
+from apps.dicom.lessons import Learnt
+from apps.dicom.series_layouts import SeriesLayout, layout_of
 
 _SERIES_INSTANCE_UID: Final = b"\x20\x00\x0e\x00"
 _LONGEST_UID: Final = 64
-_BULK_GROUPS: Final = 0x7FE00000
 _LESSONS: Final = 8
 _SERIES: Final = 32
 _WORTH_BYTES: Final = 32
-MOST_BYTES: Final = 65536
-"""So much of the beginning of a data set is learnt at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +39,10 @@ class Passage:
     attributes: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class Lesson:
-    """Where each top-level element of one scan ended, and whether its own bytes decided alone.
-
-    `state` is whatever else can decide; it moves where it did.
-    """
-
-    start: int
-    state: object
-    ends: list[int] = field(default_factory=list)
-    alone: list[bool] = field(default_factory=list)
-
-    def ended(self, end: int, state: object) -> None:
-        """An element gave a member."""
-        self.ends.append(end)
-        self.alone.append(state == self.state)
-        self.state = state
-
-
 class SeriesPassages:
     """What is known of one series. `starts` are its passages by the first bytes of each.
+
+    `layout` is how instances look that have exactly the elements of the last lesson.
 
     A first lesson shows the elements, a second which of them stay as they are. Whenever a later
     instance has more of its own than expected, the next one is a lesson again, a few times at most.
@@ -68,8 +50,9 @@ class SeriesPassages:
 
     def __init__(self) -> None:
         self.starts: dict[bytes, Passage] = {}
+        self.layout: SeriesLayout | None = None
         self.character_set: CharacterSet = DEFAULT
-        self._elements: dict[int, Passage] = {}
+        self._elements: dict[int, Learnt] = {}
         self._varying: set[int] = set()
         self._expected = 0
         self._due = True
@@ -87,33 +70,37 @@ class SeriesPassages:
 
     def learn(
         self,
-        elements: Iterable[tuple[int, Passage | None]],
+        found: Sequence[Learnt],
         character_set: CharacterSet,
-        key_length: int,
+        encoding: Encoding,
+        pixel_shape: Shape | None,
     ) -> None:
-        """The top-level elements of one instance by tag; None for one that must not be learnt."""
+        """The top-level elements of one instance."""
         self._left -= 1
-        found = list(elements)
         if character_set != self.character_set:
             self.character_set = character_set
             self._elements.clear()
         known = self._elements
         self._varying.update(
-            tag for tag, each in found if each and tag in known and known[tag].raw != each.raw
+            each.tag for each in found if each.tag in known and known[each.tag].raw != each.raw
         )
         self._due = not known
-        self._elements = {tag: each for tag, each in found if each}
+        self._elements = {each.tag: each for each in found}
         stable = known.keys() - self._varying
-        lasting = [each if tag in stable else None for tag, each in found]
+        key_length = SHAPES[encoding].key_length
+        lasting = [each if each.lasting and each.tag in stable else None for each in found]
         self.starts = {each.raw[:key_length]: each for each in _joined(lasting)}
         self._expected = len(found) - sum(len(each.tags) for each in self.starts.values())
+        self.layout = None
+        if known:
+            self.layout = layout_of(found, stable, character_set, encoding, pixel_shape)
 
     def learn_nothing(self) -> None:
         """The instance was no example: something in it gave a warning."""
         self._left -= 1
 
 
-def _joined(elements: Iterable[Passage | None]) -> Iterator[Passage]:
+def _joined(elements: Iterable[Learnt | None]) -> Iterator[Passage]:
     """Runs of neighbours as one; what is cheaper to read again is left out."""
     for lasting, run in groupby(elements, key=lambda each: each is not None):
         members = [each for each in run if each is not None] if lasting else []
@@ -121,42 +108,10 @@ def _joined(elements: Iterable[Passage | None]) -> Iterator[Passage]:
         if len(members) > 1 or len(raw) > _WORTH_BYTES:
             yield Passage(
                 raw,
-                tuple(member for each in members for member in each.members),
-                tuple(tag for each in members for tag in each.tags),
-                {key: text for each in members for key, text in each.attributes.items()},
+                tuple(each.member for each in members),
+                tuple(each.tag for each in members),
+                dict(each.attribute for each in members if each.attribute),
             )
-
-
-def elements_of(
-    lesson: Lesson,
-    data: bytes,
-    tags: list[int],
-    members: list[str],
-    attributes: Mapping[int, tuple[str, str]],
-) -> list[tuple[int, Passage | None]] | None:
-    """What `SeriesPassages.learn` takes; None where tags do not ascend.
-
-    `data` begins at the lesson's start; `attributes` are keyword and text by tag.
-    """
-    if any(one >= next_one for one, next_one in pairwise(tags)):
-        return None
-    found: list[tuple[int, Passage | None]] = []
-    begin = 0
-    for tag, member, end, alone in zip(tags, members, lesson.ends, lesson.alone, strict=True):
-        raw = data[begin : end - lesson.start]
-        whole = len(raw) == end - lesson.start - begin
-        begin = end - lesson.start
-        passage = None
-        if alone and whole and CHARACTER_SET < tag < _BULK_GROUPS and _leaves_the_rest(tag):
-            kept = attributes.get(tag)
-            passage = Passage(raw, (member,), (tag,), dict([kept]) if kept else {})
-        found.append((tag, passage))
-    return found
-
-
-def _leaves_the_rest(tag: int) -> bool:
-    """Whether elements behind this one are read the same without it."""
-    return tag != PIXEL_REPRESENTATION_TAG and not is_creator(tag)
 
 
 class PassageMemory:

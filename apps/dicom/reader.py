@@ -51,8 +51,8 @@ class InstanceReader:
             self._start = 0
             head = self._data.read_at(0, 16)
         seen = transfer_syntax(looks_like(head, self._start) or self.syntax.uid)
-        self._encoding = Encoding(seen.implicit, seen.big_endian)
-        self._head = head
+        self.encoding = Encoding(seen.implicit, seen.big_endian)
+        self.head = head
 
     def fall_back_to(self, character_set: tuple[str, ...]) -> None:
         """As `fallback_character_set`, for who learns the source from `meta`."""
@@ -65,8 +65,8 @@ class InstanceReader:
 
     def walk(self) -> ElementWalk:
         """A fresh pass over the raw elements."""
-        head = b"" if self.inflated else self._head
-        return ElementWalk(self._data, self._start, self._encoding, head)
+        head = b"" if self.inflated else self.head
+        return ElementWalk(self._data, self._start, self.encoding, head)
 
     def elements(self) -> Iterator[Element]:
         """Every element for the header inspector, File Meta Information first, nested ones too.
@@ -94,8 +94,8 @@ class InstanceReader:
         With a memory, what other instances of the series have in the same bytes is not read again.
         """
         known = None
-        if memory is not None and not self.inflated and not self._encoding.big_endian:
-            known = memory.series_in(self._head)
+        if memory is not None and not self.inflated and not self.encoding.big_endian:
+            known = memory.series_in(self.head)
         return Scanning(self, self._fallback, known).run()
 
     def data_set_json(self) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from apps.dicom.element_shapes import (
     PIXELS,
     SEQUENCE,
     SEQUENCE_END,
-    SHAPES,
+    Encoding,
     Shape,
     named,
 )
@@ -37,15 +37,11 @@ from apps.dicom.frames import (
     native_frames,
 )
 from apps.dicom.json_model import ValueContext, Writer
+from apps.dicom.lessons import MOST_BYTES, Lesson, learnt_from
 from apps.dicom.level_attributes import LEVEL_TAGS
 from apps.dicom.part10 import FileMeta
-from apps.dicom.passages import (
-    MOST_BYTES,
-    Lesson,
-    Passage,
-    SeriesPassages,
-    elements_of,
-)
+from apps.dicom.passages import Passage, SeriesPassages
+from apps.dicom.series_layouts import SeriesLayout
 from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import TransferSyntax
 from apps.errors import UnidentifiedInstance, UnreadableInstance
@@ -87,6 +83,8 @@ class ScannedObject(Protocol):
     meta: FileMeta
     syntax: TransferSyntax
     inflated: bool
+    encoding: Encoding
+    head: bytes
 
     @property
     def data(self) -> RandomAccess: ...
@@ -126,6 +124,25 @@ class Scanning:
 
     def run(self) -> InstanceScan:
         """Walks, checks the identity and puts the results together."""
+        known = self._known
+        if known is None or known.layout is None or known.lesson_due:
+            return self._by_walking()
+        return self._by_layout(known.layout) or self._by_walking()
+
+    def _by_layout(self, layout: SeriesLayout) -> InstanceScan | None:
+        """None where the instance is not as those of its series; then it is as if not asked."""
+        reader = self._reader
+        if reader.encoding != layout.encoding:
+            return None
+        context = ValueContext(self._context.fallback)
+        filled = layout.fill(reader.head, reader.meta.dataset_offset, reader.data, context)
+        if filled is None:
+            return None
+        self._attributes, self._pixels = filled.attributes, filled.pixels
+        frames = self._frames()
+        return self._scan(filled.json, layout.of_levels, frames, self._checked_attributes())
+
+    def _by_walking(self) -> InstanceScan:
         walk = self._reader.walk()
         if self._known and self._known.lesson_due:
             self._lesson = Lesson(walk.position, (0, self._budget))
@@ -138,13 +155,19 @@ class Scanning:
         self._warnings += self._context.warnings
         if self._known:
             self._remember(self._known, walk)
+        json = _object(self._members, self._tags)
+        return self._scan(json, self._of_levels(), frames, attributes)
+
+    def _scan(
+        self, json: str, of_levels: str, frames: FrameTable | None, attributes: dict[str, str]
+    ) -> InstanceScan:
         return InstanceScan(
             meta=self._reader.meta,
             transfer_syntax_uid=self._reader.meta.transfer_syntax_uid,
             dataset_offset=self._reader.meta.dataset_offset,
             attributes=attributes,
-            json=self._pieces(attributes),
-            of_levels=self._of_levels(),
+            json=_pieces(json, attributes),
+            of_levels=of_levels,
             frames=frames,
             warnings=tuple(dict.fromkeys(self._warnings)),
         )
@@ -240,7 +263,7 @@ class Scanning:
             return
         elements = None
         if not self._warnings:
-            elements = elements_of(
+            elements = learnt_from(
                 lesson,
                 self._reader.data.read_at(lesson.start, MOST_BYTES),
                 self._tags,
@@ -250,8 +273,8 @@ class Scanning:
         if elements is None:
             known.learn_nothing()
         else:
-            key_length = SHAPES[walk.encoding].key_length
-            known.learn(elements, self._context.character_set, key_length)
+            pixel_shape = self._pixels[0] if self._pixels else None
+            known.learn(elements, self._context.character_set, walk.encoding, pixel_shape)
 
     def _unread(self, shape: Shape, offset: int, length: int, walk: ElementWalk) -> str:
         """An empty value, or one that is fetched on its own: bulk data and all Pixel Data."""
@@ -338,22 +361,6 @@ class Scanning:
         members = (self._members[self._tags.index(tag)] for tag in sorted(present))
         return "{" + ",".join(members).replace(json_model.PIECE_BREAK, "") + "}"
 
-    def _pieces(self, attributes: dict[str, str]) -> tuple[bytes, ...]:
-        """The JSON, cut where the base URL belongs; the rest of each URL is written here."""
-        study, series, instance = (
-            uids.in_path(attributes.get(keyword, ""))
-            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-        )
-        resource = sop_class(attributes["SOPClassUID"]).resource
-        beginning = (
-            f"/{resource}/{instance}/bulkdata/"
-            if resource
-            else f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
-        )
-        first, *others = _object(self._members, self._tags).split(json_model.PIECE_BREAK)
-        pieces = (first, *(beginning + other for other in others))
-        return tuple(piece.encode("utf-8", "backslashreplace") for piece in pieces)
-
 
 _KEPT: Final = frozenset(
     {row.keyword for row in attributes_table.TABLE}
@@ -367,6 +374,23 @@ def _object(members: list[str], tags: list[int]) -> str:
     if not all(map(lt, tags, tags[1:])):
         members = json_model.in_order(members, tags)
     return "{" + ",".join(members) + "}"
+
+
+def _pieces(json: str, attributes: dict[str, str]) -> tuple[bytes, ...]:
+    """The JSON, cut where the base URL belongs; the rest of each URL is written here."""
+    study, series, instance = (
+        uids.in_path(attributes.get(keyword, ""))
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    )
+    resource = sop_class(attributes["SOPClassUID"]).resource
+    beginning = (
+        f"/{resource}/{instance}/bulkdata/"
+        if resource
+        else f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
+    )
+    first, *others = json.split(json_model.PIECE_BREAK)
+    pieces = (first, *(beginning + other for other in others))
+    return tuple(piece.encode("utf-8", "backslashreplace") for piece in pieces)
 
 
 def _number(text: str | None) -> int:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.dicom.elements import ElementWalk
 from apps.dicom.passages import PassageMemory
 from apps.dicom.reader import InstanceReader
 from apps.errors import UnreadableInstance
@@ -123,6 +124,58 @@ def test_after_two_lessons_only_what_differs_is_read():
     for content in slices[3:]:
         assert scanned(content, memory) == scanned(content)
     assert not series.lesson_due, "an instance had more of its own than the lessons showed"
+
+
+def test_an_instance_like_the_others_is_not_walked(monkeypatch):
+    memory = PassageMemory()
+    slices = a_series(8)
+    alone = [scanned(content) for content in slices]
+    for content in slices[:3]:
+        scanned(content, memory)
+
+    def walk(self: InstanceReader) -> ElementWalk:
+        raise AssertionError("walked")
+
+    monkeypatch.setattr(InstanceReader, "walk", walk)
+    assert [scanned(content, memory) for content in slices[3:]] == alone[3:]
+    with pytest.raises(AssertionError, match="walked"):
+        scanned(slices[3][:-1], memory)
+
+
+LIKE_OTHERS = {
+    "native": a_series(4),
+    "implicit": [
+        instance(number, [0] * len(PLACES), implicit=True, undefined=False, swapped=99, cut=0)
+        for number in range(4)
+    ],
+    "encapsulated": [
+        instance(number, [0] * len(PLACES), implicit=False, undefined=True, swapped=99, cut=0)
+        for number in range(4)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", LIKE_OTHERS)
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_whatever_happens_to_the_bytes_of_one_like_the_others(kind, data):
+    """Changed, left out or put in anywhere: it scans as it does on its own."""
+    memory = PassageMemory()
+    *before, last = LIKE_OTHERS[kind]
+    for content in before:
+        scanned(content, memory)
+    series = memory.series_in(last)
+    assert series is not None
+    assert series.layout is not None
+    for _ in range(3):
+        at = data.draw(st.integers(132, min(len(last) - 1, 1500)))
+        gone = data.draw(st.sampled_from([0, 1, 1, 2, 8]))
+        put = data.draw(
+            st.binary(max_size=2) | st.sampled_from([b"\0\0", b"\xff\xff", b"\\", b"1"])
+        )
+        assert scanned(last[:at] + put + last[at + gone :], memory) == scanned(
+            last[:at] + put + last[at + gone :]
+        )
 
 
 def test_a_series_of_one_instance_costs_no_lesson():
