@@ -85,9 +85,10 @@ class BlobStore(Protocol):
     def read_back(self, key: str, *, keep_cached: bool) -> Iterator[bytes]:
         """The bytes as the medium has them, in chunks of at most 1 MiB; raises BlobMissing.
 
-        What this machine remembers of them is forgotten first, where it can be: otherwise a
-        comparison would prove the memory and not the disk. Without `keep_cached` nothing is
-        remembered afterwards either, so that reading everything pushes nothing out.
+        They do not come from what this machine remembers of them, where that can be: a comparison
+        would prove the memory and not the disk. `keep_cached` is for who reads them once more at
+        once: they are remembered afterwards. Without it reading everything pushes nothing out,
+        and what was remembered still is, unless the file system knows no such reading.
         """
         ...
 

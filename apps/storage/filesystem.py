@@ -19,6 +19,7 @@ from apps.storage.durable import (
     sync_folder,
     write_fully,
 )
+from apps.storage.medium import chunks_of_medium, open_medium
 
 _UNFINISHED: Final = ".unfinished"
 _REMEMBERED_FOLDERS: Final = 1000
@@ -193,10 +194,22 @@ class FilesystemStore:
 
     def read_back(self, key: str, *, keep_cached: bool) -> Iterator[bytes]:
         """See BlobStore."""
+        chunks = None if keep_cached else self._from_medium(key)
+        if chunks is not None:
+            return chunks
         blob = self.open(key)
         assert isinstance(blob, OpenFile)
         blob.forget_cached()
         return _chunks(blob, 0, None, forget=not keep_cached)
+
+    def _from_medium(self, key: str) -> Iterator[bytes] | None:
+        try:
+            descriptor = open_medium(f"{self._folder}/{valid_key(key)}")
+        except (FileNotFoundError, NotADirectoryError):
+            raise BlobMissing(key) from None
+        except OSError as error:
+            raise pacs_error_of(error, "opening a blob") from error
+        return None if descriptor is None else chunks_of_medium(descriptor)
 
     def size(self, key: str) -> int:
         """See BlobStore."""

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from apps.errors import OutOfResources, Unavailable
-from apps.storage import filesystem
+from apps.storage import filesystem, medium
 from apps.storage.blobs import CHUNK, BlobMissing, BlobStore, valid_key
 from apps.storage.durable import as_pacs_error
 from apps.storage.filesystem import FilesystemStore
+from apps.storage.medium import open_medium
 from apps.storage.s3 import S3Store
 from apps.storage.stores import blob_store, store_from_url
 
@@ -287,6 +288,58 @@ def test_a_long_read_is_put_together_from_what_the_system_gives_at_once(
     assert store.read_at("a", 3, 25) == bytes(range(3, 28))
     assert store.read_at("a", 90, 50) == bytes(range(90, 95))
     assert store.read_at("a", 60, 50) == bytes(range(60, 95))
+
+
+@pytest.mark.parametrize("length", [0, 1, 640 << 10, (640 << 10) + 1, (2 << 20) + 17])
+@pytest.mark.parametrize("keep_cached", [False, True])
+def test_what_is_read_back_from_the_medium_is_all_of_it(
+    store: BlobStore, length: int, keep_cached: bool
+):
+    body = os.urandom(length)
+    store.put("whole", BytesIO(body))
+    chunks = list(store.read_back("whole", keep_cached=keep_cached))
+    assert b"".join(chunks) == body
+    assert max(map(len, chunks), default=0) <= CHUNK
+    with pytest.raises(BlobMissing):
+        list(store.read_back("nothing", keep_cached=keep_cached))
+
+
+def test_reading_back_leaves_what_is_remembered(tmp_path: Path):
+    store = FilesystemStore(tmp_path)
+    store.put("fresh", BytesIO(os.urandom(1 << 20)))
+    try:
+        known = is_remembered(tmp_path / "fresh")
+    except OSError:
+        known = False
+    if not known:
+        pytest.skip("this file system does not tell what is remembered of a file")
+    descriptor = open_medium(str(tmp_path / "fresh"))
+    if descriptor is None:
+        pytest.skip("this file system has no reading past the memory")
+    os.close(descriptor)
+    assert sum(map(len, store.read_back("fresh", keep_cached=False))) == 1 << 20
+    assert is_remembered(tmp_path / "fresh")
+
+
+def is_remembered(path: Path) -> bool:
+    """Whether the file's middle can be read without waiting for a disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.preadv(descriptor, [bytearray(4096)], 1 << 19, os.RWF_NOWAIT) == 4096
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def test_where_there_is_no_reading_past_the_memory_it_is_forgotten_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = FilesystemStore(tmp_path)
+    body = os.urandom((1 << 20) + 5)
+    store.put("blob", BytesIO(body))
+    monkeypatch.setattr(medium, "_DIRECT", 0)
+    assert b"".join(store.read_back("blob", keep_cached=False)) == body
 
 
 def test_an_error_without_a_number_is_unavailable():

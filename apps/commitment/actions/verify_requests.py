@@ -182,7 +182,7 @@ def _verdict(
 ) -> Receipt.Verdict | None:
     """None when the store has not answered for so long that the peer should hear of it."""
     try:
-        return read_back(stored, spend, keep_cached=True)
+        return read_back(stored, spend)
     except Unavailable:
         if timezone.now() - request.received_at > _STORAGE_PATIENCE:
             return None
