@@ -50,11 +50,11 @@ class Prepared:
 
         A moment is given as `adapted` makes it. Raises what Django's cursor raises.
         """
-        database = _database()
+        database = _here.database or _database()
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = _compile(self._rows, self._marks)
-        return rows_of(compiled.sql, compiled.parameters(values))
+        return _rows(database, compiled.sql, compiled.parameters(values))
 
 
 def rows_of(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -62,7 +62,12 @@ def rows_of(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
 
     Rows come as the driver gives them, see `Prepared`.
     """
-    database = _database()
+    return _rows(_database(), sql, parameters)
+
+
+def _rows(
+    database: BaseDatabaseWrapper, sql: str, parameters: Sequence[object]
+) -> list[tuple[Any, ...]]:
     if database.connection is None:
         database.ensure_connection()
     try:

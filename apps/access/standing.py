@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -58,18 +58,18 @@ class Standing:
         """What of it shapes the question; the rest are its values."""
         return Form(bool(self.session_key), self.token_id is not None, self.superuser, self.rights)
 
-    def values(self) -> list[object]:
-        """In the order of `sign_in`'s marks."""
-        values: list[object] = [self.user_id, self.username, self.password]
+    def values(self) -> Callable[[], tuple[object, ...]]:
+        """Gives the values of now, in the order of `sign_in`'s marks."""
+        lasting = (self.user_id, self.username, self.password)
         if self.session_key:
-            values += [self.session_key, _now()]
-        elif self.token_id is not None:
-            values += [self.token_id, _now()]
-        return values
+            return lambda: (*lasting, self.session_key, _now())
+        if self.token_id is not None:
+            return lambda: (*lasting, self.token_id, _now())
+        return lambda: lasting
 
     def holds(self) -> bool:
         """Whether the database says the same now. Raises what the database raises."""
-        return bool(_question(self.form).rows(*self.values()))
+        return bool(_question(self.form).rows(*self.values()()))
 
 
 def rights_of(user: User) -> frozenset[Right]:

@@ -113,6 +113,13 @@ class FrameTable:
         self._check(frame)
         return False
 
+    def whole_piece(self, frame: int) -> tuple[int, int] | None:
+        """Offset and length in the file of a frame that is one piece of whole bytes, all there.
+
+        None for every other frame, one that there is not included.
+        """
+        raise NotImplementedError
+
     def to_bytes(self) -> bytes:
         """The packed form for the database."""
         raise NotImplementedError
@@ -165,6 +172,14 @@ class NativeFrames(FrameTable):
         self._check(frame)
         return (frame + 1) * self.frame_bits > self.length << 3
 
+    def whole_piece(self, frame: int) -> tuple[int, int] | None:
+        """What `fragments`, `bit_offset` and `is_cut` say together."""
+        first = frame * self.frame_bits
+        end = first + self.frame_bits
+        if self.inflated or first & 7 or end > self.length << 3 or not 0 <= frame < self.count:
+            return None
+        return self.offset + (first >> 3), (end + 7 >> 3) - (first >> 3)
+
     def to_bytes(self) -> bytes:
         """34 bytes, however many frames."""
         flags = _INFLATED if self.inflated else 0
@@ -207,6 +222,13 @@ class EncapsulatedFrames(FrameTable):
         """Always 0: a fragment begins at a byte."""
         self._check(frame)
         return 0
+
+    def whole_piece(self, frame: int) -> tuple[int, int] | None:
+        """The only fragment of a frame that has one."""
+        if self.inflated or not 0 <= frame < self.count:
+            return None
+        pieces = self.fragments(frame)
+        return pieces[0] if len(pieces) == 1 else None
 
     def to_bytes(self) -> bytes:
         """Lengths and, unless each fragment is a frame, heads; deflated."""

@@ -25,11 +25,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from apps.access.audit import view_event
 from apps.access.authentication import standing_of
 from apps.access.principals import Principal
+from apps.dicom.frames import FrameTable
 from apps.dicomweb.links import MOUNT, base_url
 from apps.dicomweb.wado_rs.frames import (
+    WHOLE_BYTES,
     Plan,
     fits,
     frame_etag,
+    multipart_of,
     one_part_of,
     outgoing_frame,
     plan_for,
@@ -192,23 +195,34 @@ def hot_frame(environ: Environ) -> Answer | None:
 def _answer(pattern: _Pattern, location: Location, frame: str) -> Answer | None:
     number = int(frame)
     table = frame_table_of(location)
-    check_whole_frame(table, number)
+    piece = table.whole_piece(number - 1)
     way = pattern.ways.get(location.transfer_syntax_uid) or _way(pattern, location)
-    if not way.as_it_is or table.bit_offset(number - 1) or not fits(table, (number,)):
+    if not way.as_it_is or not _held_at_once(table, number, piece):
         return None
     plan = way.plan
     view_event(pattern.principal, "StudyViewed", location.study_instance_uid)
-    if plan.multipart:
-        content_type, content = one_part_of(location, table, number, plan, pattern.base)
-    else:
+    if not plan.multipart:
         content_type, content = plan.labelled, outgoing_frame(location, table, number, plan)
+    elif piece is not None:
+        content_type, content = one_part_of(location, piece, number, plan, pattern.base)
+    else:
+        content_type, chunks = multipart_of(location, table, (number,), plan, pattern.base)
+        content = b"".join(chunks)
     headers = [
         ("Content-Type", content_type),
         ("Content-Length", str(len(content))),
-        ("ETag", frame_etag(location, plan, frame)),
+        ("ETag", frame_etag(location.digest, plan, frame)),
         *pattern.headers,
     ]
     return Answer(headers, content)
+
+
+def _held_at_once(table: FrameTable, number: int, piece: tuple[int, int] | None) -> bool:
+    """Whether the frame is as stored and not long. Raises NotFound unless it is there, whole."""
+    if piece is not None:
+        return piece[1] <= WHOLE_BYTES
+    check_whole_frame(table, number)
+    return not table.bit_offset(number - 1) and fits(table, (number,))
 
 
 def _way(pattern: _Pattern, location: Location) -> _Way:

@@ -56,17 +56,15 @@ def stored_frame(location: Location, table: FrameTable, number: int) -> bytes:
         handle.close()
 
 
-def frame_between(
-    location: Location, table: FrameTable, number: int, before: bytes, after: bytes
-) -> bytes | None:
-    """`before`, the stored frame and `after` in one piece; None unless one read can make it.
+def piece_between(location: Location, piece: tuple[int, int], before: bytes, after: bytes) -> bytes:
+    """`before`, a piece of the blob (offset and length) and `after`.
 
-    For frames that go out as they are stored, so not for Big Endian.
+    Raises UnreadableInstance where the blob ends before the piece does.
     """
-    ranges = table.fragments(number - 1)
-    if table.inflated or len(ranges) != 1:
-        return None
-    return blob_store().read_between(location.blob_key, *ranges[0], before, after)
+    content = blob_store().read_between(location.blob_key, *piece, before, after)
+    if content is None:
+        raise UnreadableInstance("The stored bytes are not as many as were received.")
+    return content
 
 
 def fragments_between(

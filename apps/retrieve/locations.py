@@ -63,8 +63,7 @@ class Location:
         instance = in_path(self.sop_instance_uid)
         if resource:
             return f"/{resource}/{instance}"
-        study, series = in_path(self.study_instance_uid), in_path(self.series_instance_uid)
-        return f"/studies/{study}/series/{series}/instances/{instance}"
+        return f"{_series_path(self.study_instance_uid, self.series_instance_uid)}{instance}"
 
     @property
     def digest(self) -> str:
@@ -72,6 +71,12 @@ class Location:
         if self.layers:
             return hashlib.sha256(self.dataset_sha256 + packed(self.layers)).hexdigest()
         return self.dataset_sha256.hex()
+
+
+@functools.lru_cache(maxsize=256)
+def _series_path(study_instance_uid: str, series_instance_uid: str) -> str:
+    study, series = in_path(study_instance_uid), in_path(series_instance_uid)
+    return f"/studies/{study}/series/{series}/instances/"
 
 
 # Somebody scrolls through a multi-frame object: its table is not read anew for each frame.
@@ -206,12 +211,12 @@ class StandingLocator:
 
     def __init__(self, principal: Principal, standing: Standing) -> None:
         permit(principal, Permission.VIEW_IMAGES)
-        self._standing = standing
+        self._values = standing.values()
         self._asked = _one_instance_while(principal, standing.form)
 
     def find(self, *uids: str) -> Location | None:
         """By Study, Series and SOP Instance UID; None also where the sign-in no longer stands."""
-        rows = self._asked.rows(*uids, *self._standing.values())
+        rows = self._asked.rows(*uids, *self._values())
         return _location(rows[0]) if rows else None
 
 

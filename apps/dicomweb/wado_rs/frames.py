@@ -42,8 +42,8 @@ from apps.retrieve.edition import EDITION
 from apps.retrieve.frames import (
     check_whole_frame,
     fragments_between,
-    frame_between,
     frame_table_of,
+    piece_between,
     stored_frame,
 )
 from apps.retrieve.locations import Location, location_of
@@ -86,7 +86,7 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
         check_whole_frame(table, number)
     plan = plan_for(request, location, single=len(numbers) == 1)
     view_event(principal, "StudyViewed", study)
-    etag = frame_etag(location, plan, frames)
+    etag = frame_etag(location.digest, plan, frames)
     tagged = len(frames) <= _TAGGED
     if tagged and if_none_match(request, etag):
         return not_modified(etag)
@@ -126,10 +126,10 @@ def _multipart(  # noqa: PLR0917
     return streamed_response(chunks, whole_type)
 
 
-def frame_etag(location: Location, plan: Plan, frames: str) -> str:
-    """The tag of the answer that has the frames of this list."""
+def frame_etag(digest: str, plan: Plan, frames: str) -> str:
+    """The tag of the answer that has the frames of this list, of the instance with this digest."""
     variant = f"{plan.transfer_syntax_uid}-{frames[:_TAGGED]}-{plan.multipart:d}-{EDITION}"
-    return f'"{location.digest[:32]}-{variant}"'
+    return f'"{digest[:32]}-{variant}"'
 
 
 def multipart_of(
@@ -159,17 +159,16 @@ def frame_part(location: Location, table: FrameTable, number: int, plan: Plan, b
 
 
 def one_part_of(
-    location: Location, table: FrameTable, number: int, plan: Plan, base: str
+    location: Location, piece: tuple[int, int], number: int, plan: Plan, base: str
 ) -> tuple[str, bytes]:
-    """`multipart_of` with one frame that goes out as it is stored: type and whole body."""
+    """`multipart_of` with one frame that goes out as the piece it is stored as: type and body.
+
+    Raises UnreadableInstance where the file ends before the piece does.
+    """
     labelled = plan.labelled
     boundary = boundary_of(location.digest, labelled, str(number))
-    length = sum(length for _, length in table.fragments(number - 1))
-    head = opening(boundary, labelled, length, f"{base}{location.path}/frames/{number}")
-    content = frame_between(location, table, number, head, closing(boundary))
-    if content is None:
-        whole_type, chunks = multipart_of(location, table, (number,), plan, base)
-        return whole_type, b"".join(chunks)
+    head = opening(boundary, labelled, piece[1], f"{base}{location.path}/frames/{number}")
+    content = piece_between(location, piece, head, closing(boundary))
     return content_type(boundary, plan.media_type), content
 
 
