@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, keyword_for_tag
@@ -51,6 +51,10 @@ class Attribute:
     ps3_18: str
     listed: bool = False
     from_children: str = ""
+
+    def __hash__(self) -> int:
+        """By the keyword, of which there is one: every search asks hundreds of times."""
+        return hash(self.keyword)
 
     @cached_property
     def tag(self) -> int:
@@ -226,6 +230,7 @@ def any_attribute(tag: int) -> Attribute | None:
     return Attribute(keyword, STORED.get(keyword, Entity.INSTANCE), matching, "", "")
 
 
+@lru_cache(maxsize=4096)
 def snake(keyword: str) -> str:
     """`StudyInstanceUID` -> `study_instance_uid`: the one mapping from keyword to column."""
     out: list[str] = []
