@@ -15,6 +15,7 @@ from apps.console.rule_admin import RuleAdmin
 from apps.console.secret_form import SecretForm
 from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
 from apps.network.peers import Right
+from apps.network.web_tls import NoAuthority, told
 
 
 class _FetchedFrom(RuleAdmin):
@@ -143,7 +144,18 @@ class WebArchiveAdmin(_FetchedFrom):
     search_fields = ("name", "url", "description")
     fieldsets = (
         (None, {"fields": ("name", "description", "enabled")}),
-        ("Where it is", {"fields": ("url", "authorities", "shows_certificate")}),
+        ("Where it is", {"fields": ("url", "authorities", "trusted", "shows_certificate")}),
         ("Fetching from it", {"fields": ("queried", "parallel_transfers")}),
         ("How we sign in there", {"fields": ("user", "secret", "remove_secret")}),
     )
+    readonly_fields = ("trusted",)
+
+    @admin.display(description="whom that trusts")
+    def trusted(self, row: WebArchive) -> str:
+        """As saved."""
+        if not row.authorities:
+            return "whom the operating system trusts"
+        try:
+            return "; ".join(told(row.authorities))
+        except NoAuthority as error:
+            return str(error)

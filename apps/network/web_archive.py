@@ -17,7 +17,7 @@ from django.core.validators import (
 from django.db import models
 
 from apps.network.tls import TlsNotReady
-from apps.network.web_tls import LONGEST, NoAuthority, show_certificate, trusting
+from apps.network.web_tls import LONGEST, NoAuthority, checked, show_certificate
 
 ASKED_ANEW: Final = "The secret was for the other address: give it again."
 
@@ -124,7 +124,7 @@ class WebArchive(models.Model):
             raise ValidationError({field: "Certificates are exchanged with https alone."})
         try:
             if self.authorities:
-                trusting(self.authorities)
+                checked(self.authorities)
         except NoAuthority as error:
             raise ValidationError({"authorities": str(error)}) from error
         try:

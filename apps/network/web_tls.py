@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
-from apps.network.tls import TlsNotReady, failure_words
+from apps.network.tls import TlsNotReady, failure_words, subject_of
 
 if TYPE_CHECKING:
     from apps.network.web_archive import WebArchive
@@ -65,6 +67,32 @@ def trusting(authorities: str) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise NoAuthority("A certificate in it cannot be read.") from error
     return context
+
+
+def told(authorities: str) -> list[str]:
+    """Each authority, with the day its certificate ends, for people. Raises NoAuthority."""
+    context = trusting(authorities)
+    lines = []
+    for each in context.get_ca_certs():
+        ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(each["notAfter"])), UTC)
+        lines.append(f"{subject_of(each)}, until {ends:%Y-%m-%d}")
+    others = context.cert_store_stats()["x509"] - len(lines)
+    if others:
+        lines.append(f"{others} trusted as they are, being no authorities")
+    return lines
+
+
+def _check_time(context: ssl.SSLContext) -> None:
+    """Of authorities alone: what is no authority is not listed."""
+    until = [ssl.cert_time_to_seconds(str(each["notAfter"])) for each in context.get_ca_certs()]
+    every = len(until) == context.cert_store_stats()["x509"]
+    if every and max(until, default=0) < time.time():
+        raise NoAuthority("All certificates in it have expired.")
+
+
+def checked(authorities: str) -> None:
+    """As it is entered. Raises NoAuthority, also for what has expired."""
+    _check_time(trusting(authorities))
 
 
 def _ascii(text: str) -> str:

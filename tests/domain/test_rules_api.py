@@ -22,6 +22,18 @@ from tests.protocol.dimse.test_tls import Certificates
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 JSON = "application/json"
+# Of an authority whose time was the year 2020.
+EXPIRED = """
+-----BEGIN CERTIFICATE-----
+MIIBPTCB46ADAgECAgEBMAoGCCqGSM49BAMCMA4xDDAKBgNVBAMMA09sZDAeFw0y
+MDAxMDEwMDAwMDBaFw0yMTAxMDEwMDAwMDBaMA4xDDAKBgNVBAMMA09sZDBZMBMG
+ByqGSM49AgEGCCqGSM49AwEHA0IABDbXs2rHLRtLp0W5mT8wuEPEzNGeNgDdgScy
+KfSpufrobimI21syJueZRykD7wcoEir2HubRw0UdVVV6BNOzttCjMjAwMA8GA1Ud
+EwEB/wQFMAMBAf8wHQYDVR0OBBYEFKnX7/AO/n+Bh27dJArQDeu0EOm1MAoGCCqG
+SM49BAMCA0kAMEYCIQCcx2ImgFoM00Ym8ljxq4BuHuLQNwGySE0gNVuJH4iHsAIh
+ANp8DINiNUw8ER/NkJnBlXWiT2cpLNvyM4ofPbvP+3Bt
+-----END CERTIFICATE-----
+"""
 
 
 def person(role: str) -> Client:
@@ -145,6 +157,7 @@ def test_an_archives_certificates_are_looked_at_when_they_are_entered(tmp_path: 
         ({"authorities": "trust me"}, "There is no certificate in it"),
         ({"authorities": authority + key}, "private keys stay elsewhere"),
         ({"authorities": authority.replace("M", "N")}, "cannot be read"),
+        ({"authorities": EXPIRED}, "have expired"),
         ({"authorities": authority, "url": "http://north.example.org"}, "with https alone"),
         ({"shows_certificate": True}, "no certificate to show: PACSWEB_DICOM_TLS_CERTIFICATE"),
     ):
@@ -153,6 +166,8 @@ def test_an_archives_certificates_are_looked_at_when_they_are_entered(tmp_path: 
     assert not WebArchive.objects.exists()
     added = client.post(path, {**body, "authorities": authority}, content_type=JSON)
     assert (added.status_code, added.json()["authorities"]) == (201, authority.strip())
+    page = client.get(f"/admin/network/webarchive/{added.json()['id']}/change/")
+    assert "commonName=Test ca, until 2" in page.content.decode()
     one = f"{path}{added.json()['id']}/"
     # The scheme alone changed: what was to be checked would silently not be checked any more.
     refused = client.patch(one, {"url": "http://north.example.org/dicom-web"}, content_type=JSON)
