@@ -114,8 +114,11 @@ def why(error: Exception) -> str:
     return next(known, type(error).__name__)
 
 
+# TABLE: what breaks, in words; the first that fits.
 _WORDS: Final[dict[type[Exception], str]] = {
     TimeoutError: "no answer in time",
+    **dict.fromkeys(_HUNG_UP, "it hung up"),
+    http.client.BadStatusLine: "it does not speak HTTP",
     http.client.IncompleteRead: "the answer ended too early",
     socket.gaierror: "its host name is not known",
     ConnectionRefusedError: "nothing listens there",
