@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.access.principals import PrincipalKind, system_principal
@@ -23,6 +25,8 @@ from apps.network.models import WebArchive
 from apps.storage.stores import blob_store
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.claim_transfer import claim_transfer
+from apps.transfers.actions.list_instances import list_instances
+from apps.transfers.actions.note_progress import LeaseLost
 from apps.transfers.actions.request_transfer import fetch_from_archive, send_to_archive
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import Transfer
@@ -104,6 +108,23 @@ def _due(row: Transfer) -> Transfer:
     drain_inbox(100)
     Transfer.objects.update(not_before=timezone.now())
     return row
+
+
+def test_a_long_list_is_written_in_parts_and_goes_on_where_it_was_cut(north: WebArchive) -> None:
+    transfer = _fetch(north, OddWebArchive.new_study())
+    assert claim_transfer("test") is not None
+    there = {f"1.2.{number}": "1.3" for number in range(4_100)}
+    with CaptureQueriesContext(connection) as asked:
+        list_instances(transfer.pk, "test", dict(list(there.items())[:3_000]))
+    counted = [each for each in asked if 'SET "total"' in each["sql"]]
+    assert len(counted) == 2  # transactions of their own, each with its rows
+    listed = list_instances(transfer.pk, "test", there)
+    assert {uid for uid, each in listed.items() if each.waits} == there.keys()
+    transfer.refresh_from_db()
+    positions = transfer.instances.order_by("position").values_list("position", flat=True)
+    assert (transfer.total, list(positions)) == (4_100, list(range(4_100)))
+    with pytest.raises(LeaseLost):
+        list_instances(transfer.pk, "another", {"1.9": "1.3"})
 
 
 def test_what_is_here_is_taken_once_more_at_most(north: WebArchive) -> None:

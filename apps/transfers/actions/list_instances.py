@@ -16,6 +16,7 @@ from apps.transfers.actions.note_progress import Outcome, note_outcomes
 from apps.transfers.models import Transfer, TransferInstance
 
 _AT_ONCE: Final = 500
+_ROWS_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +35,30 @@ def list_instances(
 
     `there` has the series of each; `known` is what this gave before. What is here already is not
     listed; what waited and came by another way has arrived. Raises LeaseLost. No event: its end is
-    one.
+    one. Several transactions: each is whole by itself, and a long list must not keep others from
+    writing.
     """
+    if known is None:
+        note_outcomes(transfer, holder, ())
+        known = _settled(transfer, holder, _known(transfer))
+    for part in _parts([uid for uid in there if uid not in known], _ROWS_AT_ONCE):
+        known |= _added(transfer, holder, {uid: there[uid] for uid in part}, len(known))
+    return known
+
+
+def _added(
+    transfer: int, holder: str, there: Mapping[str, str], position: int
+) -> dict[str, Listed]:
+    """Rows for those that are not here, from that position on."""
     with transaction.atomic():
         note_outcomes(transfer, holder, ())
-        if known is None:
-            known = _settled(transfer, holder, _known(transfer))
         here = _here(list(there))
-        new = {uid: of for uid, of in there.items() if uid not in known and uid not in here}
+        new = {uid: of for uid, of in there.items() if uid not in here}
         rows = TransferInstance.objects.bulk_create(
             (
                 TransferInstance(
                     transfer_id=transfer,
-                    position=len(known) + number,
+                    position=position + number,
                     sop_instance_uid=uid,
                     series_instance_uid=of,
                 )
@@ -55,9 +67,9 @@ def list_instances(
             batch_size=_AT_ONCE,
         )
         Transfer.objects.filter(pk=transfer).update(total=F("total") + len(new))
-    added = {each.sop_instance_uid: each for each in rows}
-    return known | {
-        uid: Listed(each.pk, each.series_instance_uid, waits=True) for uid, each in added.items()
+    return {
+        each.sop_instance_uid: Listed(each.pk, each.series_instance_uid, waits=True)
+        for each in rows
     }
 
 
@@ -82,7 +94,7 @@ def _known(transfer: int) -> dict[str, Listed]:
 
 
 def _here(wanted: list[str]) -> set[str]:
-    return {uid for part in _parts(wanted) for uid in _stored(part)}
+    return {uid for part in _parts(wanted, _AT_ONCE) for uid in _stored(part)}
 
 
 def _stored(part: list[str]) -> Iterator[str]:
@@ -90,7 +102,7 @@ def _stored(part: list[str]) -> Iterator[str]:
     yield from rows.values_list("sop_instance_uid", flat=True)
 
 
-def _parts(wanted: list[str]) -> Iterator[list[str]]:
+def _parts(wanted: list[str], at_once: int) -> Iterator[list[str]]:
     rest = iter(wanted)
-    while part := list(islice(rest, _AT_ONCE)):
+    while part := list(islice(rest, at_once)):
         yield part
