@@ -26,6 +26,7 @@ from django.utils.log import log_response
 
 from apps.dicomweb.door import is_remembered
 from apps.dicomweb.links import MOUNT
+from apps.dicomweb.stow_rs.usual import learn
 from pacsweb.unread_bodies import UnreadBodyMiddleware
 
 _PATH: Final = re.compile(rf"{MOUNT}/studies(?:/[0-9.]{{1,64}})?")
@@ -51,6 +52,7 @@ def hot_store(environ: dict[str, Any]) -> HttpResponse | None:
         return None
     response = _answer(request)
     assert isinstance(response, HttpResponse)
+    learn(request, response)
     if response.status_code >= _FIRST_ERROR:
         log_response(
             "%s: %s", response.reason_phrase, request.path, response=response, request=request

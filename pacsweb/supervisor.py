@@ -35,6 +35,7 @@ from pacsweb.settings import logging_of
 _USED: Final = (
     "apps.dicomweb.event_channels.server",
     "apps.dicomweb.hot_frames",
+    "apps.dicomweb.stow_rs.usual",
     "apps.dimse.management.commands.dimse",
     "celery.apps.beat",
     "pacsweb.clock",

@@ -26,6 +26,7 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _django = get_wsgi_application()
 # Only now: models exist once the application is made.
 from apps.dicomweb.hot_frames import hot_frame  # noqa: E402 - as said above
+from apps.dicomweb.stow_rs.usual import usual_store  # noqa: E402 - as said above
 from apps.network.recorder import PROCESS_RECORDER  # noqa: E402 - as said above
 from pacsweb.hot_stores import hot_store  # noqa: E402 - as said above
 
@@ -38,6 +39,10 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
         return [frame.content]
     if environ["REQUEST_METHOD"] not in _WITHOUT_BODY:
         watched(environ)
+        usual = usual_store(environ)
+        if usual is not None:
+            start_response("200 OK", usual.headers)
+            return [usual.content]
         stored = hot_store(environ)
         if stored is not None:
             with closing(stored):

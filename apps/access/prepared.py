@@ -51,10 +51,19 @@ class Prepared:
         A moment is given as `adapted` makes it. Raises what Django's cursor raises.
         """
         database = _here.database or _database()
+        return _rows(database, *self._question(database, values))
+
+    def question(self, *values: object) -> tuple[str, tuple[Any, ...]]:
+        """The text as this database's driver wants it, and its parameters: to be a part of more."""
+        return self._question(_here.database or _database(), values)
+
+    def _question(
+        self, database: BaseDatabaseWrapper, values: tuple[object, ...]
+    ) -> tuple[str, tuple[Any, ...]]:
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = _compile(self._rows, self._marks)
-        return _rows(database, compiled.sql, compiled.parameters(values))
+        return compiled.sql, compiled.parameters(values)
 
 
 def rows_of(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:

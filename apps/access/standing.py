@@ -67,6 +67,10 @@ class Standing:
             return lambda: (*lasting, self.token_id, _now())
         return lambda: lasting
 
+    def question(self) -> tuple[str, tuple[object, ...]]:
+        """What has an answer while it holds: to be asked together with other things."""
+        return _question(self.form).question(*self.values()())
+
     def holds(self) -> bool:
         """Whether the database says the same now. Raises what the database raises."""
         return bool(_question(self.form).rows(*self.values()()))

@@ -8,6 +8,7 @@ rows, so that neither database's limit on parameters cuts it into pieces.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from apps.access.prepared import for_driver, rows_of, vendor
 
+_NUMBERS: Final = re.compile(r"[0-9.]*").fullmatch  # as nearly all UIDs are
 _Row = TypeVar("_Row", bound=models.Model)
 Converter = Callable[[Any], Any]
 
@@ -73,7 +75,11 @@ def _among(column: str, vendor: str) -> str:
 
 def _keys(keys: Collection[str], vendor: str) -> list[str] | str:
     ordered = sorted(keys)
-    return ordered if vendor == "postgresql" else json.dumps(ordered)
+    if vendor == "postgresql":
+        return ordered
+    if ordered and all(map(_NUMBERS, ordered)):
+        return '["' + '","'.join(ordered) + '"]'  # as below, in a tenth of the time
+    return json.dumps(ordered)
 
 
 def select_rows(
@@ -102,28 +108,39 @@ class Selection:
     columns: tuple[str, ...]
 
 
-def select_together(
-    asked: Sequence[tuple[Selection, Collection[str]]],
-) -> list[list[tuple[Any, ...]]]:
-    """What `select_rows` gives for each of the selections, in one statement.
+Question = tuple[str, tuple[Any, ...]]
+"""What `Prepared.question` gives."""
 
-    A database takes longer to begin a statement than to find a few rows.
+
+def select_together(
+    asked: Sequence[tuple[Selection, Collection[str]]], questions: Sequence[Question] = ()
+) -> tuple[list[list[tuple[Any, ...]]], list[bool]]:
+    """What `select_rows` gives for each of the selections, and which questions have any answer.
+
+    In one statement: a database takes longer to begin one than to find a few rows.
     """
     kind = vendor()
     selections = tuple(selection for selection, _ in asked)
     found: list[list[tuple[Any, ...]]] = [[] for _ in asked]
-    for number, *row in rows_of(
-        _selections(selections, kind), [_keys(keys, kind) for _, keys in asked]
-    ):
-        found[number].append(tuple(row[: len(selections[number].columns)]))
-    return found
+    answered = [False] * len(questions)
+    parameters: list[Any] = [_keys(keys, kind) for _, keys in asked]
+    for _, values in questions:
+        parameters += values
+    texts = tuple(text for text, _ in questions)
+    for number, *row in rows_of(_selections(selections, texts, kind), parameters):
+        if number < len(found):
+            found[number].append(tuple(row[: len(selections[number].columns)]))
+        else:
+            answered[number - len(found)] = True
+    return found, answered
 
 
 @cache
-def _selections(selections: tuple[Selection, ...], vendor: str) -> str:
+def _selections(selections: tuple[Selection, ...], questions: tuple[str, ...], vendor: str) -> str:
     """Each row with the number of its selection before it, and behind it what makes them as long.
 
-    Columns that stand at one place must be of one type; NULL is of any.
+    Columns that stand at one place must be of one type; NULL is of any. A question that has an
+    answer gives one row of its number alone.
     """
     longest = max(len(each.columns) for each in selections)
     texts = []
@@ -132,7 +149,10 @@ def _selections(selections: tuple[Selection, ...], vendor: str) -> str:
         columns, source = text.split(" FROM ", 1)
         padding = ", NULL" * (longest - len(each.columns))
         texts.append(f"SELECT {number}, {columns}{padding} FROM {source}")  # noqa: S608 - as below
-    return for_driver(" UNION ALL ".join(texts), vendor)
+    of_all = [for_driver(text, vendor) for text in texts]
+    for number, text in enumerate(questions, start=len(texts)):
+        of_all.append(f"SELECT {number}{', NULL' * longest} WHERE EXISTS ({text})")
+    return " UNION ALL ".join(of_all)
 
 
 @cache

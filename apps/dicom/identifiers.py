@@ -17,6 +17,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from apps.dicom.character_sets import CharacterSet, character_set, encode
 from apps.dicom.element_shapes import ITEM, ITEM_END, SEQUENCE, SEQUENCE_END, Encoding
 from apps.dicom.elements import ElementWalk
+from apps.dicom.in_memory import InMemory
 from apps.dicom.json_model import ValueContext, plain_text
 from apps.dicom.query import Key
 from apps.dicom.stored_keys import text_of
@@ -57,27 +58,10 @@ class Identifier:
     character_set: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """A data set in memory as a source."""
-
-    raw: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.raw)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return self.raw[offset : offset + length]
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def read_identifier(data: bytes, transfer_syntax_uid: str) -> Identifier:
     """Decodes an identifier. Raises InvalidRequest where it is none, naming the tags at fault."""
     syntax = transfer_syntax(transfer_syntax_uid)
-    source = _Bytes(data)
+    source = InMemory(data)
     walk = ElementWalk(source, 0, Encoding(syntax.implicit, syntax.big_endian))
     try:
         reading = _Reading(walk, source)
@@ -91,7 +75,7 @@ def read_identifier(data: bytes, transfer_syntax_uid: str) -> Identifier:
 class _Reading:
     """One pass over an identifier."""
 
-    def __init__(self, walk: ElementWalk, source: _Bytes) -> None:
+    def __init__(self, walk: ElementWalk, source: InMemory) -> None:
         self.keys: list[Key] = []
         self.texts: dict[int, str] = {}
         self.terms: tuple[str, ...] = ()

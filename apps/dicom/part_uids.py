@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apps.dicom.element_shapes import ITEM, ITEM_END, SEQUENCE_END
+from apps.dicom.in_memory import InMemory
 from apps.dicom.multipart import Chunk
 from apps.dicom.reader import InstanceReader
 from apps.errors import UnreadableInstance
@@ -32,27 +33,11 @@ class Uids:
     series_instance_uid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """The first bytes of a part, as a source for the reader."""
-
-    content: bytes
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return len(self.content)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset`, fewer only at the end."""
-        return self.content[offset : offset + length]
-
-
 def uids_in(head: bytes) -> Uids:
     """The UIDs in the first bytes of an instance; the data set counts more than File Meta."""
     found: dict[int, str] = {}
     try:
-        reader = InstanceReader(_Bytes(head))
+        reader = InstanceReader(InMemory(head))
         found = {
             _SOP_CLASS: reader.meta.sop_class_uid,
             _SOP_INSTANCE: reader.meta.sop_instance_uid,

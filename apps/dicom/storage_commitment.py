@@ -14,6 +14,7 @@ from typing import Final
 
 from apps.dicom.element_shapes import ITEM, ITEM_END, SEQUENCE, SEQUENCE_END, Encoding
 from apps.dicom.elements import ElementWalk
+from apps.dicom.in_memory import InMemory
 from apps.errors import InvalidRequest
 
 PUSH_MODEL_CLASS: Final = "1.2.840.10008.1.20.1"
@@ -63,24 +64,10 @@ class Reference:
     failure: int = 0
 
 
-class _Bytes:
-    """RandomAccess over bytes in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + length]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 def transaction_uid(data: bytes, encoding: Encoding) -> str:
     """Transaction UID (0008,1195) of an Action or Event Information; "" where it has none."""
     depth = 0
-    for shape, _, _, raw in ElementWalk(_Bytes(data), 0, encoding):
+    for shape, _, _, raw in ElementWalk(InMemory(data), 0, encoding):
         depth += _step(shape.role)
         if not depth and shape.tag == _TRANSACTION_UID:
             return _uid(raw)
@@ -92,7 +79,7 @@ def references(data: bytes, encoding: Encoding) -> Iterator[Reference]:
 
     Raises InvalidRequest for an item without its UIDs and for bytes that end too early.
     """
-    walk = ElementWalk(_Bytes(data), 0, encoding)
+    walk = ElementWalk(InMemory(data), 0, encoding)
     inside, depth = 0, 0
     item: dict[int, bytes] = {}
     for shape, _, _, raw in walk:

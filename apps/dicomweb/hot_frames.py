@@ -8,16 +8,11 @@ the whole stack: here is no answer but 200.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import re
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -27,6 +22,7 @@ from apps.access.authentication import standing_of
 from apps.access.principals import Principal
 from apps.dicom.frames import FrameTable
 from apps.dicomweb.links import MOUNT, base_url
+from apps.dicomweb.patterns import Answer, Environ, Patterns
 from apps.dicomweb.wado_rs.frames import (
     WHOLE_BYTES,
     Plan,
@@ -43,33 +39,12 @@ from apps.retrieve.locations import Location, StandingLocator
 from apps.retrieve.transcoding import differs_by_object, stored_as
 from apps.storage.blobs import BlobMissing
 
-# As long may Basic's throttling and a token's last use lag behind; rights are asked each time.
-REMEMBERED_SECONDS: Final = 30.0
-_REMEMBERED: Final = 512
-_KEY: Final = secrets.token_bytes(32)
 _UID: Final = r"([0-9.]{1,64})"
 _PATH: Final = re.compile(
     f"{MOUNT}/studies/{_UID}/series/{_UID}/instances/{_UID}/frames/([1-9][0-9]{{0,8}})"
 )
-# What of a request, beside its headers, an answer may depend on.
-_BESIDE: Final = frozenset({"REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme"})
-# Differ from request to request, and nobody here reads them.
-_IGNORED: Final = frozenset(
-    {"HTTP_X_REQUEST_ID", "HTTP_X_CORRELATION_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE"}
-)
-_UNUSUAL: Final = ("HTTP_IF_", "HTTP_RANGE", "HTTP_TRANSFER_ENCODING")
 _SECRET: Final = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE"})
 _OF_THE_FRAME: Final = frozenset({"content-type", "content-length", "etag"})
-
-Environ = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete 200."""
-
-    headers: list[tuple[str, str]]
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +59,6 @@ class _Way:
 class _Pattern:
     """What one caller's frames have in common; `asked` has the headers without credentials."""
 
-    until: float
     principal: Principal
     locator: StandingLocator
     asked: HttpRequest
@@ -94,12 +68,12 @@ class _Pattern:
     """By stored Transfer Syntax, where that decides."""
 
 
-_patterns: dict[bytes, _Pattern] = {}
+_patterns: Final = Patterns[_Pattern]()
 
 
 def forget_patterns() -> None:
     """For tests."""
-    _patterns.clear()
+    _patterns.forget()
 
 
 class HotFramesMiddleware:
@@ -120,9 +94,8 @@ def _learn(request: HttpRequest, response: HttpResponse) -> None:
     environ = request.META
     if _single(environ) is None or response.cookies or not response.has_header("ETag"):
         return
-    key, standing = _fingerprint(environ), standing_of(request)
-    principal = getattr(request, "_pacsweb_principal", None)
-    if not key or standing is None or not isinstance(principal, Principal):
+    principal, standing = getattr(request, "_pacsweb_principal", None), standing_of(request)
+    if standing is None or not isinstance(principal, Principal):
         return
     asked = HttpRequest()
     asked.META = {
@@ -131,48 +104,18 @@ def _learn(request: HttpRequest, response: HttpResponse) -> None:
         if name not in _SECRET and name.startswith("HTTP_")
     }
     headers = tuple(each for each in response.items() if each[0].lower() not in _OF_THE_FRAME)
-    if len(_patterns) >= _REMEMBERED:
-        _patterns.clear()
-    until = time.monotonic() + REMEMBERED_SECONDS
     locator = StandingLocator(principal, standing)
-    _patterns[key] = _Pattern(until, principal, locator, asked, base_url(request), headers, {})
+    pattern = _Pattern(principal, locator, asked, base_url(request), headers, {})
+    _patterns.learn(environ, pattern)
 
 
 def _single(environ: Environ) -> re.Match[str] | None:
     """The path's parts where this is a plain GET of one frame."""
     if environ.get("REQUEST_METHOD") != "GET" or environ.get("QUERY_STRING"):
         return None
-    return None if environ.get("SCRIPT_NAME") else _PATH.fullmatch(environ.get("PATH_INFO", ""))
-
-
-@functools.lru_cache(maxsize=256)
-def _counting(names: tuple[str, ...]) -> tuple[bytes, Callable[[Environ], tuple[str, ...]]] | None:
-    """Those that an answer may depend on, as text, and what picks their values.
-
-    None for conditional requests and ranges. Remembered: a client sends the same with each frame.
-    """
-    if any(name.startswith(_UNUSUAL) for name in names):
+    if environ.get("CONTENT_LENGTH", "") not in {"", "0"}:
         return None
-    counting = [
-        name
-        for name in names
-        if name in _BESIDE or (name.startswith("HTTP_") and name not in _IGNORED)
-    ]
-    return "\n".join(counting).encode(), itemgetter(*counting)
-
-
-def _fingerprint(environ: Environ) -> bytes:
-    """Of all that is asked save the path; keyed, so that memory holds nothing of use elsewhere.
-
-    Empty for conditional requests, ranges and requests with a body.
-    """
-    counting = _counting(tuple(environ))
-    if counting is None or environ.get("CONTENT_LENGTH", "") not in {"", "0"}:
-        return b""
-    names, values = counting
-    # Neither a name nor a value holds the end of a line.
-    text = "\n".join(values(environ)).encode(errors="surrogatepass")
-    return hashlib.blake2b(names + b"\n\n" + text, key=_KEY, digest_size=32).digest()
+    return None if environ.get("SCRIPT_NAME") else _PATH.fullmatch(environ.get("PATH_INFO", ""))
 
 
 def hot_frame(environ: Environ) -> Answer | None:
@@ -180,8 +123,8 @@ def hot_frame(environ: Environ) -> Answer | None:
     asked = _single(environ)
     if asked is None:
         return None
-    pattern = _patterns.get(_fingerprint(environ))
-    if pattern is None or pattern.until <= time.monotonic():
+    pattern = _patterns.find(environ)
+    if pattern is None:
         return None
     try:
         study, series, instance, frame = asked.groups()

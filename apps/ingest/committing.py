@@ -15,6 +15,7 @@ from apps.ingest.outcomes import Place
 from apps.ingest.receiving import Incoming
 from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.durable import as_pacs_error, start_writing_out
+from apps.storage.filesystem import OpenFile
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Commit:
         """Brings the bytes to disk, and reads the objects meanwhile if a request waits for them."""
         self._begin()
         for each, name in self._kept().items():
-            self._outcomes[each] = _attempt(partial(spool.synced, each.descriptor, name))
+            self._outcomes[each] = _attempt(partial(each.sync, name))
 
     def foretell(self) -> None:
         """Asks the database what becomes of the objects; before `sync`, the disk works meanwhile.
@@ -61,7 +62,7 @@ class Commit:
         if self._places is None:
             self._places = self._foretold()
         ready = self._kept()
-        moved = _attempt(lambda: spool.make_ready_together([(e.path, n) for e, n in ready.items()]))
+        moved = _attempt(lambda: spool.make_ready([(e.path, n) for e, n in ready.items()]))
         if isinstance(moved, PacsError):
             self._outcomes.update(dict.fromkeys(ready, moved))
         for each, outcome in self._outcomes.items():
@@ -83,7 +84,7 @@ class Commit:
             start_writing_out(each.descriptor)
         if self._waiter.waits:
             for each in written:
-                seen = foresee(each.descriptor)
+                seen = foresee(OpenFile(each.descriptor))
                 if seen is not None:
                     self._foreseen[each] = seen
 

@@ -17,18 +17,19 @@ from typing import Final
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from apps.archive.bulk import Question
+from apps.dicom.frames import RandomAccess
 from apps.dicom.part10 import Provenance
 from apps.dicom.passages import PassageMemory
 from apps.dicom.reader import InstanceReader
 from apps.dicom.scanning import InstanceScan
 from apps.ingest import acknowledged
-from apps.ingest.house_rules import house_rules
-from apps.ingest.known import known_of
+from apps.ingest.house_rules import HouseRules, are_any_laid_down, house_rules
+from apps.ingest.known import known_and
 from apps.ingest.outcomes import Place
 from apps.ingest.pacing import keeps_up
 from apps.ingest.spool import SpoolName
 from apps.ingest.verdicts import is_foregone
-from apps.storage.filesystem import OpenFile
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +60,17 @@ class Foreseen:
         return Place("", get("StudyInstanceUID", ""), series, self.uid, coerced=False)
 
 
-def foresee(descriptor: int) -> Foreseen | None:
-    """Scans a file that is written; None where it is unusual, or cannot be read."""
+def foresee(source: RandomAccess, provenance: Provenance | None = None) -> Foreseen | None:
+    """Scans an object that is complete; None where it is unusual, or cannot be read.
+
+    A provenance is given for one that has no File Meta of ours yet; it will have what its own says.
+    """
     try:
-        file = OpenFile(descriptor)
-        if file.size > LARGEST_BYTES:
+        if source.size > LARGEST_BYTES:
             return None
-        reader = InstanceReader(file)
-        if reader.inflated or reader.meta.provenance is None:
+        reader = InstanceReader(source)
+        came = provenance or reader.meta.provenance
+        if reader.inflated or came is None or reader.meta.warnings:
             return None
         with _reading:
             scan = reader.scan(_memory)
@@ -76,11 +80,15 @@ def foresee(descriptor: int) -> Foreseen | None:
         return None
     if any(len(text) > _LONGEST_TEXT for text in scan.attributes.values()):
         return None
-    return Foreseen(scan, reader.meta.provenance)
+    return Foreseen(scan, came)
 
 
-def foretell(objects: Mapping[SpoolName, Foreseen]) -> dict[SpoolName, Place]:
+def foretell(
+    objects: Mapping[SpoolName, Foreseen], *, condition: Question | None = None
+) -> dict[SpoolName, Place]:
     """The places of those whose fate is certain; they are claimed, and keep their names.
+
+    None is, where the condition is given and has no answer.
 
     Whoever calls it puts them into the inbox under these names, or withdraws the claims. Nothing is
     foretold while the indexer does not keep up: readers would wait for it in place of the senders.
@@ -91,7 +99,7 @@ def foretell(objects: Mapping[SpoolName, Foreseen]) -> dict[SpoolName, Place]:
     certain: dict[SpoolName, Place] = {}
     try:
         if claimed:
-            certain = _certain(claimed)
+            certain = _certain(claimed, condition)
     except DatabaseError:
         connection.close_if_unusable_or_obsolete()
     finally:
@@ -101,10 +109,17 @@ def foretell(objects: Mapping[SpoolName, Foreseen]) -> dict[SpoolName, Place]:
     return certain
 
 
-def _certain(objects: Mapping[SpoolName, Foreseen]) -> dict[SpoolName, Place]:
+def _certain(
+    objects: Mapping[SpoolName, Foreseen], condition: Question | None
+) -> dict[SpoolName, Place]:
     busy = acknowledged.in_hand(each.uid for each in objects.values())
-    rules = house_rules()
-    known = known_of([each.scan.attributes for each in objects.values()])
+    asked = are_any_laid_down()
+    if condition is not None:
+        asked.append(condition)
+    known, said = known_and([each.scan.attributes for each in objects.values()], asked)
+    if condition is not None and not said.pop():
+        return {}
+    rules = house_rules() if any(said) else HouseRules()
     certain = {}
     for name, each in objects.items():
         source = each.provenance.source_ae_title

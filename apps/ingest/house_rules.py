@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from apps.access.prepared import Prepared
+from apps.archive.bulk import Question
 from apps.coercion.models import CoercionRule
 from apps.coercion.rules import Rule, concerning, enabled_rules, rules_for
 from apps.dicom.part10 import Provenance
@@ -58,6 +59,11 @@ def house_rules() -> HouseRules:
         _read.rules = HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
         _read.rows = rows
     return _read.rules
+
+
+def are_any_laid_down() -> list[Question]:
+    """The questions whether there are rules at all, to be asked with others."""
+    return [each.question() for each in _questions()]
 
 
 @cache

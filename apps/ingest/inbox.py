@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.ingest.at_once import take_at_once
 from apps.ingest.catching_up import catch_up, on_their_way
 from apps.ingest.committing import Commit, Kept
 from apps.ingest.doorbell import ring
@@ -37,4 +38,5 @@ __all__ = [
     "receive_part10",
     "ring",
     "stored_otherwise",
+    "take_at_once",
 ]

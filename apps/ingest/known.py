@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from apps.archive.actions.alert_damage import DAMAGED
-from apps.archive.bulk import Selection, select_together
+from apps.archive.bulk import Question, Selection, select_together
 from apps.archive.compressed import compressions_in_use
 from apps.archive.identity import PatientIdentity
 from apps.archive.models import Instance, NonPatientInstance, Receipt, Series, Study
@@ -38,14 +38,22 @@ _STUDIES: Final = Selection(
 
 def known_of(objects: Sequence[Mapping[str, str]]) -> Known:
     """What is stored under the UIDs of objects, given by their attributes: a handful of queries."""
+    return known_and(objects, ())[0]
+
+
+def known_and(
+    objects: Sequence[Mapping[str, str]], questions: Sequence[Question]
+) -> tuple[Known, list[bool]]:
+    """The same, and which of the questions, asked at the same moment, have any answer."""
 
     def uids(keyword: str) -> set[str]:
         return {uid for each in objects if (uid := each.get(keyword))}
 
     known = Known()
     instances, series, studies = map(uids, _UIDS)
-    rows, apart, of_series, of_studies = select_together(
-        [(_INSTANCES, instances), (_APART, instances), (_SERIES, series), (_STUDIES, studies)]
+    (rows, apart, of_series, of_studies), answered = select_together(
+        [(_INSTANCES, instances), (_APART, instances), (_SERIES, series), (_STUDIES, studies)],
+        questions,
     )
     for uid, syntax, series_uid, study_uid, sha256 in rows:
         known.instances[uid] = StoredInstance(bytes(sha256), syntax, series_uid, study_uid)
@@ -57,7 +65,7 @@ def known_of(objects: Sequence[Mapping[str, str]]) -> Known:
     known.study_of_series.update(of_series)
     for uid, *identity in of_studies:
         known.identity_of_study[uid] = PatientIdentity(*identity)
-    return known
+    return known, answered
 
 
 def _note_compressed(known: Known) -> None:

@@ -78,7 +78,8 @@ class Incoming:
         try:
             with as_pacs_error("receiving an instance"):
                 name = self.write_out(waiter=waiter)
-                spool.make_ready(self.path, self.descriptor, name)
+                self.sync(name)
+                spool.make_ready([(self.path, name)])
         except BaseException:
             self.abort()
             raise
@@ -97,6 +98,12 @@ class Incoming:
         write_fully(self.descriptor, (self._buffer,))
         self._buffer = bytearray()
         crash_point("writing")
+        return name
+
+    def sync(self, name: SpoolName) -> SpoolName:
+        """Step two: the file, under its name, to disk. Raises OSError."""
+        self.path = spool.name_whole(self.path, name)
+        spool.sync(self.descriptor)
         return name
 
     def abort(self) -> None:

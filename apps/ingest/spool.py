@@ -1,7 +1,9 @@
 """The inbox on disk: the truth about what was acknowledged and is not yet indexed.
 
 `writing/` holds what is being received, `ready/` what was acknowledged, `provenance/` how those
-few objects came whose bytes could carry no File Meta of ours. Other modules keep what need not
+few objects came whose bytes could carry no File Meta of ours. A file is whole and has its name for
+`ready/` already before it is synced, so that after a loss of power both folders together tell what
+was acknowledged. Other modules keep what need not
 survive beside them. A file in `ready/` is never changed;
 it is removed once the database has committed what became of it. Writers and claimers hold a lock
 (flock) on the file itself, so a killed process leaves nothing locked and nothing to clean up but
@@ -25,7 +27,7 @@ from typing import Final
 from django.conf import settings
 
 from apps.ingest.crash_points import crash_point
-from apps.storage.durable import make_folder, sync_folder, write_fully
+from apps.storage.durable import make_folder, names_follow_files, sync_folder, write_fully
 
 AWAKE: Final = "awake"
 """The folder where the indexer shows that it is awake, and where it is asked to hurry."""
@@ -153,30 +155,39 @@ def _create(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
 
 
-def make_ready(path: Path, descriptor: int, name: SpoolName) -> None:
-    """File to disk, into `ready/`, folder to disk. Durable and visible when this returns."""
+def open_whole(name: SpoolName) -> tuple[Path, int]:
+    """A new locked file in `writing/` that has its name already, since all its bytes are known."""
+    path = folder("writing") / str(name)
+    descriptor = _create(path)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return path, descriptor
+
+
+def name_whole(path: Path, name: SpoolName) -> Path:
+    """Gives a file in `writing/` the name it will have, which tells whether its bytes are whole."""
+    whole = folder("writing") / str(name)
+    os.rename(path, whole)  # noqa: PTH104 - a Path takes as long again
+    return whole
+
+
+def sync(descriptor: int) -> None:
+    """Brings a file in `writing/` to disk."""
     os.fsync(descriptor)
     crash_point("synced")
-    ready = folder("ready")
-    path.rename(ready / str(name))
-    crash_point("renamed")
-    sync_folder(ready)
 
 
-def synced(descriptor: int, name: SpoolName) -> SpoolName:
-    """The name, once the file's bytes are on disk."""
-    os.fsync(descriptor)
-    crash_point("synced")
-    return name
+def make_ready(files: Iterable[tuple[Path, SpoolName]]) -> None:
+    """Whole and synced files into `ready/`. Durable and visible when this returns.
 
-
-def make_ready_together(files: Iterable[tuple[Path, SpoolName]]) -> None:
-    """Synced files into `ready/`. Durable and visible when this returns."""
+    Where a name in `writing/` became durable with its file, nothing more need be synced: after a
+    loss of power `apps.ingest.leftovers` finds the file by that name and puts it back.
+    """
     ready = folder("ready")
     for path, name in files:
-        path.rename(ready / str(name))
+        os.rename(path, f"{ready}/{name}")  # noqa: PTH104 - as above
         crash_point("renamed")
-    sync_folder(ready)
+    if not names_follow_files(ready):
+        sync_folder(ready)
 
 
 def take_back(chunks: Iterable[bytes], name: SpoolName, provenance: str = "") -> None:
@@ -189,7 +200,9 @@ def take_back(chunks: Iterable[bytes], name: SpoolName, provenance: str = "") ->
         write_fully(descriptor, chunks)
         if provenance:
             write_provenance(name, provenance)
-        make_ready(path, descriptor, name)
+        path = name_whole(path, name)
+        sync(descriptor)
+        make_ready([(path, name)])
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -308,27 +321,3 @@ def forget_provenance(names: Iterable[SpoolName]) -> None:
     kept = {path.name for path in folder("provenance").iterdir()}
     for name in kept.intersection(map(str, names)) if kept else ():
         (folder("provenance") / name).unlink(missing_ok=True)
-
-
-def clean_writing(older_than: float = 60.0) -> int:
-    """Removes half-written files of processes that are gone; how many. None was acknowledged.
-
-    A living writer holds the lock; the age only covers the moment between making and locking.
-    """
-    removed = 0
-    limit = time.time() - older_than
-    for path in list(folder("writing").iterdir()):
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            if os.fstat(descriptor).st_mtime < limit:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink(missing_ok=True)
-                removed += 1
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
-    return removed

@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final, cast
 
@@ -48,6 +49,35 @@ def sync_folder(folder: Path | str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_IN_ORDER: Final = frozenset({"ext3", "ext4", "xfs"})
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+
+
+def names_follow_files(folder: Path) -> bool:
+    """Whether a file's `fsync` makes the name durable too that it got in the folder before.
+
+    POSIX does not say so, but these file systems do it: what was changed before goes to their log
+    before, or the folders of a newly named file are synced with it. Of all others, and where the
+    system does not tell, nothing is assumed.
+    """
+    return _kind_of(folder.stat().st_dev) in _IN_ORDER
+
+
+@cache
+def _kind_of(device: int) -> str:
+    """The kind of the file system on a device; empty where the system does not tell."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = _MOUNTS.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        mount, _, kind = line.partition(" - ")
+        if mount.split(" ")[2:3] == [wanted]:
+            return kind.partition(" ")[0]
+    return ""
 
 
 def make_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ python -m tests.crash.program receive FOLDER   hands each file to the inbox; a l
 python -m tests.crash.program receive-groups FOLDER   the same, three at a time as STOW-RS does
 python -m tests.crash.program receive-answered FOLDER   the same into stored series; a line for each
                                                that is answered before it is indexed
+python -m tests.crash.program receive-at-once FOLDER   the same, one by one from memory
 python -m tests.crash.program index            works the inbox off once
 python -m tests.crash.program check FOLDER     what became of the files, as JSON
 python -m tests.crash.program A then B         one after the other, in one process
@@ -81,12 +82,27 @@ def receive_answered(folder: Path) -> None:
     receive_groups(folder, answered=True)
 
 
-def index() -> None:
-    from apps.errors import PacsError
-    from apps.ingest import acknowledged, spool
+def receive_at_once(folder: Path) -> None:
+    """As a small Store request of one instance; what is not certain yet is not answered."""
+    from apps.dicom.in_memory import InMemory
+    from apps.dicom.part10 import Provenance
+    from apps.ingest import inbox
     from apps.ingest.actions.drain_inbox import drain_inbox
 
-    spool.clean_writing(older_than=0)
+    receive_groups(folder, first=2)
+    drain_inbox(120)
+    for path in sorted(folder.iterdir()):
+        if inbox.take_at_once(InMemory(path.read_bytes()), Provenance("stow")) is not None:
+            print(path.name, flush=True)
+
+
+def index() -> None:
+    from apps.errors import PacsError
+    from apps.ingest import acknowledged
+    from apps.ingest.actions.drain_inbox import drain_inbox
+    from apps.ingest.leftovers import clean_writing
+
+    clean_writing(older_than=0)
     acknowledged.MAKING_SECONDS = 0.0  # as if the dead receiver were dead for longer
     try:
         result = drain_inbox(120)
@@ -256,6 +272,7 @@ if __name__ == "__main__":
         "receive": receive,
         "receive-groups": receive_groups,
         "receive-answered": receive_answered,
+        "receive-at-once": receive_at_once,
         "index": index,
         "check": check,
         "cases": cases,

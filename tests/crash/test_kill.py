@@ -162,7 +162,8 @@ def sqlite_installation(folder: Path, empty: Path, forks: Forks) -> Installation
     ("door", "crash_at"),
     [("receive", each) for each in (*RECEIVER, "writing:2", "synced:5", "committed:7")]
     + [("receive-groups", each) for each in ("synced:5", "renamed:5", "committed:2")]
-    + [("receive-answered", each) for each in ("foretold:2", "renamed:6", "committed:4")],
+    + [("receive-answered", each) for each in ("foretold:2", "renamed:6", "committed:4")]
+    + [("receive-at-once", each) for each in ("writing:4", "foretold:2", "synced:5", "renamed:6")],
 )
 def test_STO_03_the_receiver_is_killed(
     tmp_path: Path, empty_sqlite: Path, door: str, crash_at: str, forks: Forks

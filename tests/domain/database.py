@@ -10,6 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from apps.access import prepared
+
 
 @contextmanager
 def own_database(request: pytest.FixtureRequest, blocker: Any, name: str) -> Iterator[str]:
@@ -26,6 +28,7 @@ def own_database(request: pytest.FixtureRequest, blocker: Any, name: str) -> Ite
         connections["default"].close()
         connections.settings["default"] = {**before, **database_from_url(url)}
         del connections["default"]
+        prepared._here.database = None
         try:
             call_command("migrate", verbosity=0)
             yield connections["default"].vendor
@@ -33,3 +36,4 @@ def own_database(request: pytest.FixtureRequest, blocker: Any, name: str) -> Ite
             connections["default"].close()
             connections.settings["default"] = before
             del connections["default"]
+            prepared._here.database = None

@@ -219,14 +219,15 @@ def test_a_claim_that_is_no_longer_believed_is_not_answered_for(first, monkeypat
     ds, other = next_of(first), next_of(first)
     other.SOPInstanceUID = ds.SOPInstanceUID
     other.InstanceNumber = 9
-    move = spool.make_ready_together
+    move = spool.make_ready
 
     def late(files):
         monkeypatch.setattr(acknowledged, "MAKING_SECONDS", -1.0)
+        monkeypatch.setattr(spool, "make_ready", move)
         stored(other)
         move(files)
 
-    monkeypatch.setattr(spool, "make_ready_together", late)
+    monkeypatch.setattr(spool, "make_ready", late)
     (kept,) = stow(ds)
     assert kept.place is None
     drain_inbox(60)

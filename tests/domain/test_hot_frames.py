@@ -26,7 +26,8 @@ from apps.access.models import ApiToken, User
 from apps.archive.models import Instance
 from apps.dicom.part10 import HEAD_LENGTH, Provenance, read_file_meta
 from apps.dicomweb.door import forget_principals
-from apps.dicomweb.hot_frames import Answer, forget_patterns, hot_frame
+from apps.dicomweb.hot_frames import forget_patterns, hot_frame
+from apps.dicomweb.patterns import Answer
 from apps.events.log import Actor
 from apps.events.models import Event
 from apps.ingest import inbox

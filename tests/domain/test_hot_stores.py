@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.http import HttpResponse
-from django.test import Client, RequestFactory
 from pydicom import Dataset
 
 from apps.access.authentication import forget_remembered
@@ -23,12 +18,11 @@ from apps.ingest.actions.drain_inbox import drain_inbox
 from pacsweb import hot_stores
 from pacsweb.hot_stores import hot_store
 from tests.builders import ct_slice, part10
+from tests.domain.store_requests import body_of, by_the_whole_stack, environ, session_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folders")]
 
-TYPE = 'multipart/related; type="application/dicom"; boundary=edge'
 EMPTY, NO_PARTS = b"--edge--\r\n", b"no parts at all"
-_whole = WSGIHandler()
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +40,7 @@ def user() -> User:
 
 @pytest.fixture
 def signed_in(user: User) -> dict[str, str]:
-    """The headers of a session with its CSRF token."""
-    client = Client()
-    client.force_login(user)
-    client.get("/login/")
-    token = "a" * 32
-    cookies = {each.key: each.value for each in client.cookies.values()}
-    cookies["pacsweb_csrf"] = token
-    return {
-        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
-        "X-CSRFToken": token,
-    }
+    return session_of(user)
 
 
 @pytest.fixture
@@ -67,34 +51,6 @@ def first() -> Dataset:
     inbox.receive_part10(Provenance("dimse"), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
     drain_inbox(60)
     return ds
-
-
-def body_of(first: Dataset, number: int) -> bytes:
-    uids = {"study": first.StudyInstanceUID, "series": first.SeriesInstanceUID}
-    part = part10(ct_slice(number=number, seed=number, **uids))
-    return b"--edge\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n--edge--\r\n"
-
-
-def environ(body: bytes, path: str = "/dicom-web/studies", **headers: str) -> dict[str, Any]:
-    asked = RequestFactory().post(path, body, content_type=TYPE, headers=headers).environ
-    # As the server's own: at the end of the body there is nothing, and no error.
-    return {**asked, "wsgi.input": io.BytesIO(body)}
-
-
-def by_the_whole_stack(asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-    """As Django's own test client, leaves the test's transaction open."""
-    said: list[tuple[str, list[tuple[str, str]]]] = []
-    signals = (request_started, request_finished)
-    for each in signals:
-        each.disconnect(close_old_connections)
-    try:
-        answer = _whole(asked, lambda *each: said.append(each))
-        content = b"".join(answer)
-        answer.close()
-    finally:
-        for each in signals:
-            each.connect(close_old_connections)
-    return int(said[0][0].split()[0]), dict(said[0][1]), content
 
 
 def hot(asked: dict[str, Any]) -> HttpResponse:

@@ -15,8 +15,10 @@ from apps.dicom.part10 import Provenance, read_file_meta
 from apps.errors import OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox, spool
 from apps.ingest.inbox import Commit, Incoming, Kept
+from apps.ingest.leftovers import clean_writing
 from apps.ingest.spool import SpoolName
 from apps.storage import capacity as room
+from apps.storage import durable
 from apps.storage.models import StoragePolicy
 
 FROM = Provenance("dimse", "CT1", "PACSWEB", "10.0.0.1", "2026-01-01T00:00:00+00:00")
@@ -130,10 +132,97 @@ def test_what_a_dead_process_left_half_written_is_cleaned_and_nothing_else(data_
     for path in [dead, *files("writing")]:
         if path != young:
             os.utime(path, (time.time() - 100,) * 2)
-    assert spool.clean_writing() == 1
+    assert clean_writing() == 1
     assert not dead.exists()
     assert young.exists()
     assert len(alive.commit()) > 0
+
+
+@pytest.fixture
+def left_behind(data_folders) -> tuple[Path, SpoolName]:
+    """As after a loss of power that took away the move into `ready/`."""
+    with incoming() as arriving:
+        arriving.write(os.urandom(100_000))
+        name = SpoolName.parse(arriving.commit())
+    path = spool.folder("writing") / str(name)
+    (spool.folder("ready") / str(name)).rename(path)
+    return path, name
+
+
+def test_what_was_acknowledged_and_not_moved_for_good_goes_into_ready(left_behind):
+    path, name = left_behind
+    raw = path.read_bytes()
+    assert clean_writing() == 0
+    assert not path.exists()
+    assert spool.waiting() == [name]
+    assert (spool.folder("ready") / str(name)).read_bytes() == raw
+
+
+def test_bytes_without_file_meta_of_ours_go_there_too(data_folders):
+    with inbox.begin_part10(FROM, b"no part 10 and no data set", []) as arriving:
+        name = arriving.commit()
+    (spool.folder("ready") / name).rename(spool.folder("writing") / name)
+    assert clean_writing() == 0
+    assert [str(each) for each in spool.waiting()] == [name]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), lambda raw: raw[:-1]]
+)
+def test_what_is_not_whole_is_not_taken_for_it(left_behind, change):
+    """A loss of power may leave a name without all of the bytes."""
+    path, _ = left_behind
+    path.write_bytes(change(path.read_bytes()))
+    os.utime(path, (time.time() - 100,) * 2)
+    assert clean_writing() == 1
+    assert files("writing") == files("ready") == []
+
+
+def test_what_is_whole_and_still_written_is_left_alone(data_folders):
+    name = SpoolName.mint(4, hashlib.sha256(b"four").hexdigest())
+    path, descriptor = spool.open_whole(name)
+    os.write(descriptor, b"four")
+    os.utime(path, (time.time() - 100,) * 2)
+    assert clean_writing() == 0
+    assert path.exists()
+    os.close(descriptor)
+    assert clean_writing() == 0
+    assert spool.waiting() == [name]
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_folder_is_synced_where_names_do_not_follow_their_files(
+    data_folders, monkeypatch, follows
+):
+    synced: list[Path] = []
+    monkeypatch.setattr(spool, "names_follow_files", lambda _folder: follows)
+    monkeypatch.setattr(spool, "sync_folder", synced.append)
+    with incoming() as arriving:
+        arriving.commit()
+    assert synced == ([] if follows else [spool.folder("ready")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "follows"), [("ext4", True), ("xfs", True), ("nfs4", False), ("btrfs", False)]
+)
+def test_of_file_systems_that_are_not_known_nothing_is_assumed(
+    tmp_path, monkeypatch, kind, follows
+):
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        f"20 1 0:5 / /proc rw shared:1 - proc proc rw\n"
+        f"21 1 {os.major(device)}:{os.minor(device)} / / rw,relatime shared:2 - {kind} /dev/x rw\n"
+    )
+    monkeypatch.setattr(durable, "_MOUNTS", mounts)
+    durable._kind_of.cache_clear()
+    try:
+        assert durable.names_follow_files(tmp_path) is follows
+        durable._kind_of.cache_clear()
+        mounts.unlink()
+        assert durable.names_follow_files(tmp_path) is False
+    finally:
+        durable._kind_of.cache_clear()
 
 
 def test_a_claim_excludes_others_until_released(data_folders):

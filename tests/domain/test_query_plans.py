@@ -6,13 +6,16 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from apps.access.principals import system_principal
+from apps.access.models import User
+from apps.access.principals import Permission, system_principal
+from apps.access.standing import Standing
 from apps.archive.actions.index_names import index_names
 from apps.archive.models import (
     Instance,
@@ -27,9 +30,13 @@ from apps.archive.models import (
 from apps.archive.private_values import asked_of
 from apps.archive.selectors import count, instances_of, search
 from apps.archive.study_list import StudyListFilter, study_list
+from apps.coercion.models import CoercionRule
 from apps.dicom.attributes import BY_KEYWORD
 from apps.dicom.query import Key, Level, Query
 from apps.indexing.interruption import Interrupted, interruptible
+from apps.ingest.house_rules import are_any_laid_down
+from apps.ingest.known import known_and, known_of
+from apps.network.models import ApplicationEntity
 from tests.domain.database import own_database
 
 ASKER = system_principal("plans")
@@ -275,3 +282,27 @@ def test_FND_19_a_statement_ends_when_nobody_waits_for_it(filled: str) -> None:
     with pytest.raises(DatabaseError), interruptible(lambda: False), connection.cursor() as cursor:
         cursor.execute("SELECT nothing FROM nowhere")
     assert Study.objects.count() == STUDIES
+
+
+def test_what_is_asked_together_is_what_is_asked_apart(filled: str) -> None:
+    """A Store's questions: what is stored, whether the sign-in stands, whether there are rules."""
+    at = {"StudyInstanceUID": "1.2.7", "SeriesInstanceUID": "1.3.7", "SOPInstanceUID": "1.4.7"}
+    new = {**at, "SOPInstanceUID": "1.4.7.new'\""}
+    user = User.objects.create_superuser(f"asker-{filled}", password="a long enough password")
+    everything = frozenset(Permission)
+    stands = Standing(user.pk, user.username, user.password, True, everything)
+    gone = replace(stands, password="another")
+    rules = are_any_laid_down()
+    for objects in ([at], [new], [at, new], []):
+        known, said = known_and(objects, [*rules, stands.question(), gone.question()])
+        assert known == known_of(objects)
+        assert said == [False, False, True, False]
+    assert known_of([at]).identity_of_study["1.2.7"].patient_id == "P7"
+    with transaction.atomic():
+        CoercionRule.objects.create(name="all", operations="set InstitutionName = Ours")
+        assert known_and([at], rules)[1] == [False, True]
+        ApplicationEntity.objects.create(
+            title="CT1", host="192.0.2.7", port=104, duplicates=ApplicationEntity.Duplicates.REPLACE
+        )
+        assert known_and([at], rules)[1] == [True, True]
+        transaction.set_rollback(True)

@@ -46,6 +46,8 @@ AT_ONCE: Final = 2
 _ALONE: Final = frozenset({DICOM, DICOM_JSON, DICOM_XML})
 """What a body may be without being multipart."""
 
+DOOR: Final = "stow"
+
 _pool = ThreadPoolExecutor(max_workers=4 * AT_ONCE, thread_name_prefix="stow")
 
 
@@ -87,7 +89,7 @@ def receive_parts(
     ones; memory is bounded by a few chunks. Raises PartCutOff where the connection breaks, after
     everything that was complete.
     """
-    provenance = Provenance(door="stow", source_address=principal.address, user=principal.name)
+    provenance = Provenance(door=DOOR, source_address=principal.address, user=principal.name)
     part_type, source = parts_of(request)
     if part_type in {DICOM_JSON, DICOM_XML}:
         yield from assembled(iter(source), provenance, study, part_type)

@@ -202,7 +202,7 @@ class IndexedReport(Report):
             self.sentences.append(f"Part {number} was set aside: {outcome.explanation}")
         else:
             uid = each.uids.sop_instance_uid
-            path = _path(outcome.place) if outcome.place else self._places.get(uid, "")
+            path = path_of(outcome.place) if outcome.place else self._places.get(uid, "")
             originals = self._originals.get(_key(each, outcome), ())
             warning = each.warning or (_COERCED_WORDS if originals else "")
             self.stored.append(Stored(each.uids, path, warning, originals=originals))
@@ -232,7 +232,8 @@ def _to_look_up(
     return untold, changed
 
 
-def _path(place: Place) -> str:
+def path_of(place: Place) -> str:
+    """Where the instance is, below the service's base URL."""
     if place.resource:
         return f"/{place.resource}/{in_path(place.instance)}"
     return _path_below_study(place.study, place.series, place.instance)
