@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, BinaryIO, Final, cast
 
 from django.utils import timezone
@@ -57,13 +57,12 @@ def compress(
     Raises UnsupportedPixels where it cannot be made or would not be smaller, NotTheSame,
     UnreadableInstance, OriginalDamaged, Unavailable, OutOfResources.
     """
-    bare = replace(location, layers=())  # what rules changed stays beside the blob
+    bare = location._replace(layers=())  # what rules changed stays beside the blob
     _read_back(bare, spend)
     row = _written(bare, provenance, rule, spend)
     crash_point("compression-written")
     try:
-        made = replace(
-            bare,
+        made = bare._replace(
             blob_key=row.blob_key,
             size_bytes=row.size_bytes,
             transfer_syntax_uid=row.transfer_syntax_uid,
@@ -72,7 +71,7 @@ def compress(
         fragment = Metadata.objects.values_list("fragment", flat=True).get(pk=location.key)
         proof = proved(bare, made, bytes(fragment), spend)
         try:
-            _read_back(replace(made, dataset_offset=proof.dataset_offset), spend)
+            _read_back(made._replace(dataset_offset=proof.dataset_offset), spend)
         except OriginalDamaged as error:
             raise NotTheSame("The compressed blob cannot be read back.") from error
     except BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
 
@@ -77,7 +77,7 @@ def proved(
         raise NotTheSame("The Photometric Interpretation differs.")
     pairs = zip_longest(
         _frames(before, described),
-        _frames(replace(after, packed_frames=packed), compressed),
+        _frames(after._replace(packed_frames=packed), compressed),
         fillvalue=b"",
     )
     count, one, other = _compared(pairs, described, spend)

@@ -144,9 +144,12 @@ _ENCAPSULATED: Final = Struct("<cBIIQ")
 _INFLATED, _ONE_EACH = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NativeFrames(FrameTable):
-    """Frames one after another, `frame_bits` each, in `length` bytes from `offset`."""
+    """Frames one after another, `frame_bits` each, in `length` bytes from `offset`.
+
+    Not frozen: one is made for each frame that is sent, and would take three times as long.
+    """
 
     count: int
     offset: int

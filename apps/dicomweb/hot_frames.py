@@ -26,18 +26,19 @@ from apps.dicomweb.patterns import Answer, Environ, Patterns
 from apps.dicomweb.wado_rs.frames import (
     WHOLE_BYTES,
     Plan,
+    around_one_part,
     fits,
     frame_etag,
     multipart_of,
-    one_part_of,
     outgoing_frame,
     plan_for,
 )
 from apps.errors import PacsError
-from apps.retrieve.frames import check_whole_frame, frame_table_of
+from apps.retrieve.frames import check_whole_frame, frame_table_of, piece_between
 from apps.retrieve.locations import Location, StandingLocator
 from apps.retrieve.transcoding import differs_by_object, stored_as
-from apps.storage.blobs import BlobMissing
+from apps.storage.blobs import BlobMissing, BlobStore
+from apps.storage.stores import blob_store
 
 _UID: Final = r"([0-9.]{1,64})"
 _PATH: Final = re.compile(
@@ -61,6 +62,7 @@ class _Pattern:
 
     principal: Principal
     locator: StandingLocator
+    store: BlobStore
     asked: HttpRequest
     base: str
     headers: tuple[tuple[str, str], ...]
@@ -104,9 +106,18 @@ def _learn(request: HttpRequest, response: HttpResponse) -> None:
         if name not in _SECRET and name.startswith("HTTP_")
     }
     headers = tuple(each for each in response.items() if each[0].lower() not in _OF_THE_FRAME)
-    locator = StandingLocator(principal, standing)
-    pattern = _Pattern(principal, locator, asked, base_url(request), headers, {})
-    _patterns.learn(environ, pattern)
+    _patterns.learn(
+        environ,
+        _Pattern(
+            principal,
+            StandingLocator(principal, standing),
+            blob_store(),
+            asked,
+            base_url(request),
+            headers,
+            {},
+        ),
+    )
 
 
 def _single(environ: Environ) -> re.Match[str] | None:
@@ -147,7 +158,9 @@ def _answer(pattern: _Pattern, location: Location, frame: str) -> Answer | None:
     if not plan.multipart:
         content_type, content = plan.labelled, outgoing_frame(location, table, number, plan)
     elif piece is not None:
-        content_type, content = one_part_of(location, piece, number, plan, pattern.base)
+        around = around_one_part(location, piece[1], number, plan, pattern.base)
+        content_type = around[0]
+        content = piece_between(pattern.store, location, piece, *around[1:])
     else:
         content_type, chunks = multipart_of(location, table, (number,), plan, pattern.base)
         content = b"".join(chunks)

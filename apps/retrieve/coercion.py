@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +32,7 @@ def coerced(location: Location, rules: Sequence[Rule]) -> Location:
     """
     if not rules or sop_class(location.sop_class_uid).resource:
         return location
-    return replace(location, layers=(*location.layers, *_applied(location, rules).layers))
+    return location._replace(layers=(*location.layers, *_applied(location, rules).layers))
 
 
 def followed(

@@ -9,6 +9,7 @@ from apps.dicom.frames import FrameTable
 from apps.dicom.transfer_syntaxes import transfer_syntax
 from apps.errors import InvalidRequest, NotFound, UnreadableInstance
 from apps.retrieve.locations import Location
+from apps.storage.blobs import BlobStore
 from apps.storage.stores import blob_store
 
 
@@ -56,12 +57,14 @@ def stored_frame(location: Location, table: FrameTable, number: int) -> bytes:
         handle.close()
 
 
-def piece_between(location: Location, piece: tuple[int, int], before: bytes, after: bytes) -> bytes:
-    """`before`, a piece of the blob (offset and length) and `after`.
+def piece_between(
+    store: BlobStore, location: Location, piece: tuple[int, int], before: bytes, after: bytes
+) -> bytes:
+    """`before`, a piece of the blob (offset and length) in its store, and `after`.
 
     Raises UnreadableInstance where the blob ends before the piece does.
     """
-    content = blob_store().read_between(location.blob_key, *piece, before, after)
+    content = store.read_between(location.blob_key, *piece, before, after)
     if content is None:
         raise UnreadableInstance("The stored bytes are not as many as were received.")
     return content

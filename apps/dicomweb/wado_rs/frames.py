@@ -43,7 +43,6 @@ from apps.retrieve.frames import (
     check_whole_frame,
     fragments_between,
     frame_table_of,
-    piece_between,
     stored_frame,
 )
 from apps.retrieve.locations import Location, location_of
@@ -158,18 +157,14 @@ def frame_part(location: Location, table: FrameTable, number: int, plan: Plan, b
     return Part(plan.labelled, uri, len(data), (data,))
 
 
-def one_part_of(
-    location: Location, piece: tuple[int, int], number: int, plan: Plan, base: str
-) -> tuple[str, bytes]:
-    """`multipart_of` with one frame that goes out as the piece it is stored as: type and body.
-
-    Raises UnreadableInstance where the file ends before the piece does.
-    """
+def around_one_part(
+    location: Location, length: int, number: int, plan: Plan, base: str
+) -> tuple[str, bytes, bytes]:
+    """`multipart_of` with one frame of so many bytes: the Content-Type, and what goes around it."""
     labelled = plan.labelled
     boundary = boundary_of(location.digest, labelled, str(number))
-    head = opening(boundary, labelled, piece[1], f"{base}{location.path}/frames/{number}")
-    content = piece_between(location, piece, head, closing(boundary))
-    return content_type(boundary, plan.media_type), content
+    head = opening(boundary, labelled, length, f"{base}{location.path}/frames/{number}")
+    return content_type(boundary, plan.media_type), head, closing(boundary)
 
 
 def fits(table: FrameTable, numbers: Sequence[int]) -> bool:
