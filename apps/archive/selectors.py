@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
 from apps.access.principals import Permission, Principal, permit
+from apps.archive.by_uid import rows_by_uid
 from apps.archive.entities import ENTITY_MAPS
 from apps.archive.models import Instance, Series, Study
 from apps.archive.private_keys import PrivatePart, private_part
@@ -70,20 +71,24 @@ def search(
     asked = plan(query)
     tree = key_tree(asked.stored, asked.offset)
     entities = ENTITY_MAPS[query.level]
+    if not tree and not private.keys:
+        found = rows_by_uid(asked, query, principal, _in_scope(asked, entities, principal))
+        if found is not None:
+            return SearchPage(_matches(found, asked, entities), asked.unsupported)
     rows = ordered(_rows(asked, entities, principal, private), query.ordering, entities)
     end = None if query.limit is None else query.offset + query.limit
     if _narrows(tree):
         _refuse_too_many(rows)
-        candidates = takewhile(lambda _: not stopped(), _matches(rows, asked, entities))
-        found = islice(_with_stored(candidates, tree), query.offset, end)
-        return SearchPage(private.answered(found, rows), asked.unsupported)
+        candidates = takewhile(lambda _: not stopped(), _read(rows, asked, entities))
+        page = islice(_with_stored(candidates, tree), query.offset, end)
+        return SearchPage(private.answered(page, rows), asked.unsupported)
     if query.limit is not None and query.limit <= _LONGEST_PAGE:
-        page = _keys(rows, scans(asked.criteria, entities), query.offset, end)
-        rows = entities.model._default_manager.filter(pk__in=page)
+        keys = _keys(rows, scans(asked.criteria, entities), query.offset, end)
+        rows = entities.model._default_manager.filter(pk__in=keys)
         rows = ordered(rows, query.ordering, entities)
     elif query.offset or end is not None:
         rows = rows[query.offset : end]
-    matches = _matches(rows, asked, entities)
+    matches = _read(rows, asked, entities)
     matches = _with_stored(matches, tree) if tree else matches
     return SearchPage(private.answered(matches, rows), asked.unsupported)
 
@@ -112,16 +117,21 @@ def count(query: Query, principal: Principal) -> int:
     if not _narrows(tree):
         return rows.count()
     _refuse_too_many(rows)
-    return sum(1 for _ in _with_stored(_matches(rows, asked, entities), tree))
+    return sum(1 for _ in _with_stored(_read(rows, asked, entities), tree))
 
 
 def _rows(asked: Plan, entities: EntityMap, principal: Principal, private: PrivatePart) -> Rows:
+    rows = _in_scope(asked, entities, principal)
+    return private.narrow(narrowed(rows, asked.criteria, entities))
+
+
+def _in_scope(asked: Plan, entities: EntityMap, principal: Principal) -> Rows:
     path = entities.paths.get(Entity.STUDY, "studies__")
     rows = entities.model._default_manager.filter(scope_of(principal, path))
     if asked.level is Level.PATIENT:
         # Who has no study is no answer: that is what a merge leaves of its source.
         rows = rows.filter(number_of_patient_related_studies__gt=0)
-    return private.narrow(narrowed(rows, asked.criteria, entities))
+    return rows
 
 
 def _keys(rows: Rows, scanning: bool, offset: int, end: int | None) -> list[int]:
@@ -149,12 +159,18 @@ def _refuse_too_many(rows: Rows) -> None:
         )
 
 
-def _matches(rows: Rows, asked: Plan, entities: EntityMap) -> Iterator[Match]:
-    tags = [attribute.tag for attribute in asked.answered]
+def _read(rows: Rows, asked: Plan, entities: EntityMap) -> Iterator[Match]:
     paths = [entities.path(attribute) for attribute in asked.answered]
     extra = [entities.offset] if entities.offset else []
-    for pk, *found in rows.values_list("pk", *paths, *extra).iterator(chunk_size=_CHUNK):
-        offset = found.pop() if extra else ""
+    columns = rows.values_list("pk", *paths, *extra)
+    return _matches(columns.iterator(chunk_size=_CHUNK), asked, entities)
+
+
+def _matches(rows: Iterable[tuple[Any, ...]], asked: Plan, entities: EntityMap) -> Iterator[Match]:
+    """Of rows with the key, the answered columns and, where there is one, the offset."""
+    tags = [attribute.tag for attribute in asked.answered]
+    for pk, *found in rows:
+        offset = found.pop() if entities.offset else ""
         values = {
             tag: "" if value is None else str(value) for tag, value in zip(tags, found, strict=True)
         }
