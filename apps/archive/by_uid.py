@@ -24,7 +24,7 @@ _MARKS: Final = ("0.0.1", "0.0.2", "0.0.3")
 _UNIQUE: Final = frozenset(UNIQUE_KEYS.values())
 # So many rows are held at once. A study has as many series as it has; its instances are many.
 _LONGEST: Final = 500
-_UNBOUNDED: Final = frozenset({Level.STUDY, Level.SERIES})
+_FEW: Final = frozenset({Level.STUDY, Level.SERIES})
 
 
 def rows_by_uid(
@@ -35,13 +35,8 @@ def rows_by_uid(
     `scope` are the rows that the principal may know of. Rows are in natural order.
     """
     uids = _uids(asked)
-    bounded = query.limit is not None and 0 < query.limit <= _LONGEST
-    if (
-        not uids
-        or query.offset
-        or query.ordering
-        or not (bounded or (query.limit is None and asked.level in _UNBOUNDED))
-    ):
+    few = asked.level in _FEW or (query.limit is not None and query.limit <= _LONGEST)
+    if not uids or not few or query.limit == 0 or query.offset or query.ordering:
         return None
     shape = _Shape(principal, asked, query.limit, scope)
     question = _compiled(shape)
