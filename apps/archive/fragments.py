@@ -127,11 +127,32 @@ def _compressor() -> zlib._Compress:
 _deflated: Final = _Deflating()
 
 
+def _body(piece: bytes) -> bytes:
+    """Deflate blocks that inflate to the piece, and need nothing of what stands before them.
+
+    A short piece is the rest of an address: what its series has in common is deflated once, and the
+    digits that follow, which hardly deflate, are stored.
+    """
+    cut = piece.rfind(_OF_SERIES, 0, _SHORT_PIECE) + len(_OF_SERIES)
+    if len(piece) > _SHORT_PIECE or cut < len(_OF_SERIES):
+        return _deflated(piece)
+    return _deflated_once(piece[:cut]) + _stored(piece[cut:])
+
+
+_OF_SERIES: Final = b"/instances/"
+_SHORT_PIECE: Final = 400
+
+
+@lru_cache(maxsize=256)
+def _deflated_once(beginning: bytes) -> bytes:
+    return _deflated(beginning)
+
+
 def pack(pieces: tuple[bytes, ...]) -> bytes:
     """The value of Metadata.fragment for the pieces of `InstanceScan.json`."""
     head = bytearray(_HEAD.size + _PIECE.size * len(pieces))
     _HEAD.pack_into(head, 0, _FORMAT, len(pieces))
-    bodies = [_deflated(piece) for piece in pieces]
+    bodies = [_body(piece) for piece in pieces]
     behind = 0
     for index in reversed(range(len(pieces))):
         piece, body = pieces[index], bodies[index]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+from django.db.models import QuerySet
+
 from apps.access.prepared import Prepared
 from apps.archive.columns import column_text
 from apps.archive.models import PrivateAttribute
@@ -72,14 +74,16 @@ def asked_of(attribute: PrivateAttribute) -> str:
 
 def collected_attributes() -> list[PrivateAttribute]:
     """Those whose values new instances are asked for. One small query where there are none."""
-    wanted = PrivateAttribute.objects.exclude(state=PrivateAttribute.State.CANCELLED)
-    return list(wanted) if _any_collected().rows() else []
+    return list(_collected()) if _any_collected().rows() else []
+
+
+def _collected() -> QuerySet[PrivateAttribute]:
+    return PrivateAttribute.objects.exclude(state=PrivateAttribute.State.CANCELLED)
 
 
 @cache
 def _any_collected() -> Prepared:
-    wanted = PrivateAttribute.objects.exclude(state=PrivateAttribute.State.CANCELLED)
-    return Prepared(wanted.values_list("pk")[:1], ())
+    return Prepared(_collected().values_list("pk")[:1], ())
 
 
 def searchable_attributes() -> list[PrivateAttribute]:

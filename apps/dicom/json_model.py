@@ -121,6 +121,7 @@ _KEYWORDS: Final = {
     0x00280002: "SamplesPerPixel",
     0x7FE00001: "ExtendedOffsetTable",
 }
+KEYWORDS: Final = frozenset(_KEYWORDS.values())
 
 
 def _array(prefix: str, members: str) -> str:

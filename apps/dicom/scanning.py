@@ -139,7 +139,7 @@ class Scanning:
         if filled is None:
             return None
         self._attributes, self._pixels = filled.attributes, filled.pixels
-        frames = self._frames()
+        frames = self._frames(layout.described)
         return self._scan(filled.json, layout.of_levels, frames, self._checked_attributes())
 
     def _by_walking(self) -> InstanceScan:
@@ -307,7 +307,9 @@ class Scanning:
 
     def _checked_attributes(self) -> dict[str, str]:
         """The attributes, once the identity is known to be usable (PS3.3 C.12.1, C.7)."""
-        attributes = {key: text for key, text in self._attributes.items() if key in _KEPT}
+        attributes = dict(self._attributes)
+        for keyword in _FOR_FRAMES:
+            attributes.pop(keyword, None)
         if not attributes.get("SOPClassUID"):
             self._warnings.append("The data set has no SOP Class UID.")
             attributes["SOPClassUID"] = self._reader.meta.sop_class_uid
@@ -323,19 +325,11 @@ class Scanning:
                 self._warnings.append(f"The {name} breaks the rules for UIDs; it is kept as it is.")
         return attributes
 
-    def _frames(self) -> FrameTable | None:
+    def _frames(self, described: PixelLayout | None = None) -> FrameTable | None:
         if self._pixels is None:
             return None
         shape, offset, length, fragments = self._pixels
-        found = self._attributes
-        layout = PixelLayout(
-            rows=_number(found.get("Rows")),
-            columns=_number(found.get("Columns")),
-            samples_per_pixel=_number(found.get("SamplesPerPixel")) or 1,
-            bits_allocated=_FLOAT_BITS.get(shape.tag) or _number(found.get("BitsAllocated")),
-            number_of_frames=_number(found.get("NumberOfFrames")),
-            photometric_interpretation=found.get("PhotometricInterpretation", ""),
-        )
+        layout = described or PixelLayout.of(self._attributes, shape.tag)
         reader = self._reader
         if fragments is None:
             there = max(min(length, reader.data.size - offset), 0)
@@ -362,11 +356,11 @@ class Scanning:
         return "{" + ",".join(members).replace(json_model.PIECE_BREAK, "") + "}"
 
 
-_KEPT: Final = frozenset(
+_FOR_FRAMES: Final = json_model.KEYWORDS - (
     {row.keyword for row in attributes_table.TABLE}
     | {"SpecificCharacterSet", "TimezoneOffsetFromUTC"}
 )
-_FLOAT_BITS: Final = {0x7FE00008: 32, 0x7FE00009: 64}
+"""What is read for the frame table alone, and is no attribute of the index."""
 
 
 def _object(members: list[str], tags: list[int]) -> str:
@@ -378,21 +372,18 @@ def _object(members: list[str], tags: list[int]) -> str:
 
 def _pieces(json: str, attributes: dict[str, str]) -> tuple[bytes, ...]:
     """The JSON, cut where the base URL belongs; the rest of each URL is written here."""
-    study, series, instance = (
-        uids.in_path(attributes.get(keyword, ""))
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    )
-    resource = sop_class(attributes["SOPClassUID"]).resource
-    beginning = (
-        f"/{resource}/{instance}/bulkdata/"
-        if resource
-        else f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
-    )
     first, *others = json.split(json_model.PIECE_BREAK)
-    pieces = (first, *(beginning + other for other in others))
-    return tuple(piece.encode("utf-8", "backslashreplace") for piece in pieces)
+    if others:
+        beginning = _bulk_data_path(attributes)
+        others = [beginning + other for other in others]
+    return tuple([piece.encode("utf-8", "backslashreplace") for piece in (first, *others)])
 
 
-def _number(text: str | None) -> int:
-    """A positive whole number, or 0 where the text is none."""
-    return int(text) if text and text.isascii() and text.isdigit() else 0
+def _bulk_data_path(attributes: dict[str, str]) -> str:
+    instance = uids.in_path(attributes.get("SOPInstanceUID", ""))
+    resource = sop_class(attributes["SOPClassUID"]).resource
+    if resource:
+        return f"/{resource}/{instance}/bulkdata/"
+    study = uids.in_path(attributes.get("StudyInstanceUID", ""))
+    series = uids.in_path(attributes.get("SeriesInstanceUID", ""))
+    return f"/studies/{study}/series/{series}/instances/{instance}/bulkdata/"

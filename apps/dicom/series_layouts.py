@@ -28,7 +28,13 @@ from apps.dicom.element_shapes import (
     Encoding,
     Shape,
 )
-from apps.dicom.frames import Fragments, RandomAccess, hop_fragments
+from apps.dicom.frames import (
+    PIXEL_KEYWORDS,
+    Fragments,
+    PixelLayout,
+    RandomAccess,
+    hop_fragments,
+)
 from apps.dicom.json_model import PIECE_BREAK, ValueContext, Writer, plain_text
 from apps.dicom.lessons import BULK_GROUPS, Learnt
 from apps.dicom.level_attributes import LEVEL_TAGS
@@ -95,6 +101,8 @@ class SeriesLayout:
     json: str
     pixels: tuple[Shape, int] | None
     """Shape and length of Pixel Data."""
+    described: PixelLayout | None
+    """What all of them say about their pixels; None where they differ."""
 
     def fill(
         self, head: bytes, start: int, source: RandomAccess, context: ValueContext
@@ -168,10 +176,21 @@ def layout_of(
             fixed, json = b"", ""
         else:
             return None
+    described = None
+    if pixels and not any(gap.keyword in PIXEL_KEYWORDS for gap in gaps):
+        described = PixelLayout.of(attributes, pixels[0].tag)
     levels = ",".join(each.member for each in elements if each.tag in LEVEL_TAGS)
     of_levels = "{" + levels.replace(PIECE_BREAK, "") + "}" if levels else ""
     return SeriesLayout(
-        encoding, character_set, attributes, of_levels, tuple(gaps), fixed, json + "}", pixels
+        encoding,
+        character_set,
+        attributes,
+        of_levels,
+        tuple(gaps),
+        fixed,
+        json + "}",
+        pixels,
+        described,
     )
 
 

@@ -20,7 +20,8 @@ from apps.dicom.reader import InstanceReader
 from tests.standards.sources import held
 
 TEXT = st.binary(max_size=300) | st.binary(max_size=40).map(lambda raw: raw * 500)
-PIECES = st.lists(TEXT, min_size=1, max_size=6).map(tuple)
+ADDRESS = st.binary(max_size=450).map(lambda rest: b"/studies/1.2/series/1.3/instances/" + rest)
+PIECES = st.lists(TEXT | ADDRESS, min_size=1, max_size=6).map(tuple)
 URL = st.text("abcdefghijklmnopqrstuvwxyz:/.-0123456789", max_size=80).map(str.encode)
 
 
