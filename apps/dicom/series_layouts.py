@@ -179,19 +179,16 @@ def layout_of(
     described = None
     if pixels and not any(gap.keyword in PIXEL_KEYWORDS for gap in gaps):
         described = PixelLayout.of(attributes, pixels[0].tag)
-    levels = ",".join(each.member for each in elements if each.tag in LEVEL_TAGS)
-    of_levels = "{" + levels.replace(PIECE_BREAK, "") + "}" if levels else ""
     return SeriesLayout(
-        encoding,
-        character_set,
-        attributes,
-        of_levels,
-        tuple(gaps),
-        fixed,
-        json + "}",
-        pixels,
-        described,
-    )
+        encoding, character_set, attributes, _of_levels(elements), tuple(gaps), fixed, json + "}",
+        pixels, described,
+    )  # fmt: skip
+
+
+def _of_levels(elements: Sequence[Learnt]) -> str:
+    """As `InstanceScan` has it: none of these members is a gap."""
+    members = [each.member for each in elements if each.tag in LEVEL_TAGS]
+    return "{" + ",".join(members).replace(PIECE_BREAK, "") + "}" if members else ""
 
 
 def _pixel_header(element: Learnt, encoding: Encoding) -> bytes | None:
