@@ -153,36 +153,54 @@ def layout_of(
 
     `stable` are the tags of elements that were the same bytes in all instances so far.
     """
-    gaps: list[_Gap] = []
-    fixed, json = b"", "{"
-    attributes: dict[str, str] = {}
-    pixels: tuple[Shape, int] | None = None
-    for number, each in enumerate(elements):
-        json += "," if number else ""
-        if each.tag in stable and each.raw and each.tag < BULK_GROUPS:
-            fixed += each.raw
-            json += each.member
-            attributes.update([each.attribute] if each.attribute else [])
-        elif pixel_shape is not None and number + 1 == len(elements):
-            header = _pixel_header(each, encoding)
-            if header is None:
-                return None
-            fixed += header
-            json += each.member
-            length = int.from_bytes(header[-4:], "little")
-            pixels = pixel_shape, -1 if length == _UNDEFINED else length
-        elif (gap := _gap(each, fixed, json, encoding)) is not None:
-            gaps.append(gap)
-            fixed, json = b"", ""
-        else:
-            return None
-    described = None
-    if pixels and not any(gap.keyword in PIXEL_KEYWORDS for gap in gaps):
-        described = PixelLayout.of(attributes, pixels[0].tag)
+    last = None if pixel_shape is None else elements[-1]
+    stretches = _stretches(elements if last is None else elements[:-1], stable, encoding)
+    header = b"" if last is None else _pixel_header(last, encoding)
+    if stretches is None or header is None:
+        return None
+    gaps, fixed, members, attributes = stretches
+    pixels = described = None
+    if pixel_shape is not None and last is not None:
+        members.append(last.member)
+        length = int.from_bytes(header[-4:], "little")
+        pixels = pixel_shape, -1 if length == _UNDEFINED else length
+        if not any(gap.keyword in PIXEL_KEYWORDS for gap in gaps):
+            described = PixelLayout.of(attributes, pixel_shape.tag)
+    json = _opening(gaps, members) + ",".join(members) + "}"
     return SeriesLayout(
-        encoding, character_set, attributes, _of_levels(elements), tuple(gaps), fixed, json + "}",
+        encoding, character_set, attributes, _of_levels(elements), gaps, fixed + header, json,
         pixels, described,
     )  # fmt: skip
+
+
+def _stretches(
+    elements: Sequence[Learnt], stable: Collection[int], encoding: Encoding
+) -> tuple[list[_Gap], bytes, list[str], dict[str, str]] | None:
+    """The gaps; bytes and members behind the last of them; attributes of all that is no gap."""
+    gaps: list[_Gap] = []
+    fixed = b""
+    members: list[str] = []
+    attributes: dict[str, str] = {}
+    for each in elements:
+        if each.tag in stable and each.raw and each.tag < BULK_GROUPS:
+            fixed += each.raw
+            members.append(each.member)
+            attributes.update([each.attribute] if each.attribute else [])
+            continue
+        before = _opening(gaps, ["", *members]) + "".join(f"{member}," for member in members)
+        gap = _gap(each, fixed, before, encoding)
+        if gap is None:
+            return None
+        gaps.append(gap)
+        fixed, members = b"", []
+    return gaps, fixed, members, attributes
+
+
+def _opening(gaps: Sequence[_Gap], members: Sequence[str]) -> str:
+    """What stands before members of a JSON object behind these gaps, if there are any."""
+    if not gaps:
+        return "{"
+    return "," if members else ""
 
 
 def _of_levels(elements: Sequence[Learnt]) -> str:
@@ -193,10 +211,12 @@ def _of_levels(elements: Sequence[Learnt]) -> str:
 
 def _pixel_header(element: Learnt, encoding: Encoding) -> bytes | None:
     """Tag, VR and length of Pixel Data, if it is what the element begins with."""
+    if element.tag not in PIXEL_DATA or not element.raw:
+        return None
     shapes = SHAPES[encoding]
     key = element.raw[: shapes.key_length]
     shape = shapes.known.get(key) or shapes.learn(key)
-    if element.tag not in PIXEL_DATA or shape.tag != element.tag or shape.form == SHORT_FORM:
+    if shape.tag != element.tag or shape.form == SHORT_FORM:
         return None
     return element.raw[: 8 if shape.form == IMPLICIT_FORM else 12]
 
