@@ -213,12 +213,10 @@ def take_back(chunks: Iterable[bytes], name: SpoolName, provenance: str = "") ->
 def waiting(*, but: Collection[str] = ()) -> list[SpoolName]:
     """Everything in `ready/`, oldest first, without the names in `but`. About 2 µs a file."""
     names = []
-    for entry in sorted(os.listdir(folder("ready"))):  # noqa: PTH208 - names, not paths
-        if entry not in but:
-            try:
-                names.append(SpoolName.parse(entry))
-            except ValueError:
-                continue
+    there = os.listdir(folder("ready"))  # noqa: PTH208 - names, not paths
+    for entry in sorted(entry for entry in there if entry not in but):
+        with suppress(ValueError):
+            names.append(SpoolName.parse(entry))
     return names
 
 

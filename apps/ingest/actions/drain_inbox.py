@@ -15,8 +15,10 @@ from apps.ingest.spool import SpoolFile, SpoolName, Waiter
 BATCH_FILES: Final = 400
 BATCH_SECONDS: Final = 0.25
 _STILL_ARRIVING_SECONDS: Final = 0.005
-_LOOKS_FOR_MORE: Final = 5
-"""Requests come less densely than an association's instances. Who reads meanwhile says so."""
+_REQUESTS_STILL_ARRIVING_SECONDS: Final = 0.01
+_LOOKS_FOR_MORE: Final = 3
+"""Requests come less densely than an association's instances, and nobody waits for what they were
+answered for; who reads meanwhile says so, and is served after one such moment at most."""
 LINGER_SECONDS: Final = 0.3
 _LOOK_SECONDS: Final = 0.001
 BATCH_BYTES: Final = 2 << 30
@@ -77,18 +79,18 @@ class Inbox:
 
     def _list(self) -> None:
         """Lists what waits; behind what is claimed already, after a moment for more to arrive."""
-        looks = 1
+        looks, pause = 1, _STILL_ARRIVING_SECONDS
         if self._claimed and not self._awaited:
-            looks = _LOOKS_FOR_MORE if self._answered else 1
-            due = self._listed_at + _STILL_ARRIVING_SECONDS
-            time.sleep(max(0.0, due - time.monotonic()))
+            if self._answered:
+                looks, pause = _LOOKS_FOR_MORE, _REQUESTS_STILL_ARRIVING_SECONDS
+            time.sleep(max(0.0, self._listed_at + pause - time.monotonic()))
         while True:
             self._listed_at = time.monotonic()
             self._listed.extend(spool.waiting(but=self._claimed))
             looks -= 1
             if self._listed or not looks or spool.is_hurried():
                 return
-            time.sleep(_STILL_ARRIVING_SECONDS)
+            time.sleep(pause)
 
 
 def drain_inbox(seconds: float, *, linger: float = 0.0) -> BatchResult:
