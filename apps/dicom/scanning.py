@@ -31,7 +31,6 @@ from apps.dicom.elements import BULK_LIMIT, ElementWalk
 from apps.dicom.frames import (
     Fragments,
     FrameTable,
-    PixelLayout,
     RandomAccess,
     encapsulated_frames,
     native_frames,
@@ -41,6 +40,7 @@ from apps.dicom.lessons import MOST_BYTES, Lesson, learnt_from
 from apps.dicom.level_attributes import LEVEL_TAGS
 from apps.dicom.part10 import FileMeta
 from apps.dicom.passages import Passage, SeriesPassages
+from apps.dicom.pixel_layouts import PixelLayout
 from apps.dicom.series_layouts import SeriesLayout
 from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import TransferSyntax

@@ -29,15 +29,14 @@ from apps.dicom.element_shapes import (
     Shape,
 )
 from apps.dicom.frames import (
-    PIXEL_KEYWORDS,
     Fragments,
-    PixelLayout,
     RandomAccess,
     hop_fragments,
 )
 from apps.dicom.json_model import PIECE_BREAK, ValueContext, Writer, plain_text
 from apps.dicom.lessons import BULK_GROUPS, Learnt
 from apps.dicom.level_attributes import LEVEL_TAGS
+from apps.dicom.pixel_layouts import PIXEL_KEYWORDS, PixelLayout
 
 _LONGEST_GAP: Final = 1024
 """In bytes; longer values are not read, or must be paid for (`apps.dicom.scanning`)."""
