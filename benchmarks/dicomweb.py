@@ -46,6 +46,8 @@ PLUGIN_FOLDERS = (Path("/usr/share/orthanc/plugins"), Path("/usr/lib/orthanc"))
 FRAME = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 JSON = "application/dicom+json"
+BOUNDARY = b"0f3cf5c0-70e0-41ef-baef-c6f9f65ec3e1"
+"""As dicomweb-client has it: how long it is tells in how long a server looks for it."""
 BATCHES = (1, 25)
 """Instances per Store request: senders differ, and a request has a cost of its own."""
 
@@ -75,10 +77,10 @@ class Series:
         return cls(files, f"/studies/{study}/series/{series}", instances)
 
     def batches(self, begin: int, end: int, size: int) -> Iterator[bytes]:
-        head = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
+        head = b"--%s\r\nContent-Type: application/dicom\r\n\r\n" % BOUNDARY
         for start in range(begin, end, size):
             batch = self.files[start : min(start + size, end)]
-            yield b"".join(head + each + b"\r\n" for each in batch) + b"--edge--\r\n"
+            yield b"".join(head + each + b"\r\n" for each in batch) + b"--%s--\r\n" % BOUNDARY
 
 
 @dataclass
@@ -102,7 +104,8 @@ class Server:
         host, _, path = self.root.removeprefix("http://").partition("/")
         fields = {
             "Host": host,
-            "Content-Type": 'multipart/related; type="application/dicom"; boundary=edge',
+            "Content-Type": 'multipart/related; type="application/dicom"; boundary='
+            + BOUNDARY.decode(),
             "Content-Length": str(len(body)),
             "Accept": JSON,
             "Cookie": "; ".join(f"{each.name}={each.value}" for each in self.session.cookies),
