@@ -39,7 +39,7 @@ class Learnt:
     """A top-level element: its bytes, skipped ones before it included, and what they gave.
 
     `alone` says that nothing else decided how it was read, `lasting` also that nothing else is read
-    differently because of it. Of Pixel Data and what stands beside it `raw` is the header; it is
+    differently because of it. Of Pixel Data and what stands beside it `raw` is the header. All is
     empty where the element was too long to be learnt.
     """
 
@@ -82,7 +82,9 @@ def learnt_from(
     for tag, member, end, alone in zip(tags, members, lesson.ends, lesson.alone, strict=True):
         length = end - lesson.start - begin if tag < BULK_GROUPS else _HEADER_BYTES
         raw = data[begin : begin + length]
-        whole = raw if len(raw) == length else b""
-        found.append(Learnt(tag, whole, member, attributes.get(tag), alone))
+        if len(raw) == length:
+            found.append(Learnt(tag, raw, member, attributes.get(tag), alone))
+        else:
+            found.append(Learnt(tag, b"", "", None, alone))  # its text may be of megabytes
         begin = end - lesson.start
     return found

@@ -187,6 +187,21 @@ def test_a_series_of_one_instance_costs_no_lesson():
     assert len(memory._series) <= 32
 
 
+def test_what_is_too_long_to_be_learnt_is_not_kept():
+    memory = PassageMemory()
+    rows = [row for row in IDENTITY if row[1] != 0x18]
+    long = (0x40, 0xA160, "UT", b"long " * 40_000)
+    for number in range(4):
+        own = (8, 0x18, "UI", f"2.25.{number}".encode())
+        data = b"".join(element(*row) for row in sorted([*rows, own, long], key=lambda r: r[:2]))
+        content = part10(data)
+        assert scanned(content, memory) == scanned(content)
+    series = memory.series_in(content)
+    assert series is not None
+    assert series.layout is None
+    assert sum(len(each.member) for each in series._elements.values()) < 10_000
+
+
 def test_a_series_that_never_repeats_itself_is_given_up():
     memory = PassageMemory()
     for number in range(20):
