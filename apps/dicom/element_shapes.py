@@ -180,6 +180,8 @@ class Shapes:
         vr = letters.decode("latin-1")
         if vr == "UN" and is_creator(tag):
             return self.variant(tag, "LO", LONG_FORM, "UN")
+        if vr == "SQ" and tag in PIXEL_DATA:
+            return Shape(tag, "UN", LONG_FORM, PIXELS, vr)  # it is hopped over, and no sequence
         if vr == "UN" or vr in UNSAID_VRS:
             role = PIXELS if tag in PIXEL_DATA else UNRESOLVED
             return Shape(tag, "UN", LONG_FORM if vr == "UN" else SHORT_FORM, role, vr)

@@ -39,12 +39,12 @@ def take_at_once(
 ) -> Foreseen | None:
     """What a durable object is, and where it belongs; None where that is not certain.
 
-    So it is with one of another study than `study`, where that is given, and with all while the
-    condition has no answer. Then nothing is kept of it, or (where the disk was very slow) what is
-    kept is the same as what may be handed in again.
+    So it is with one of another study than `study`, where that is given, or that has other UIDs in
+    its File Meta, and with all while the condition has no answer. Then nothing is kept of it, or
+    (where the disk was very slow) what is kept is the same as what may be handed in again.
     """
     seen = foresee(source, provenance)
-    if seen is None or study not in (None, seen.place.study):
+    if seen is None or study not in (None, seen.place.study) or not _agrees_with_meta(seen):
         return None
     body = source.view(seen.scan.dataset_offset)
     head = file_meta(
@@ -65,6 +65,12 @@ def take_at_once(
     crash_point("committed")
     # Else it is indexed, or took so long that the claim was no longer believed.
     return seen if acknowledged.is_claimed_by(seen.uid, name) else None
+
+
+def _agrees_with_meta(seen: Foreseen) -> bool:
+    meta, said = seen.scan.meta, seen.scan.attributes.get
+    uids = said("SOPClassUID"), said("SOPInstanceUID")
+    return uids == (meta.sop_class_uid, meta.sop_instance_uid)
 
 
 def _is_kept(

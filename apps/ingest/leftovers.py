@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Final
@@ -35,21 +36,28 @@ def clean_writing(older_than: float = 60.0) -> int:
     limit = time.time() - older_than
     for path in list(spool.folder("writing").iterdir()):
         try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            removed += _clean(path, descriptor, limit)
+            removed += _clean_one(path, limit)
         except (BlockingIOError, FileNotFoundError):
             continue
-        finally:
-            os.close(descriptor)
+        except OSError as error:
+            # One that cannot be read, or moved, keeps nobody from the others and what waits.
+            logger.warning("What was left behind in writing/ stays: %s", type(error).__name__)
     return removed
+
+
+def _clean_one(path: Path, limit: float) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return _clean(path, descriptor, limit)
+    finally:
+        os.close(descriptor)
 
 
 def _clean(path: Path, descriptor: int, limit: float) -> bool:
     """Whether a file in `writing/` was half written, and is removed. Raises OSError."""
     found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        return False
     name = _named_whole(path.name, found.st_size)
     if name is None and found.st_mtime >= limit:
         return False

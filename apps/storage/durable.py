@@ -51,21 +51,41 @@ def sync_folder(folder: Path | str) -> None:
         os.close(descriptor)
 
 
-_IN_ORDER: Final = frozenset({"ext3", "ext4", "xfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+_SYSTEM: Final = Path("/sys")
 
 
 def names_follow_files(folder: Path) -> bool:
-    """Whether a file's `fsync` makes the name durable too that it got in the folder before.
+    """Whether of a file that was synced under a name, one name at least outlasts a loss of power.
 
-    POSIX does not say so, but these file systems do it: what was changed before goes to their log
-    before, or the folders of a newly named file are synced with it. Of all others, and where the
-    system does not tell, nothing is assumed.
+    So it is where the file system writes what was changed to a log, in order: `fsync` of a file
+    then brings to disk that it was named before, and no later move takes the old name from the disk
+    before the new one is there. POSIX does not promise it; of what is not known to do so, and where
+    the system does not tell, nothing is assumed.
     """
-    return _kind_of(folder.stat().st_dev) in _IN_ORDER
+    return _has_log(folder.stat().st_dev)
 
 
 @cache
+def _has_log(device: int) -> bool:
+    kind = _kind_of(device)
+    return kind in {"ext3", "xfs"} or (kind == "ext4" and _has_journal(device))
+
+
+def _has_journal(device: int) -> bool:
+    """Whether an ext4 has one, which can be left out. Without it folders are written in any order.
+
+    A file that is moved may then have lost its old name on disk and not have got its new one.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        name = (_SYSTEM / "dev/block" / number).resolve(strict=True).name
+        task = (_SYSTEM / "fs/ext4" / name / "journal_task").read_text()
+    except OSError:
+        return False
+    return task.strip() not in {"", "<none>"}
+
+
 def _kind_of(device: int) -> str:
     """The kind of the file system on a device; empty where the system does not tell."""
     wanted = f"{os.major(device)}:{os.minor(device)}"

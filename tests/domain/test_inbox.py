@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,28 @@ def test_what_is_not_whole_is_not_taken_for_it(left_behind, change):
     assert files("writing") == files("ready") == []
 
 
+def test_what_cannot_be_put_back_keeps_nothing_else_from_it(left_behind, monkeypatch):
+    _, name = left_behind
+    older = spool.folder("writing") / str(SpoolName.mint(4, hashlib.sha256(b"four").hexdigest()))
+    older.write_bytes(b"four")
+    (spool.folder("writing") / "folder").mkdir()
+    os.utime(spool.folder("writing") / "folder", (time.time() - 100,) * 2)
+    make_ready = spool.make_ready
+
+    def fails_for_one(files: list[tuple[Path, SpoolName]]) -> None:
+        if files[0][0] == older:
+            raise OSError(5, "Input/output error")
+        make_ready(files)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(spool, "make_ready", fails_for_one)
+        assert clean_writing() == 0
+    assert spool.waiting() == [name]
+    assert older.exists()
+    assert clean_writing() == 0
+    assert len(spool.waiting()) == 2
+
+
 def test_what_is_whole_and_still_written_is_left_alone(data_folders):
     name = SpoolName.mint(4, hashlib.sha256(b"four").hexdigest())
     path, descriptor = spool.open_whole(name)
@@ -202,27 +225,49 @@ def test_the_folder_is_synced_where_names_do_not_follow_their_files(
     assert synced == ([] if follows else [spool.folder("ready")])
 
 
-@pytest.mark.parametrize(
-    ("kind", "follows"), [("ext4", True), ("xfs", True), ("nfs4", False), ("btrfs", False)]
-)
-def test_of_file_systems_that_are_not_known_nothing_is_assumed(
-    tmp_path, monkeypatch, kind, follows
-):
+@pytest.fixture
+def told(tmp_path, monkeypatch) -> Iterator[Callable[..., bool]]:
+    """What is said of a folder where the system tells this of its file system."""
     device = tmp_path.stat().st_dev
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(
-        f"20 1 0:5 / /proc rw shared:1 - proc proc rw\n"
-        f"21 1 {os.major(device)}:{os.minor(device)} / / rw,relatime shared:2 - {kind} /dev/x rw\n"
-    )
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mounts, system = tmp_path / "mountinfo", tmp_path / "sys"
+    (system / "dev/block").mkdir(parents=True)
+    (system / "devices/vdx").mkdir(parents=True)
+    (system / "dev/block" / number).symlink_to("../../devices/vdx")
+    (system / "fs/ext4/vdx").mkdir(parents=True)
     monkeypatch.setattr(durable, "_MOUNTS", mounts)
-    durable._kind_of.cache_clear()
-    try:
-        assert durable.names_follow_files(tmp_path) is follows
-        durable._kind_of.cache_clear()
-        mounts.unlink()
-        assert durable.names_follow_files(tmp_path) is False
-    finally:
-        durable._kind_of.cache_clear()
+    monkeypatch.setattr(durable, "_SYSTEM", system)
+
+    def follows(kind: str, journal: str = "") -> bool:
+        mounts.write_text(
+            f"20 1 0:5 / /proc rw shared:1 - proc proc rw\n"
+            f"21 1 {number} / / rw,relatime shared:2 - {kind} /dev/vdx rw\n"
+            f"22 1 {number} /inbox /mnt/a\\040-\\040b rw - {kind} /dev/vdx rw\n"
+        )
+        if journal:
+            (system / "fs/ext4/vdx/journal_task").write_text(f"{journal}\n")
+        durable._has_log.cache_clear()
+        return durable.names_follow_files(tmp_path)
+
+    yield follows
+    durable._has_log.cache_clear()
+
+
+def test_of_file_systems_that_are_not_known_nothing_is_assumed(told, tmp_path):
+    assert told("xfs")
+    assert told("ext3")
+    assert not told("nfs4")
+    assert not told("btrfs")
+    (tmp_path / "mountinfo").unlink()
+    durable._has_log.cache_clear()
+    assert not durable.names_follow_files(tmp_path)
+
+
+def test_without_a_journal_folders_are_written_in_any_order(told):
+    """The move can take the old name from the disk before the new one is there."""
+    assert not told("ext4")
+    assert not told("ext4", journal="<none>")
+    assert told("ext4", journal="312")
 
 
 def test_a_claim_excludes_others_until_released(data_folders):

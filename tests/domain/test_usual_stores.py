@@ -195,6 +195,16 @@ def _with_a_delimiter_inside(body: bytes) -> bytes:
     return body[:2000] + b"\r\n--edge\r\n" + body[2000:]
 
 
+def _without_a_header(body: bytes) -> bytes:
+    """What looks like a header belongs to the part: an empty line stands before it."""
+    return body.replace(b"--edge\r\n", b"--edge\r\n\r\n", 1)
+
+
+def _with_an_empty_line(body: bytes) -> bytes:
+    """There is no header, and an end of line before the instance."""
+    return body.replace(b"Content-Type: application/dicom\r\n\r\n", b"\r\n\r\n", 1)
+
+
 def _twice(body: bytes) -> bytes:
     return body.removesuffix(b"--edge--\r\n") + body
 
@@ -217,6 +227,8 @@ ODD: list[Callable[[bytes], bytes]] = [
     _with_preamble,
     _with_line_feeds,
     _with_a_delimiter_inside,
+    _without_a_header,
+    _with_an_empty_line,
     _twice,
     _cut,
     _no_dicom,
@@ -247,6 +259,8 @@ UNUSUAL: list[dict[str, str]] = [
     {"CONTENT_LENGTH": ""},
     {"CONTENT_LENGTH": "-1"},
     {"CONTENT_LENGTH": "9" * 5000},
+    {"REQUEST_METHOD": "PUT"},
+    {"REQUEST_METHOD": "DELETE"},
     {"QUERY_STRING": "a=b"},
     {"SCRIPT_NAME": "/elsewhere"},
     {"PATH_INFO": "/dicom-web/studies/1.2/series"},
@@ -266,6 +280,14 @@ def test_the_unusual_is_left_to_the_whole_stack(first: Dataset, known: dict[str,
     body = body_of(first, 4)
     for change in UNUSUAL:
         is_left_alone({**environ(body, **known), **change}, body)
+
+
+def test_zeros_before_a_length_make_no_small_one(first: Dataset, known: dict[str, str]):
+    """As much as the header says would be read into memory."""
+    asked = environ(body_of(first, 4), **known)
+    asked["CONTENT_LENGTH"] = f"{1:020d}0000000000"  # ten thousand million
+    assert usual_store(asked) is None
+    assert asked["wsgi.input"].tell() == 0
 
 
 def test_who_lacks_a_part_of_his_sign_in_has_no_pattern(first: Dataset, known: dict[str, str]):
@@ -345,6 +367,9 @@ def test_what_is_not_certain_is_left_to_the_whole_stack(first: Dataset, known: d
         for each in (_other_patient, _other_series, _other_study, _same_uid, _no_series)
     ]
     others.append(part10(next_of(first, 4), DeflatedExplicitVRLittleEndian))
+    usual_one = next_of(first, 4)
+    uid = usual_one.SOPInstanceUID.encode()
+    others.append(part10(usual_one).replace(uid, uid[:-1] + b"x", 1))  # in the File Meta
     for raw in others:
         body = body_with(raw)
         is_left_alone(environ(body, **known), body)

@@ -51,6 +51,15 @@ def whole(dataset: bytes, syntax: str = EXPLICIT) -> dict[str, Any]:
 # -- Transfer Syntaxes
 
 
+def test_pixel_data_that_says_it_is_a_sequence_is_hopped_over():
+    """It used to end the scan with an error that nobody expects."""
+    pixels = element(0x7FE0, 0x0010, "OB", bytes(16)).replace(b"OB", b"SQ", 1)
+    result = scan(part10(encoded(*IDENTITY, *IMAGE) + pixels, EXPLICIT))
+    assert as_json(result)["7FE00010"]["vr"] == "UN"
+    assert result.frames is not None
+    assert result.frames.count == 1
+
+
 def same_in_every_encoding() -> list[tuple[int, int, str, Any]]:
     nested = encoded((0x0008, 0x0104, "LO", b"Nested"))
     return [

@@ -40,6 +40,7 @@ LARGEST_BYTES: Final = 1 << 20
 _PATH: Final = re.compile(rf"{MOUNT}/studies(?:/([0-9.]{{1,64}}))?")
 _BOUNDARY: Final = re.compile(r"[A-Za-z0-9'()+_,./:=?-]{1,70}")  # RFC 2046 5.1.1, without blanks
 _LONGEST_HEADER: Final = 4096
+_DIGITS: Final = len(str(LARGEST_BYTES))
 _OF_THE_INSTANCE: Final = frozenset({"location", "content-location", "content-length"})
 
 
@@ -81,11 +82,11 @@ def learn(request: HttpRequest, response: HttpResponse) -> None:
 def usual_store(environ: Environ) -> Answer | None:
     """The answer to a Store request of one small instance whose fate is certain; else None."""
     length = environ.get("CONTENT_LENGTH", "")
-    if environ.get("QUERY_STRING") or environ.get("SCRIPT_NAME") or not _is_small(length):
-        return None
     asked = _PATH.fullmatch(environ["PATH_INFO"])
-    pattern = _patterns.find(environ) if asked else None
-    if asked is None or pattern is None or not capacity().accepts_instances:
+    if asked is None or not _is_plain(environ) or not _is_small(length):
+        return None
+    pattern = _patterns.find(environ)
+    if pattern is None or not capacity().accepts_instances:
         return None
     began = time.monotonic()
     body = environ["wsgi.input"].read(int(length))
@@ -100,8 +101,23 @@ def usual_store(environ: Environ) -> Answer | None:
     return answer
 
 
+def _is_plain(environ: Environ) -> bool:
+    """The pattern knows headers and caller; the method, and what stands beside the path, not."""
+    return (
+        environ["REQUEST_METHOD"] == "POST"
+        and not environ.get("QUERY_STRING")
+        and not environ.get("SCRIPT_NAME")
+    )
+
+
 def _is_small(length: str) -> bool:
-    return length.isascii() and length.isdigit() and 0 < int(length[:20]) <= LARGEST_BYTES
+    """Zeros before it make a length neither small nor quick to read."""
+    return (
+        len(length) <= _DIGITS
+        and length.isascii()
+        and length.isdigit()
+        and 0 < int(length) <= LARGEST_BYTES
+    )
 
 
 def _stored(environ: Environ, body: bytes, pattern: _Pattern, study: str | None) -> Stored | None:
@@ -147,7 +163,7 @@ def _only_instance(content_type: str, body: bytes) -> InMemory | None:
     opening, delimiter = b"--" + boundary + b"\r\n", b"\r\n--" + boundary
     blank = body.find(b"\r\n\r\n", len(opening), len(opening) + _LONGEST_HEADER)
     header = body[len(opening) : max(blank, 0)]
-    if not body.startswith(opening) or blank < 0 or header.count(b"\n") != header.count(b"\r\n"):
+    if not body.startswith(opening) or not _is_plain_header(header):
         return None
     begin = blank + 4
     end = len(body) - len(delimiter) - (4 if body.endswith(b"\r\n") else 2)
@@ -157,6 +173,12 @@ def _only_instance(content_type: str, body: bytes) -> InMemory | None:
     if body.rfind(delimiter, begin, end + len(delimiter) - 1) >= 0:
         return None
     return InMemory(body, begin, end)
+
+
+def _is_plain_header(header: bytes) -> bool:
+    """Whether it is one to its end: an empty line, which a line feed alone may make, ends one."""
+    plain = header.count(b"\n") == header.count(b"\r\n")
+    return bool(header) and plain and not header.startswith(b"\r\n")
 
 
 @lru_cache(maxsize=256)
