@@ -70,6 +70,7 @@ class TransferSerializer(serializers.ModelSerializer[Transfer]):
             "peer_title",
             "protocol",
             "asked_by_name",
+            "shared",
             "level",
             "keys",
             "method",
@@ -192,7 +193,7 @@ def _asked_for(rows: QuerySet[Transfer], request: Request) -> QuerySet[Transfer]
 
 
 class FetchesView(PrincipalView):
-    """POST fetches from a peer; 200 where a transfer under way brings it already."""
+    """POST fetches from a peer or an archive; 200 where a transfer under way brings it already."""
 
     permission = Permission.TRANSFER_STUDIES
 

@@ -41,7 +41,7 @@ class TransferAdmin(ReadOnlyAdmin):
         "state",
         "progress",
         "standing",
-        "asked_by_name",
+        "asked_by",
     )
     list_filter = ("state", "kind", "peer_title")
     ordering = ("-created_at",)
@@ -54,6 +54,11 @@ class TransferAdmin(ReadOnlyAdmin):
         if row.warning:
             told += f", {row.warning} with a warning"
         return f"{told}, {row.failed} failed" if row.failed else told
+
+    @admin.display(description="asked by", ordering="asked_by_name")
+    def asked_by(self, row: Transfer) -> str:
+        """Who was first, and whether others wait for it too."""
+        return f"{row.asked_by_name} and others" if row.shared else row.asked_by_name
 
     @admin.display(description="why")
     def standing(self, row: Transfer) -> str:
@@ -71,7 +76,7 @@ class TransferAdmin(ReadOnlyAdmin):
         self._each(request, rows, retry_transfer, "{} transfers wait again.")
         request_work()
 
-    @admin.action(description="Cancel")
+    @admin.action(description="Cancel, for all who asked")
     def cancel(self, request: HttpRequest, rows: QuerySet[Transfer]) -> None:
         """Those that have not ended."""
         self._each(request, rows, cancel_transfer, "{} transfers are cancelled.")

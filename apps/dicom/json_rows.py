@@ -73,8 +73,10 @@ class _Text:
 
     def row(self) -> DicomJson:
         """The object that begins here."""
-        if self.letter() != "{":
-            raise InvalidRequest("It holds something else than objects.")
+        first = self.letter()
+        if first != "{":
+            words = "It holds something else than objects." if first else "It ends too early."
+            raise InvalidRequest(words)
         while True:
             try:
                 row, self._at = self._json.raw_decode(self._text, self._at)

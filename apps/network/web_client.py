@@ -23,6 +23,7 @@ _FORWARDED_SECONDS: Final = 60.0
 _CHUNK: Final = 256 << 10
 _LONGEST_HEADERS: Final = 1 << 20
 _LAST_BYTES: Final = 64 << 10
+_INTERIM: Final = range(102, 200)  # 100 is known to the library, 101 is an answer, if a wrong one
 _LAST_SECONDS: Final = 0.5
 """What is left of an answer is read over, to keep the connection; a longer rest is not worth it."""
 _HUNG_UP: Final = (
@@ -125,10 +126,25 @@ _WORDS: Final[dict[type[Exception], str]] = {
 }
 
 
+class _Response(http.client.HTTPResponse):
+    """The final one: what an archive says before it is passed over (RFC 9110 15.2)."""
+
+    def begin(self) -> None:
+        """The client of the library knows 100 alone: another one would be taken for the answer.
+
+        And what is the answer then, for that to the next request on the connection.
+        """
+        super().begin()
+        while self.status in _INTERIM:
+            self.headers = None  # type: ignore[assignment]  # or it would not read on
+            super().begin()
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection that whoever waits can leave."""
 
     auto_open = 0
+    response_class = _Response
     watched: Watched
 
     @classmethod

@@ -40,10 +40,13 @@ def connected(host: str, port: int, look: Look) -> Watched:
     """A connection to the first address that takes it. Raises OSError, and what `look` raises."""
     until = time.monotonic() + CONNECT_SECONDS
     problem: OSError | None = None
-    for family, kind, protocol, _, address in _resolved(host, port, look, until):
+    addresses = _resolved(host, port, look, until)
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         made = Watched(socket.socket(family, kind, protocol), look)
+        now = time.monotonic()
         try:
-            made.connect(address, until)
+            # A silent address, often that of IPv6, leaves the next ones their share of the time.
+            made.connect(address, now + (until - now) / (len(addresses) - tried))
         except OSError as error:
             made.close()
             problem = error
@@ -150,7 +153,8 @@ class Watched:
 
     def is_over(self) -> bool:
         """Whether something came that nobody asked for: mostly that the other side hung up."""
-        return bool(_polled(self._sock, select.POLLIN, 0.0))
+        held = isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()
+        return bool(held or _polled(self._sock, select.POLLIN, 0.0))
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """The bytes that come."""

@@ -64,6 +64,11 @@ class Transfer(models.Model):
     cancel_requested = models.BooleanField(default=False)
     # While it ran: then it is asked once more what there is, of a DICOMweb archive.
     asked_again = models.BooleanField(default=False, db_default=False)
+    shared = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Somebody else asked for the same meanwhile: cancelled, it ends for them too.",
+    )
     message = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

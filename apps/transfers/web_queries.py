@@ -63,6 +63,8 @@ def refuse_failures(archive: _Named, answer: WebAnswer) -> None:
         after = _retry_after(answer.headers.get("retry-after", ""))
         told = f" and asks to wait for {_words(after)}" if after else ""
         raise ArchiveBusy(f"{name} answered {status}{told}.", after)
+    if status < HTTPStatus.OK:
+        raise OddAnswer(f"{name} answered {status}, which is no answer to a request.")
     if status in range(300, 400):
         raise PeerRefused(f"{name} leads elsewhere ({status}), which is not followed.", status)
     if status >= HTTPStatus.BAD_REQUEST:

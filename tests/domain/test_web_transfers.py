@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,20 +15,26 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.access.principals import PrincipalKind, system_principal
+from apps.access.principals import Principal, PrincipalKind, system_principal
 from apps.archive.models import Instance
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.dimse.management.commands.dicom import Command
 from apps.errors import InvalidRequest
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.receiving import WADO_RS
-from apps.network.models import WebArchive
+from apps.network.models import ApplicationEntity, WebArchive
 from apps.storage.stores import blob_store
 from apps.transfers.actions.cancel_transfer import cancel_transfer
 from apps.transfers.actions.claim_transfer import claim_transfer
 from apps.transfers.actions.list_instances import list_instances
 from apps.transfers.actions.note_progress import LeaseLost
-from apps.transfers.actions.request_transfer import fetch_from_archive, send_to_archive
+from apps.transfers.actions.request_transfer import (
+    Fetch,
+    fetch_from_archive,
+    fetch_from_other,
+    send_to_archive,
+)
 from apps.transfers.actions.retry_transfer import retry_transfer
 from apps.transfers.models import Transfer
 from apps.transfers.running import run_due_transfers, run_transfer
@@ -172,6 +179,60 @@ def test_a_person_who_joins_does_not_wait_for_the_next_attempt_and_a_rule_does(
     assert (fetch.joined, fetch.transfer.pk) == (True, row.pk)
     assert fetch.transfer.not_before <= timezone.now()
     assert fetch.transfer.attempts == 0
+
+
+HOSTILE = "T\x7f\x9b2J\u202eEND\U000e0001"
+
+
+def test_what_an_archive_says_does_not_steer_the_terminal(north: WebArchive) -> None:
+    """U+009B begins a control sequence, as ESC and [ do; U+202E turns the line round."""
+    study = OddWebArchive.new_study(PatientName=f"HOSTILE^{HOSTILE}")
+    told = {}
+    for how in ((), ("--json",)):
+        out = StringIO()
+        call_command("dicom", "find", "north", "PatientName=hostile*", *how, stdout=out)
+        told[how] = out.getvalue()
+        assert told[how].replace("\n", "").isprintable()
+        assert study in told[how]
+    (row,) = map(json.loads, told["--json",].splitlines())
+    assert row["PatientName"] == f"HOSTILE^{HOSTILE}"
+    transfer = _fetch(north, study)
+    Transfer.objects.update(state="failed", message=f"north says {HOSTILE}")
+    transfer.refresh_from_db()
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        Command(stdout=out)._follow([transfer], {"no_wait": False})
+    assert out.getvalue().strip().isprintable()
+
+
+def test_who_asks_a_peer_for_what_it_sends_already_joins_that_transfer() -> None:
+    far = ApplicationEntity.objects.create(title="FARPEER", host="127.0.0.1", port=1)
+    anna, bert = (
+        replace(system_principal(name), kind=PrincipalKind.USER) for name in ("anna", "bert")
+    )
+    keys = {"StudyInstanceUID": new_uid()}
+
+    def asked(who: Principal, how: str = "move", **more: str) -> Fetch:
+        level = "SERIES" if more else "STUDY"
+        return fetch_from_other(who, other=far, level=level, keys={**keys, **more}, method=how)
+
+    first = asked(anna)
+    assert not first.joined
+    assert (asked(anna).joined, asked(anna).transfer.shared) == (True, False)
+    second = asked(bert, SeriesInstanceUID=new_uid())
+    assert (second.transfer.pk, second.transfer.shared) == (first.transfer.pk, True)
+    # One by the other method may be what does not work.
+    other = asked(bert, "get")
+    assert (other.joined, asked(bert, "auto").joined) == (False, True)
+    Transfer.objects.filter(pk=first.transfer.pk).update(state="running")
+    assert not asked(bert).transfer.asked_again  # it would all be sent once more
+    for each in (first, other):
+        cancel_transfer(anna, each.transfer.pk)
+        Transfer.objects.update(state="cancelled")
+    third = asked(bert)
+    assert not third.joined
+    with pytest.raises(InvalidRequest, match=f"Transfer {third.transfer.pk} fetches this already"):
+        retry_transfer(anna, first.transfer.pk)
 
 
 def test_the_command_line_knows_archives_that_speak_dicomweb(north: WebArchive) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.protocol.dimse.test_tls import Certificates
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
 BODY = bytes(range(250)) * 1200
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+TOO_MUCH = HEAD.replace(b"300000", b"100000") + bytes(100_000) + b"HTTP/1.1 500 No\r\n\r\n"
 ONCE = {
     "ragged": HEAD + BODY[:1000],
     "refuses": b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n",
@@ -46,6 +48,7 @@ class Peer:
     def __init__(self, certificates: Certificates) -> None:
         self.manner = "well"
         self.connections = 0
+        self.before: tuple[str, ...] = ()
         self.over = threading.Event()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(
@@ -91,6 +94,10 @@ class Peer:
             self.over.wait(60)
         elif manner == "one by one":
             self._one_by_one(tls)
+        elif manner == "says too much":
+            self.connections += 1
+            tls.sendall(TOO_MUCH)
+            self.over.wait(5)
         elif manner in ENDLESS:
             start, more, pause = ENDLESS[manner]
             tls.sendall(start)
@@ -103,7 +110,9 @@ class Peer:
         """Three answers, and then it has had enough, without a word."""
         self.connections += 1
         for number in range(3):
-            tls.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}".encode())
+            for each in (*self.before, f"200 OK\r\nContent-Length: 1\r\n\r\n{number}"):
+                tls.sendall(f"HTTP/1.1 {each}".encode())
+                time.sleep(0.02 if self.before else 0)  # in a segment of its own
             if number < 2 and not tls.recv(65536):
                 return
 
@@ -210,13 +219,50 @@ def test_an_archive_that_wants_a_certificate_is_shown_that_of_dicom_over_tls(
     assert body(peer) == BODY
 
 
-def test_a_session_asks_on_one_connection_and_on_another_when_that_is_closed(peer: Peer) -> None:
-    peer.manner = "one by one"
+HINTS = ("102 Processing\r\n\r\n", "103 Early Hints\r\nLink: x\r\nX-More: y\r\n\r\n")
+
+
+@pytest.mark.parametrize("before", [(), HINTS, (*HINTS, "100 Continue\r\n\r\n", HINTS[0])])
+def test_a_session_asks_on_one_connection_and_on_another_when_that_is_closed(
+    peer: Peer, before: tuple[str, ...]
+) -> None:
+    """Each answer is that of its own request, whatever is said before it (RFC 9110 15.2)."""
+    peer.manner, peer.before = "one by one", before
     with WebSession(peer.archive) as session:
         for number in (0, 1, 2, 0, 1, 2, 0):
             with closing(session.ask("GET", "/studies", {}, look=lambda: None)) as answer:
                 assert answer.read(10) == str(number).encode()
     assert peer.connections == 3
+
+
+def test_what_follows_an_answer_in_the_same_record_is_no_answer_to_the_next_request(
+    peer: Peer,
+) -> None:
+    peer.manner = "says too much"
+    with WebSession(peer.archive) as session:
+        for _ in range(2):
+            with closing(session.ask("GET", "/studies", {}, look=lambda: None)) as answer:
+                assert len(answer.read(1 << 20)) > 0
+                while answer.read(1 << 20):
+                    pass
+                assert answer.status == 200
+    assert peer.connections == 2
+
+
+def test_a_silent_address_leaves_time_for_the_next(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one of IPv6 that leads nowhere, before the one of IPv4 that works."""
+    known = socket.getaddrinfo
+    with full() as silent:
+        ports = [urlsplit(url).port for url in (silent, peer.archive.url)]
+        monkeypatch.setattr(web_waiting, "CONNECT_SECONDS", 0.6)
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda _host, _port, **how: [known("127.0.0.1", port, **how)[0] for port in ports],
+        )
+        assert body(peer) == BODY
 
 
 def test_an_answer_that_breaks_off_without_farewell_is_no_whole_one(peer: Peer) -> None:

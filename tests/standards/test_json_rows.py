@@ -54,6 +54,8 @@ def test_what_was_written_is_read_in_whatever_pieces_it_comes(
         (b'[{"a": 1}, 2]', "something else than objects", 1),
         (b'[{"a": 1} {"b": 2}]', "no JSON", 1),
         (b'[{"a": 1}', "ends too early", 1),
+        (b"[", "ends too early", 0),
+        (b'[{"a": 1}, ', "ends too early", 1),
         (b'[{"a": 1}, {"b": ', "no JSON", 1),
         (b'[{"a": "\xff"}]', "no UTF-8", 0),
         (b'[{"a": ' + b"[" * 200_000, "nested without end", 0),

@@ -76,7 +76,8 @@ def _added(
 def _settled(transfer: int, holder: str, known: dict[str, Listed]) -> dict[str, Listed]:
     """With what is here by now."""
     here = _here([uid for uid, each in known.items() if each.waits])
-    note_outcomes(transfer, holder, [Outcome(known[uid].row, SUCCESS) for uid in here])
+    for part in _parts(list(here), _ROWS_AT_ONCE):
+        note_outcomes(transfer, holder, [Outcome(known[uid].row, SUCCESS) for uid in part])
     return {
         uid: Listed(each.row, each.series, each.waits and uid not in here)
         for uid, each in known.items()

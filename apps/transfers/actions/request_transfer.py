@@ -107,9 +107,7 @@ def fetch_instances(
 
     Raises NotPermitted, InvalidRequest.
     """
-    _check(principal, peer)
-    if method not in {*METHODS, AUTO}:
-        raise InvalidRequest("The method is move, get or auto.", offending=("method",))
+    _check_fetch(principal, peer, method)
     with transaction.atomic():
         transfer = _new(principal, Transfer.Kind.PULL, peer)
         transfer.level, transfer.keys, transfer.method = level, dict(keys), method
@@ -151,13 +149,40 @@ def fetch_from_archive(
     return Fetch(transfer)
 
 
-def fetch_under_way(other: Other, keys: Mapping[str, str]) -> Transfer | None:
-    """One that brings all that these unique keys name, locked. Call it with the other locked."""
+def fetch_from_peer(
+    principal: Principal,
+    *,
+    peer: ApplicationEntity,
+    level: str,
+    keys: Mapping[str, str],
+    method: str = "move",
+) -> Fetch:
+    """The same from an application entity. Raises the same.
+
+    A running one is joined as it is: C-MOVE and C-GET bring what there was when they began. Who
+    names a method joins no transfer by the other one: that one may be what did not work.
+    """
+    _check_fetch(principal, peer, method)
+    with transaction.atomic():
+        locked = ApplicationEntity.objects.select_for_update().get(pk=peer.pk)
+        under_way = fetch_under_way(locked, keys, method)
+        if under_way is not None:
+            return Fetch(_joined(principal, under_way), joined=True)
+        return Fetch(fetch_instances(principal, peer=locked, level=level, keys=keys, method=method))
+
+
+def fetch_under_way(other: Other, keys: Mapping[str, str], method: str = AUTO) -> Transfer | None:
+    """One that brings all that these unique keys name, locked. Call it with the other locked.
+
+    `auto` is content with any method.
+    """
+    methods = (WADO_RS, AUTO, *METHODS) if method == AUTO else (method, AUTO)
     rows = Transfer.objects.select_for_update().filter(
         peer=other if isinstance(other, ApplicationEntity) else None,
         archive=other if isinstance(other, WebArchive) else None,
         kind=Transfer.Kind.PULL,
         state__in=UNDER_WAY,
+        method__in=methods,
         cancel_requested=False,
         keys__StudyInstanceUID=keys.get("StudyInstanceUID", ""),
     )
@@ -166,12 +191,15 @@ def fetch_under_way(other: Other, keys: Mapping[str, str]) -> Transfer | None:
 
 
 def _joined(principal: Principal, transfer: Transfer) -> Transfer:
-    transfer.asked_again = transfer.state == Transfer.State.RUNNING
+    running, by_web = transfer.state == Transfer.State.RUNNING, transfer.method == WADO_RS
+    transfer.asked_again = running and by_web
+    first = (transfer.asked_by_kind, transfer.asked_by_name)
+    transfer.shared = transfer.shared or first != (principal.kind.value, principal.name[:256])
     if transfer.state == Transfer.State.WAITING and principal.kind is not PrincipalKind.SYSTEM:
         # A rule is in no hurry; a person has asked anew, and takes no attempt from the others.
         transfer.not_before = min(transfer.not_before, timezone.now())
         transfer.attempts = 0
-    transfer.save(update_fields=["asked_again", "not_before", "attempts"])
+    transfer.save(update_fields=["asked_again", "shared", "not_before", "attempts"])
     _record(principal, transfer, "TransferJoined")
     return transfer
 
@@ -203,7 +231,7 @@ def fetch_from_other(
     """
     if isinstance(other, WebArchive):
         return fetch_from_archive(principal, archive=other, level=level, keys=keys)
-    return Fetch(fetch_instances(principal, peer=other, level=level, keys=keys, method=method))
+    return fetch_from_peer(principal, peer=other, level=level, keys=keys, method=method)
 
 
 def fetch_once(
@@ -224,6 +252,12 @@ def _check_archive(principal: Principal, archive: WebArchive) -> None:
     permit(principal, Permission.TRANSFER_STUDIES)
     if not archive.enabled:
         raise InvalidRequest(f"{archive.name} is switched off.", offending=("archive",))
+
+
+def _check_fetch(principal: Principal, peer: ApplicationEntity, method: str) -> None:
+    _check(principal, peer)
+    if method not in {*METHODS, AUTO}:
+        raise InvalidRequest("The method is move, get or auto.", offending=("method",))
 
 
 def _check(principal: Principal, peer: ApplicationEntity) -> None:

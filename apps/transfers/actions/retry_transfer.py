@@ -8,7 +8,6 @@ from django.utils import timezone
 from apps.access.principals import Permission, Principal, permit
 from apps.errors import InvalidRequest, NotFound
 from apps.events.log import Actor, NewEvent, record
-from apps.network.models import WebArchive
 from apps.transfers.actions.request_transfer import MOST_ATTEMPTS, fetch_under_way
 from apps.transfers.models import ENDED, Transfer, TransferInstance
 
@@ -37,10 +36,12 @@ def retry_transfer(principal: Principal, key: int) -> Transfer:
 
 def _check_alone(row: Transfer) -> None:
     """What another transfer fetches is not fetched a second time. Raises InvalidRequest."""
-    if row.archive is None or row.kind != Transfer.Kind.PULL:
+    there = row.archive or row.peer
+    if there is None or row.kind != Transfer.Kind.PULL:
         return
-    archive = WebArchive.objects.select_for_update().get(pk=row.archive.pk)
-    other = fetch_under_way(archive, row.keys)
+    # Whoever asks anew locks the same row.
+    locked = type(there).objects.select_for_update().get(pk=there.pk)
+    other = fetch_under_way(locked, row.keys)
     if other is not None:
         raise InvalidRequest(f"Transfer {other.pk} fetches this already.")
 

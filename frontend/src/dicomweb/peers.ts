@@ -60,6 +60,9 @@ export interface Transfer {
 	failed: number;
 	attempts: number;
 	most_attempts: number;
+	asked_by_name: string;
+	/** Somebody else asked for the same meanwhile. */
+	shared: boolean;
 	message: string;
 	not_before: string;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Transfer } from "../dicomweb/peers";
-import { byStudy, presenceOf, presenceText, transferText } from "./transfer";
+import { byStudy, isForOthers, presenceOf, presenceText, transferText } from "./transfer";
 
 const transfer = (changes: Partial<Transfer>): Transfer => ({
 	id: 1,
@@ -16,6 +16,8 @@ const transfer = (changes: Partial<Transfer>): Transfer => ({
 	failed: 0,
 	attempts: 1,
 	most_attempts: 6,
+	asked_by_name: "anna",
+	shared: false,
 	message: "",
 	not_before: "",
 	...changes,
@@ -33,6 +35,17 @@ describe("how much of a study is here", () => {
 	])("%s of %s", (here, there, presence, words) => {
 		expect(presenceOf({ here, there })).toBe(presence);
 		expect(presenceText({ here, there })).toBe(words);
+	});
+});
+
+describe("whom a transfer is for", () => {
+	it.each([
+		["anna", false, false],
+		["anna", true, true],
+		["bert", false, true],
+		["bert", true, true],
+	])("as %s, shared: %s", (user, shared, others) => {
+		expect(isForOthers(transfer({ shared }), user)).toBe(others);
 	});
 });
 

@@ -28,6 +28,11 @@ export function isOver(transfer: Transfer): boolean {
 	return transfer.state !== "waiting" && transfer.state !== "running";
 }
 
+/** Whether it ends for somebody else too when this user cancels it. */
+export function isForOthers(transfer: Transfer, user: string): boolean {
+	return transfer.shared || transfer.asked_by_name !== user;
+}
+
 /** What was settled, of what is known to come. */
 export function settled(transfer: Transfer): number {
 	return transfer.completed + transfer.warning + transfer.failed;

@@ -77,7 +77,7 @@ class Command(BaseCommand):
         try:
             run(principal, other_named(options["title"]), options)
         except PacsError as error:
-            raise CommandError(error.message, returncode=2) from error
+            raise CommandError(printable(error.message), returncode=2) from error
 
     def _echo(self, principal: Principal, other: Other, _options: Any) -> None:
         began = time.monotonic()
@@ -92,7 +92,7 @@ class Command(BaseCommand):
         for answer in query_other(principal, other, options["level"], keys, options["limit"]):
             found += 1
             if options["json"]:
-                self.stdout.write(json.dumps(answer, ensure_ascii=False))
+                self.stdout.write(_json_line(answer))
             else:
                 shown = (f"{name}={value}" for name, value in answer.items() if value)
                 self.stdout.write(printable("  ".join(shown)))
@@ -140,7 +140,7 @@ class Command(BaseCommand):
             else:
                 self._wait(transfer)
         if not options["no_wait"] and any(
-            each.state in {Transfer.State.FAILED, Transfer.State.PARTLY} for each in transfers
+            each.state != Transfer.State.SUCCEEDED for each in transfers
         ):
             sys.exit(1)
 
@@ -159,14 +159,22 @@ class Command(BaseCommand):
                 self.stderr.write(printable(f"{told} Tried again at {again:%H:%M:%S}."))
             if sys.stderr.isatty():
                 done = transfer.completed + transfer.warning + transfer.failed
-                sys.stderr.write(f"\r{done} of {transfer.total} {transfer.message}\x1b[K")
+                told_now = printable(transfer.message)
+                sys.stderr.write(f"\r{done} of {transfer.total} {told_now}\x1b[K")
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
         verb = "fetched" if transfer.kind == Transfer.Kind.PULL else "sent"
         self.stdout.write(
             f"Transfer {transfer.pk} {transfer.get_state_display()}: {transfer.completed} {verb}, "
-            f"{transfer.warning} with a warning, {transfer.failed} failed. {transfer.message}"
+            f"{transfer.warning} with a warning, {transfer.failed} failed. "
+            f"{printable(transfer.message)}"
         )
+
+
+def _json_line(answer: dict[str, str]) -> str:
+    """JSON says the same where what would steer the terminal is escaped."""
+    text = json.dumps(answer, ensure_ascii=False)
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import type { Elsewhere, RemoteStudy, Transfer } from "../../dicomweb/peers";
 import { fetchSession, type StudyFilter, studyQuery } from "../../dicomweb/studies";
-import { isOver, presenceOf } from "../../model/transfer";
+import { isForOthers, isOver, presenceOf } from "../../model/transfer";
 import { Notice } from "../Notice";
 import { UserMenu } from "../UserMenu";
 import { FilterRow } from "./FilterRow";
@@ -119,6 +119,7 @@ export default function RemoteListPage({
 					row={chosen}
 					count={choice.all.length}
 					transfer={transfer}
+					user={session?.user ?? ""}
 					onPull={() => pull()}
 					onCancel={cancel}
 					onOpen={() => choice.selected && open(choice.selected)}
@@ -253,6 +254,7 @@ function Actions({
 	row,
 	count,
 	transfer,
+	user,
 	onPull,
 	onCancel,
 	onOpen,
@@ -260,12 +262,14 @@ function Actions({
 	row: RemoteStudy | undefined;
 	count: number;
 	transfer: Transfer | undefined;
+	user: string;
 	onPull: () => void;
 	onCancel: () => void;
 	onOpen: () => void;
 }) {
 	if (!row) return null;
 	const active = transfer !== undefined && !isOver(transfer);
+	const others = active && isForOthers(transfer, user);
 	return (
 		<>
 			{row.here !== null && row.here > 0 && count === 1 && (
@@ -274,8 +278,17 @@ function Actions({
 				</button>
 			)}
 			{active && count === 1 ? (
-				<button type="button" className="button" onClick={onCancel}>
-					Cancel fetching <kbd>c</kbd>
+				<button
+					type="button"
+					className="button"
+					title={
+						others
+							? "Others asked for this study too: it is cancelled for them as well."
+							: undefined
+					}
+					onClick={onCancel}
+				>
+					{others ? "Cancel fetching for all" : "Cancel fetching"} <kbd>c</kbd>
 				</button>
 			) : (
 				<button
