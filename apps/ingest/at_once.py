@@ -1,8 +1,7 @@
 """One object that is complete in memory, taken with the fewest steps there are.
 
-What `apps.ingest.committing` does for any number of objects of any size: here the name is known
-before the file is begun, so that there is one write, one sync and one move. Whatever is unusual is
-left to that.
+What `apps.ingest.committing` does for any number of objects of any size: here all is known before
+the file is begun, so that there is one write and one sync. Whatever is unusual is left to that.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def _is_kept(
     condition: Question | None,
 ) -> bool:
     """Whether the object is durable in the inbox, and its fate certain; else nothing is left."""
-    path, descriptor = spool.open_whole(name)
+    path, descriptor = spool.open_for_writing()
     kept = False
     try:
         with _alone() as alone:
@@ -112,11 +111,17 @@ def _alone() -> Iterator[bool]:
 
 
 def _commit(name: SpoolName, seen: Foreseen, path: Path, descriptor: int) -> None:
-    """To disk and into the inbox; the claim does not outlast a failure."""
+    """To disk and into the inbox; the claim does not outlast a failure.
+
+    It has its name only now: what has one is stored, although its process died or lost power. A
+    sign-in that ended must not have left such a file.
+    """
     try:
         crash_point("foretold")
+        path = spool.name_whole(path, name)
         spool.sync(descriptor)
         spool.make_ready([(path, name)])
     except BaseException:
+        path.unlink(missing_ok=True)
         acknowledged.withdraw(seen.uid, name)
         raise

@@ -62,6 +62,8 @@ def _clean(path: Path, descriptor: int, limit: float) -> bool:
     if name is None and found.st_mtime >= limit:
         return False
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not path.exists():
+        return False  # its writer moved it just now: two gigabytes need not be hashed to see that
     if name is None or not _is_whole(descriptor, name):
         path.unlink(missing_ok=True)
         return True

@@ -155,14 +155,6 @@ def _create(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
 
 
-def open_whole(name: SpoolName) -> tuple[Path, int]:
-    """A new locked file in `writing/` that has its name already, since all its bytes are known."""
-    path = folder("writing") / str(name)
-    descriptor = _create(path)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return path, descriptor
-
-
 def name_whole(path: Path, name: SpoolName) -> Path:
     """Gives a file in `writing/` the name it will have, which tells whether its bytes are whole."""
     whole = folder("writing") / str(name)

@@ -203,8 +203,9 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(left_behind, monkeyp
 
 def test_what_is_whole_and_still_written_is_left_alone(data_folders):
     name = SpoolName.mint(4, hashlib.sha256(b"four").hexdigest())
-    path, descriptor = spool.open_whole(name)
+    path, descriptor = spool.open_for_writing()
     os.write(descriptor, b"four")
+    path = spool.name_whole(path, name)
     os.utime(path, (time.time() - 100,) * 2)
     assert clean_writing() == 0
     assert path.exists()

@@ -27,7 +27,7 @@ from apps.dicomweb.patterns import Answer
 from apps.dicomweb.stow_rs import usual
 from apps.dicomweb.stow_rs.usual import forget_patterns, usual_store
 from apps.events.log import Actor
-from apps.ingest import acknowledged, inbox, pacing, spool
+from apps.ingest import acknowledged, at_once, inbox, pacing, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.models import QuarantinedInstance
 from apps.network.models import ApplicationEntity
@@ -318,6 +318,22 @@ def test_what_ends_a_sign_in_counts_with_the_next_instance(
     change(user)
     body = body_of(first, 5)
     is_left_alone(environ(body, **known), body)
+
+
+def test_what_a_killed_process_had_not_yet_taken_is_not_stored_for_it(
+    first: Dataset, known: dict[str, str], user: User, monkeypatch: pytest.MonkeyPatch
+):
+    """All bytes are there before the sign-in is asked for, but not yet under their name."""
+    left: list[Path] = []
+
+    def asked(*_: Any, **__: Any) -> dict[Any, Any]:
+        left.extend(spool.folder("writing").iterdir())
+        return {}
+
+    monkeypatch.setattr(at_once, "foretell", asked)
+    assert usual_store(environ(body_of(first, 4), **known)) is None
+    with pytest.raises(ValueError, match="not a spool name"):
+        spool.SpoolName.parse(left[0].name)
 
 
 def test_a_token_may_store_until_it_is_revoked(first: Dataset, user: User):
