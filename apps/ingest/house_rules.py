@@ -54,11 +54,13 @@ class HouseRules:
 def house_rules() -> HouseRules:
     """Two small queries; what they gave is read again only where it has changed."""
     rows = [tuple(each.rows()) for each in _questions()]
-    if _read.rows != rows:
-        # Asked before the rules are read: a change in between is seen the next time.
-        _read.rules = HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
-        _read.rows = rows
-    return _read.rules
+    before, rules = _read.last
+    if before != rows:
+        # Asked before the rules are read: a change in between is seen the next time. Both are kept
+        # in one step, or what a slower thread read earlier might stand beside newer rows for good.
+        rules = HouseRules(source_rules(), rules_for(CoercionRule.Direction.RECEIVE))
+        _read.last = rows, rules
+    return rules
 
 
 def are_any_laid_down() -> list[Question]:
@@ -77,8 +79,7 @@ def _questions() -> tuple[Prepared, Prepared]:
 class _Read:
     """What this process read last, and the rows it read it from."""
 
-    rows: list[tuple[Any, ...]] | None = None
-    rules: HouseRules = field(default_factory=HouseRules)
+    last: tuple[list[tuple[Any, ...]] | None, HouseRules] = (None, HouseRules())
 
 
 _read = _Read()
