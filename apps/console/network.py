@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 
@@ -15,7 +15,7 @@ from apps.console.rule_admin import RuleAdmin
 from apps.console.secret_form import SecretForm
 from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
 from apps.network.peers import Right
-from apps.network.web_tls import NoAuthority, told
+from apps.network.web_tls import NoAuthority, certificates_in, told
 
 
 class _FetchedFrom(RuleAdmin):
@@ -136,9 +136,23 @@ class WebhookAdmin(RuleAdmin):
     readonly_fields = ("delivered_at", "failures", "last_error", "next_attempt_at")
 
 
+class WebArchiveForm(SecretForm):
+    """A private key that was pasted among certificates is not sent back in the page."""
+
+    def clean(self) -> dict[str, Any]:
+        """The model refuses it; what the form shows again has certificates alone."""
+        name = self.add_prefix("authorities")
+        pasted = str(self.data.get(name, ""))
+        if "PRIVATE KEY" in pasted and isinstance(self.data, QueryDict):
+            shown = self.data.copy()
+            shown[name] = certificates_in(pasted)
+            self.data = shown
+        return super().clean()
+
+
 @admin.register(WebArchive)
 class WebArchiveAdmin(_FetchedFrom):
-    form = SecretForm
+    form = WebArchiveForm
     list_display = ("name", "url", "enabled", "description")
     list_filter = ("enabled",)
     search_fields = ("name", "url", "description")
@@ -153,9 +167,11 @@ class WebArchiveAdmin(_FetchedFrom):
     @admin.display(description="whom that trusts")
     def trusted(self, row: WebArchive) -> str:
         """As saved."""
+        if row.url.startswith("http:"):
+            return "nobody: such an address has no certificate"
         if not row.authorities:
             return "whom the operating system trusts"
         try:
             return "; ".join(told(row.authorities))
-        except NoAuthority as error:
-            return str(error)
+        except NoAuthority:
+            return "nobody"

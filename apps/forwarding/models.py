@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -75,11 +74,6 @@ class ForwardingRule(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def clean(self) -> None:
-        """It leads to one place."""
-        if (self.destination_id is None) == (self.archive_id is None):
-            raise ValidationError(ONE_DESTINATION)
 
     @property
     def other(self) -> ApplicationEntity | WebArchive:
@@ -153,11 +147,6 @@ class PrefetchRule(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def clean(self) -> None:
-        """It asks one archive."""
-        if (self.peer_id is None) == (self.archive_id is None):
-            raise ValidationError(ONE_SOURCE)
 
     @property
     def source(self) -> ApplicationEntity | WebArchive:

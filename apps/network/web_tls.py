@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 100_000
 _LABELS: Final = re.compile(r"-----BEGIN ([^-\n]{1,60})-----")
+_BLOCKS: Final = re.compile(
+    r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]*-----END \1-----"  # base64 has no hyphen
+)
 _CERTIFICATES: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
 
@@ -67,6 +70,11 @@ def trusting(authorities: str) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise NoAuthority("A certificate in it cannot be read.") from error
     return context
+
+
+def certificates_in(text: str) -> str:
+    """Those alone, of what somebody has pasted."""
+    return "\n".join(each[0] for each in _BLOCKS.finditer(text))
 
 
 def told(authorities: str) -> list[str]:

@@ -234,6 +234,29 @@ def test_a_forwarding_rule_leads_to_a_peer_or_to_an_archive(away: ApplicationEnt
     assert (moved.status_code, moved.json()["destination"]) == (200, "AWAY")
 
 
+@pytest.mark.parametrize("kind", ["forwardingrule", "prefetchrule"])
+def test_a_rule_that_leads_nowhere_is_told_so_once(kind: str) -> None:
+    page = person("administrator").post(
+        f"/admin/forwarding/{kind}/add/", {"name": "x", "years": 5, "most": 3}
+    )
+    assert page.content.decode().count("or else a DICOMweb archive.</li>") == 1
+
+
+def test_a_private_key_pasted_among_authorities_is_not_sent_back(tmp_path: Path) -> None:
+    Certificates(tmp_path).authority()
+    pem, key = ((tmp_path / name).read_text().strip() for name in ("ca.pem", "ca.key"))
+    inside = key.splitlines()[1]
+    form = {"name": "x", "url": "https://x.example/dw", "parallel_transfers": 2}
+    page = person("administrator").post(
+        "/admin/network/webarchive/add/", form | {"authorities": f"Ours {pem}\n{key}\n"}
+    )
+    told = page.content.decode()
+    assert "private keys stay elsewhere" in told
+    assert pem.splitlines()[1] in told
+    assert inside not in told
+    assert not WebArchive.objects.exists()
+
+
 def test_a_name_below_remotes_leads_to_one_archive(away: ApplicationEntity) -> None:
     client = person("administrator")
     body = {"name": "AWAY", "url": "https://north.example.org/dw"}
