@@ -121,6 +121,7 @@ _WORDS: Final[dict[type[Exception], str]] = {
     **dict.fromkeys(_HUNG_UP, "it hung up"),
     http.client.BadStatusLine: "it does not speak HTTP",
     http.client.IncompleteRead: "the answer ended too early",
+    http.client.HTTPException: "its answer is against the rules of HTTP",
     socket.gaierror: "its host name is not known",
     ConnectionRefusedError: "nothing listens there",
 }
