@@ -1,9 +1,10 @@
 """Instances answered for before they are indexed: who spoke first for a SOP Instance UID.
 
-An entry of `acknowledged/` is a symbolic link, named by a hash of the UID, to the beginning of the
-name of the inbox file that was (or is just being) answered for: a short link needs no block of the
-disk. While both stand, no other file of that UID is indexed, and whoever reads waits for it
-(`apps.ingest.catching_up`).
+A claim is one more name of the inbox file that was (or is just being) answered for: a hard link in
+`writing/`, named by a hash of the UID. So it costs no file of its own, whose making and removing
+took ten times as long on some file systems, and who owns it is told by the file's number. While
+both stand, the claim and the file in `ready/`, no other file of that UID is indexed, and whoever
+reads waits for it (`apps.ingest.catching_up`).
 
 Request and indexer may meet over one UID, so each says what it is about to do before it looks what
 the other said:
@@ -24,15 +25,14 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from apps.ingest import spool
-from apps.ingest.spool import SpoolName, Waiter
+from apps.ingest.spool import SpoolFile, SpoolName, Waiter
 
-CLAIMS: Final = "acknowledged"
 IN_HAND: Final = "indexing"
 
 MAKING_SECONDS: Final = 2.0
@@ -42,29 +42,42 @@ _LONGEST_BATCH_SECONDS: Final = 3600.0
 """Two gigabytes may have to go to a distant store before a batch is out of the indexer's hand."""
 
 
-def claim(sop_instance_uid: str, name: SpoolName) -> bool:
-    """Speaks for the UID; False where somebody else does, or the disk refuses."""
+def claim(sop_instance_uid: str, file: Path) -> bool:
+    """Speaks for the UID; False where somebody else does, or the disk refuses.
+
+    The file lies in `writing/`: with one folder for both names, the sync of a file is sure to bring
+    its name to disk (`spool.make_ready`).
+    """
     try:
-        os.symlink(name.arrival, _path(sop_instance_uid))  # noqa: PTH211 - a Path takes as long again
+        os.link(file, _path(sop_instance_uid))
     except OSError:
         return False
     return True
 
 
-def is_claimed_by(sop_instance_uid: str, name: SpoolName) -> bool:
-    """Whether it is this file that is spoken for."""
-    return _owner(_path(sop_instance_uid)) == name.arrival
+def is_claimed_by(sop_instance_uid: str, number: int) -> bool:
+    """Whether it is this file that is spoken for, by its number on the disk (`st_ino`)."""
+    try:
+        return os.lstat(_path(sop_instance_uid)).st_ino == number
+    except OSError:
+        return False
 
 
-def withdraw(sop_instance_uid: str, name: SpoolName) -> None:
+def withdraw(sop_instance_uid: str, number: int) -> None:
     """Takes the file's claim back: it was not answered for, or is settled."""
-    if is_claimed_by(sop_instance_uid, name):
+    if is_claimed_by(sop_instance_uid, number):
         _remove(_path(sop_instance_uid))
+
+
+def claims() -> dict[str, int]:
+    """The numbers of the files that are spoken for, by their claims' names."""
+    with os.scandir(spool.folder("writing")) as entries:
+        return {each.name: each.inode() for each in entries if spool.is_claim(each.name)}
 
 
 def in_hand(sop_instance_uids: Iterable[str]) -> set[str]:
     """Those of the UIDs of which an indexer has another file in hand."""
-    lists = _entries(IN_HAND)
+    lists = _in_hand_lists()
     if not lists:
         return set()
     said: set[str] = set()
@@ -75,15 +88,15 @@ def in_hand(sop_instance_uids: Iterable[str]) -> set[str]:
 
 
 @contextmanager
-def indexing(files: Mapping[SpoolName, str]) -> Iterator[Collection[SpoolName]]:
+def indexing(files: Iterable[tuple[SpoolFile, str]]) -> Iterator[Collection[SpoolName]]:
     """While it lasts, these files, each with its SOP Instance UID, are in the indexer's hand.
 
-    Gives those that must wait, because another file of their UID is answered for.
+    Gives the names of those that must wait, because another file of their UID is answered for.
     """
     others = {
-        name: uid
-        for name, uid in files.items()
-        if uid and not (name.waiter is Waiter.ANSWERED and is_claimed_by(uid, name))
+        file.name: uid
+        for file, uid in files
+        if uid and not (file.name.waiter is Waiter.ANSWERED and is_claimed_by(uid, file.number))
     }
     if not others:
         yield ()
@@ -92,76 +105,74 @@ def indexing(files: Mapping[SpoolName, str]) -> Iterator[Collection[SpoolName]]:
     digests = {name: _digest(uid) for name, uid in others.items()}
     try:
         path.write_text("\n".join(digests.values()))
-        claimed = set(_entries(CLAIMS))
-        yield {name for name, each in digests.items() if each in claimed and _stands(each, name)}
+        claimed = claims()
+        yield {
+            name
+            for name, each in digests.items()
+            if (entry := spool.CLAIM + each) in claimed and _stands(entry, claimed[entry], name)
+        }
     finally:
         path.unlink(missing_ok=True)
 
 
-def _stands(entry: str, asking: SpoolName) -> bool:
+def _stands(entry: str, number: int, asking: SpoolName) -> bool:
     """Whether a claim keeps another file waiting; one left behind does not, and is removed."""
-    path = f"{spool.folder(CLAIMS)}/{entry}"
-    owner = _owner(path)
-    if not owner or owner == asking.arrival:
-        return False
-    if owner in spool.waiting_by_arrival() or _age(path) < MAKING_SECONDS:
+    path = f"{spool.folder('writing')}/{entry}"
+    owner = spool.waiting_by_number().get(number)
+    if owner is not None:
+        return owner != str(asking)
+    if _age(path) < MAKING_SECONDS:
         return True
     _remove(path)
-    if owner not in spool.waiting_by_arrival():
+    owner = spool.waiting_by_number().get(number)
+    if owner is None or owner == str(asking):
         return False
     # Whoever made it was only very slow; it asks whether its claim stands before it answers.
     with suppress(OSError):
-        os.symlink(owner, path)  # noqa: PTH211 - as above
+        os.link(f"{spool.folder('ready')}/{owner}", path)
     return True
 
 
 def unsettled() -> list[str]:
     """Names of inbox files that were answered for and are not indexed yet."""
-    folder = spool.folder(CLAIMS)
     # Listed after the claims were read: what was answered before is there, or is indexed.
-    owners = [_owner(f"{folder}/{entry}") for entry in _entries(CLAIMS)]
-    if not owners:
+    numbers = claims().values()
+    if not numbers:
         return []
-    waiting = spool.waiting_by_arrival()
-    return [waiting[owner] for owner in owners if owner in waiting]
+    waiting = spool.waiting_by_number()
+    return [waiting[number] for number in numbers if number in waiting]
 
 
 def sweep(older_than: float = _LEFT_BEHIND_SECONDS) -> int:
     """Removes what killed processes left behind; how many."""
-    removed = 0
-    waiting = spool.waiting_by_arrival()
-    for folder, limit in ((CLAIMS, older_than), (IN_HAND, max(older_than, _LONGEST_BATCH_SECONDS))):
-        for entry in _entries(folder):
-            path = f"{spool.folder(folder)}/{entry}"
-            owner = _owner(path) if folder == CLAIMS else ""
-            if _age(path) > limit and owner not in waiting:
-                _remove(path)
-                removed += 1
-    return removed
+    claimed = claims()
+    waiting = spool.waiting_by_number() if claimed else {}
+    unheld = [each for each, number in claimed.items() if number not in waiting]
+    limits = {f"{spool.folder('writing')}/{each}": older_than for each in unheld}
+    longest = max(older_than, _LONGEST_BATCH_SECONDS)
+    limits |= {f"{spool.folder(IN_HAND)}/{each}": longest for each in _in_hand_lists()}
+    old = [path for path, limit in limits.items() if _age(path) > limit]
+    for path in old:
+        _remove(path)
+    return len(old)
 
 
-@lru_cache(maxsize=4096)
 def _digest(uid: str) -> str:
     return hashlib.blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _path(uid: str) -> str:
-    return f"{spool.folder(CLAIMS)}/{_digest(uid)}"
-
-
-def _owner(path: str) -> str:
-    """What the name of the file that is spoken for begins with; empty where nobody speaks."""
-    try:
-        # Claims that were made before an update have the whole name.
-        return spool.arrival_of(os.readlink(path))  # noqa: PTH115 - a Path takes as long again
-    except OSError:
-        return ""
+    return f"{spool.folder('writing')}/{spool.CLAIM}{_digest(uid)}"
 
 
 def _age(path: str) -> float:
-    """In seconds; of what is gone, none. What is of the future is old: the clock was set back."""
+    """Since it was made, in seconds; of what is gone, none.
+
+    What is of the future is old: the clock was set back.
+    """
     try:
-        return abs(time.time() - os.lstat(path).st_mtime)
+        # A link is no change of the file's content, but of what is known of it.
+        return abs(time.time() - os.lstat(path).st_ctime)
     except OSError:
         return 0.0
 
@@ -171,8 +182,8 @@ def _remove(path: str) -> None:
         os.unlink(path)  # noqa: PTH108 - as above
 
 
-def _entries(folder: str) -> list[str]:
+def _in_hand_lists() -> list[str]:
     try:
-        return os.listdir(spool.folder(folder))  # noqa: PTH208 - names, not paths
+        return os.listdir(spool.folder(IN_HAND))  # noqa: PTH208 - names, not paths
     except FileNotFoundError:
         return []  # somebody removed the inbox under us

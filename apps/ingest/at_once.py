@@ -12,14 +12,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from apps.archive.bulk import Question
 from apps.dicom.in_memory import InMemory
 from apps.dicom.part10 import Provenance, file_meta
 from apps.ingest import acknowledged, spool
 from apps.ingest.crash_points import crash_point
-from apps.ingest.foretelling import Foreseen, foresee, foretell
+from apps.ingest.foretelling import Candidate, Foreseen, foresee, foretell
 from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.durable import start_writing_out, write_together
 
@@ -55,15 +54,14 @@ def take_at_once(
     sha256 = hashlib.sha256(body).hexdigest()
     name = SpoolName.mint(len(head) + len(body), sha256, waiter=Waiter.ANSWERED)
     try:
-        if not _is_kept(name, (head, body), seen, condition):
-            return None
+        number = _kept(name, (head, body), seen, condition)
     except OSError as error:
         # Whoever hands it in again meets the same, and says it in words.
         logger.debug("An object is not taken at once: %s", type(error).__name__)
         return None
     crash_point("committed")
     # Else it is indexed, or took so long that the claim was no longer believed.
-    return seen if acknowledged.is_claimed_by(seen.uid, name) else None
+    return seen if number and acknowledged.is_claimed_by(seen.uid, number) else None
 
 
 def _agrees_with_meta(seen: Foreseen) -> bool:
@@ -72,15 +70,18 @@ def _agrees_with_meta(seen: Foreseen) -> bool:
     return uids == (meta.sop_class_uid, meta.sop_instance_uid)
 
 
-def _is_kept(
+def _kept(
     name: SpoolName,
     content: tuple[bytes, memoryview],
     seen: Foreseen,
     condition: Question | None,
-) -> bool:
-    """Whether the object is durable in the inbox, and its fate certain; else nothing is left."""
+) -> int:
+    """The number of the object's file, which is durable in the inbox.
+
+    0 where its fate is not certain; then nothing is left of it.
+    """
     path, descriptor = spool.open_for_writing()
-    kept = False
+    kept = 0
     try:
         with _alone() as alone:
             write_together(descriptor, content)
@@ -89,9 +90,10 @@ def _is_kept(
                 # The disk works while the database is asked. With others about it has work enough,
                 # and to begin it apart costs a tenth of a millisecond of the processor.
                 start_writing_out(descriptor)
-            if name in foretell({name: seen}, condition=condition):
-                _commit(name, seen, path, descriptor)
-                kept = True
+            candidate = Candidate(seen, path, os.fstat(descriptor).st_ino)
+            if name in foretell({name: candidate}, condition=condition):
+                _commit(name, candidate, descriptor)
+                kept = candidate.number
     finally:
         os.close(descriptor)
         if not kept:
@@ -110,12 +112,13 @@ def _alone() -> Iterator[bool]:
         _busy.discard(me)
 
 
-def _commit(name: SpoolName, seen: Foreseen, path: Path, descriptor: int) -> None:
+def _commit(name: SpoolName, candidate: Candidate, descriptor: int) -> None:
     """To disk and into the inbox; the claim does not outlast a failure.
 
     It has its name only now: what has one is stored, although its process died or lost power. A
     sign-in that ended must not have left such a file.
     """
+    path = candidate.path
     try:
         crash_point("foretold")
         path = spool.name_whole(path, name)
@@ -123,5 +126,5 @@ def _commit(name: SpoolName, seen: Foreseen, path: Path, descriptor: int) -> Non
         spool.make_ready([(path, name)])
     except BaseException:
         path.unlink(missing_ok=True)
-        acknowledged.withdraw(seen.uid, name)
+        acknowledged.withdraw(candidate.uid, candidate.number)
         raise

@@ -2,7 +2,7 @@
 
 A Store request may be answered before its instances are indexed (`apps.ingest.acknowledged`), so
 every door calls this before it reads the archive. Where nothing is on its way, as nearly always, it
-is one look into an empty folder.
+is one look into a folder of what is just being received.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TypeVar
 from apps.errors import OutOfResources, PacsError, Unavailable
 from apps.ingest import acknowledged, spool
 from apps.ingest.crash_points import crash_point
-from apps.ingest.foretelling import Foreseen, foresee, foretell
+from apps.ingest.foretelling import Candidate, Foreseen, foresee, foretell
 from apps.ingest.outcomes import Place
 from apps.ingest.receiving import Incoming
 from apps.ingest.spool import SpoolName, Waiter
@@ -40,7 +40,7 @@ class Commit:
         self._waiter = waiter
         self._foreseen: dict[Incoming, Foreseen] = {}
         self._outcomes: dict[Incoming, SpoolName | PacsError] = {}
-        self._claimed: dict[Incoming, SpoolName] = {}
+        self._claimed: dict[Incoming, Candidate] = {}
         self._places: dict[Incoming, Place] | None = None
 
     def sync(self) -> None:
@@ -92,26 +92,31 @@ class Commit:
         """Where those belong whose fate is certain; their names say from now on that it is."""
         written = self._kept()
         asked = {
-            written[each].for_waiter(Waiter.ANSWERED): (each, seen)
+            written[each].for_waiter(Waiter.ANSWERED): (
+                each,
+                Candidate(seen, each.path, each.number),
+            )
             for each, seen in self._foreseen.items()
             if each in written
         }
-        certain = foretell({name: seen for name, (_, seen) in asked.items()})
+        certain = foretell({name: candidate for name, (_, candidate) in asked.items()})
         for name in certain:
-            self._outcomes[asked[name][0]] = self._claimed[asked[name][0]] = name
+            each, self._claimed[each] = asked[name]
+            self._outcomes[each] = name
         crash_point("foretold")
         return {asked[name][0]: place for name, place in certain.items()}
 
     def _fail(self, each: Incoming) -> None:
         each.abort()
         if each in self._claimed:
-            acknowledged.withdraw(self._foreseen[each].uid, self._claimed[each])
+            acknowledged.withdraw(self._claimed[each].uid, self._claimed[each].number)
 
     def _said(self, each: Incoming, outcome: SpoolName | PacsError) -> Kept | PacsError:
         if isinstance(outcome, PacsError):
             return outcome
         place = self._places.get(each) if self._places else None
-        if place is not None and not acknowledged.is_claimed_by(place.instance, outcome):
+        claimed = self._claimed.get(each)
+        if claimed and not acknowledged.is_claimed_by(claimed.uid, claimed.number):
             place = None  # it is indexed, or took so long that the claim was no longer believed
         return Kept(str(outcome), place)
 

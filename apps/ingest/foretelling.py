@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from django.db import Error as DatabaseError
@@ -60,6 +61,19 @@ class Foreseen:
         return Place("", get("StudyInstanceUID", ""), series, self.uid, coerced=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A foreseen object that is written: its file in `writing/`, and that file's number."""
+
+    seen: Foreseen
+    path: Path
+    number: int
+
+    @property
+    def uid(self) -> str:
+        return self.seen.uid
+
+
 def foresee(source: RandomAccess, provenance: Provenance | None = None) -> Foreseen | None:
     """Scans an object that is complete; None where it is unusual, or cannot be read.
 
@@ -84,7 +98,7 @@ def foresee(source: RandomAccess, provenance: Provenance | None = None) -> Fores
 
 
 def foretell(
-    objects: Mapping[SpoolName, Foreseen], *, condition: Question | None = None
+    objects: Mapping[SpoolName, Candidate], *, condition: Question | None = None
 ) -> dict[SpoolName, Place]:
     """The places of those whose fate is certain; they are claimed, and keep their names.
 
@@ -95,17 +109,20 @@ def foretell(
     """
     if not objects or not keeps_up():
         return {}
-    claimed = {name: each for name, each in objects.items() if acknowledged.claim(each.uid, name)}
+    claimed = {
+        name: each for name, each in objects.items() if acknowledged.claim(each.uid, each.path)
+    }
     certain: dict[SpoolName, Place] = {}
     try:
         if claimed:
-            certain = _certain(claimed, condition)
+            seen = {name: each.seen for name, each in claimed.items()}
+            certain = _certain(seen, condition)
     except DatabaseError:
         connection.close_if_unusable_or_obsolete()
     finally:
         for name, each in claimed.items():
             if name not in certain:
-                acknowledged.withdraw(each.uid, name)
+                acknowledged.withdraw(each.uid, each.number)
     return certain
 
 

@@ -35,6 +35,8 @@ def clean_writing(older_than: float = 60.0) -> int:
     removed = 0
     limit = time.time() - older_than
     for path in list(spool.folder("writing").iterdir()):
+        if spool.is_claim(path.name):
+            continue
         try:
             removed += _clean_one(path, limit)
         except (BlockingIOError, FileNotFoundError):

@@ -69,6 +69,11 @@ class Incoming:
         crash_point("writing")
 
     @property
+    def number(self) -> int:
+        """Of the file on its disk, while it is open."""
+        return os.fstat(self.descriptor).st_ino
+
+    @property
     def dataset_sha256(self) -> bytes:
         """Of what was written so far."""
         return self._hash.digest()

@@ -29,6 +29,8 @@ from django.conf import settings
 from apps.ingest.crash_points import crash_point
 from apps.storage.durable import make_folder, names_follow_files, sync_folder, write_fully
 
+CLAIM: Final = "claim-"
+"""How the names in `writing/` begin that are second ones, see `apps.ingest.acknowledged`."""
 AWAKE: Final = "awake"
 """The folder where the indexer shows that it is awake, and where it is asked to hurry."""
 
@@ -118,6 +120,11 @@ class SpoolFile:
     name: SpoolName
     path: str
     descriptor: int
+
+    @property
+    def number(self) -> int:
+        """Of the file on its disk; no other name of it tells another."""
+        return os.fstat(self.descriptor).st_ino
 
     def release(self) -> None:
         """Lets go without settling; the file is claimed again later. Twice is harmless."""
@@ -241,15 +248,15 @@ def is_hurried() -> bool:
     return True
 
 
-def waiting_by_arrival() -> dict[str, str]:
-    """The names of all that waits, by what they begin with. About 1 µs a file."""
-    names = os.listdir(folder("ready"))  # noqa: PTH208 - names, not paths
-    return {arrival_of(name): name for name in names}
+def waiting_by_number() -> dict[int, str]:
+    """The names of all that waits, by their files' numbers. About 1 µs a file."""
+    with os.scandir(folder("ready")) as entries:
+        return {each.inode(): each.name for each in entries}
 
 
-def arrival_of(name: str) -> str:
-    """`SpoolName.arrival` of a name, or of what it begins with."""
-    return "-".join(name.split("-", 2)[:2])
+def is_claim(name: str) -> bool:
+    """Whether a name in `writing/` is a second one of a file."""
+    return name.startswith(CLAIM)
 
 
 def is_waiting(name: str) -> bool:

@@ -225,7 +225,7 @@ def check(folder: Path) -> None:
         "told": len(told),
         "told_once": len(told) == len(set(told)),
         "waiting": len(spool.waiting()),
-        "writing": len(list(spool.folder("writing").iterdir())),
+        "writing": sum(not spool.is_claim(each.name) for each in spool.folder("writing").iterdir()),
         "blobs": len(list(blob_store().keys())),
         "quarantined": QuarantinedInstance.objects.filter(study_instance_uid__in=uids).count(),
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -18,7 +19,8 @@ from apps.coercion.models import CoercionRule
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.ingest import acknowledged, catching_up, inbox, pacing, spool
 from apps.ingest.actions.drain_inbox import Inbox, drain_inbox
-from apps.ingest.inbox import Commit, Fate, Kept, Place, Waiter
+from apps.ingest.inbox import Commit, Fate, Incoming, Kept, Place, Waiter
+from apps.ingest.leftovers import clean_writing
 from apps.ingest.models import QuarantinedInstance
 from apps.network.models import ApplicationEntity
 from pacsweb.fresh_reads import FreshReadsMiddleware
@@ -98,18 +100,8 @@ def test_one_more_instance_of_a_stored_series_is_certain_and_comes_to_pass(first
     assert sorted(catching_up.on_their_way()) == sorted(each.name for each in kept)
     drain_inbox(60)
     assert Instance.objects.count() == 4
-    assert folder(acknowledged.CLAIMS) == folder(acknowledged.IN_HAND) == []
+    assert folder("writing") == folder(acknowledged.IN_HAND) == []
     assert folder("answers") == [], "nobody waits for these"
-
-
-def test_claims_from_before_an_update_name_the_whole_file_and_count(first):
-    (kept,) = stow(next_of(first))
-    (entry,) = folder(acknowledged.CLAIMS)
-    entry.unlink()
-    entry.symlink_to(kept.name)
-    assert list(catching_up.on_their_way()) == [kept.name]
-    drain_inbox(60)
-    assert folder(acknowledged.CLAIMS) == []
 
 
 def _another_patient(first: Dataset) -> Dataset:
@@ -172,7 +164,7 @@ def test_of_everything_unusual_nothing_is_foretold(
     (kept,) = stow(unusual(first))
     assert kept.place is None
     assert spool.SpoolName.parse(kept.name).waiter is Waiter.NOW
-    assert folder(acknowledged.CLAIMS) == []
+    assert folder("writing") == []
 
 
 def test_the_same_uid_twice_in_one_request_is_certain_for_the_first_alone(first):
@@ -206,10 +198,12 @@ def test_who_was_answered_for_is_stored_though_another_came_before(first):
 
 def test_what_the_indexer_has_in_hand_is_not_foretold(first):
     ds = next_of(first)
-    other = spool.SpoolName.mint(1, "ab" * 32)
-    with acknowledged.indexing({other: ds.SOPInstanceUID}) as later:
+    other = spool.claim(spool.SpoolName.parse(waits(ct_slice())))
+    assert other is not None
+    with acknowledged.indexing([(other, ds.SOPInstanceUID)]) as later:
         assert not later
         (kept,) = stow(ds)
+    other.release()
     assert kept.place is None
     assert folder(acknowledged.IN_HAND) == []
 
@@ -235,53 +229,80 @@ def test_a_claim_that_is_no_longer_believed_is_not_answered_for(first, monkeypat
     assert told.fate is Fate.QUARANTINED
 
 
-def test_a_request_that_is_between_claim_and_inbox_keeps_others_waiting(first):
+@pytest.fixture
+def being_written() -> Iterator[Incoming]:
+    """A file of a request that is at work, or was killed."""
+    with inbox.begin_part10(FROM, b"half of it", []) as incoming:
+        yield incoming
+
+
+def test_a_request_that_is_between_claim_and_inbox_keeps_others_waiting(first, being_written):
     ds = next_of(first)
-    claimed = spool.SpoolName.mint(1, "ab" * 32, waiter=Waiter.ANSWERED)
-    assert acknowledged.claim(ds.SOPInstanceUID, claimed)
-    assert not acknowledged.claim(ds.SOPInstanceUID, spool.SpoolName.mint(1, "cd" * 32))
+    assert acknowledged.claim(ds.SOPInstanceUID, being_written.path)
+    with inbox.begin_part10(FROM, b"another", []) as another:
+        assert not acknowledged.claim(ds.SOPInstanceUID, another.path)
+        acknowledged.withdraw(ds.SOPInstanceUID, another.number)
+    assert acknowledged.is_claimed_by(ds.SOPInstanceUID, being_written.number)
     other = waits(ds)
     drain_inbox(60)
     assert spool.is_waiting(other)
     assert catching_up.on_their_way() == [], "no answer was given yet"
-    acknowledged.withdraw(ds.SOPInstanceUID, claimed)
+    acknowledged.withdraw(ds.SOPInstanceUID, being_written.number)
     drain_inbox(60)
     assert Instance.objects.count() == 2
 
 
-def test_what_a_killed_request_left_behind_holds_nobody_for_long(first, monkeypatch):
+def test_what_a_killed_request_left_behind_holds_nobody_for_long(first, being_written, monkeypatch):
     ds = next_of(first)
-    dead = spool.SpoolName.mint(1, "ab" * 32, waiter=Waiter.ANSWERED)
-    acknowledged.claim(ds.SOPInstanceUID, dead)
+    acknowledged.claim(ds.SOPInstanceUID, being_written.path)
     (kept,) = stow(ds)
     assert kept.place is None
     monkeypatch.setattr(acknowledged, "MAKING_SECONDS", -1.0)
     drain_inbox(60)
     assert Instance.objects.count() == 2
-    acknowledged.claim(new_uid(), dead)
+    assert acknowledged.claims() == {}
+    acknowledged.claim(new_uid(), being_written.path)
     assert acknowledged.sweep() == 0
+    assert clean_writing(older_than=-1.0) == 0, "a claim is no file, and the other is held"
+    assert len(acknowledged.claims()) == 1
     assert acknowledged.sweep(older_than=-1.0) == 1
-    assert folder(acknowledged.CLAIMS) == []
+    assert acknowledged.claims() == {}
 
 
-def test_a_claim_left_behind_before_the_clock_was_set_back_holds_nobody_either(first):
+def test_a_claim_left_behind_before_the_clock_was_set_back_holds_nobody_either(
+    first, being_written, monkeypatch
+):
     ds = next_of(first)
-    dead = spool.SpoolName.mint(1, "ab" * 32, waiter=Waiter.ANSWERED)
-    acknowledged.claim(ds.SOPInstanceUID, dead)
-    (entry,) = folder(acknowledged.CLAIMS)
-    ahead = time.time() + 3600
-    os.utime(entry, (ahead, ahead), follow_symlinks=False)
+    acknowledged.claim(ds.SOPInstanceUID, being_written.path)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 3600)
     stored(ds)
     assert Instance.objects.count() == 2
 
 
-def test_a_disk_that_takes_no_claim_makes_the_request_wait(first):
-    spool.folder(acknowledged.CLAIMS).rmdir()
+def test_a_claim_outlives_the_move_of_its_file(first):
+    """By whichever name: the claim is one more of the same file."""
     (kept,) = stow(next_of(first))
+    (number,) = acknowledged.claims().values()
+    path = spool.folder("ready") / kept.name
+    assert path.stat().st_ino == number
+    assert path.stat().st_nlink == 2
+    drain_inbox(60)
+    stored_as = Instance.objects.get(sop_instance_uid=kept.place.instance).blob_key
+    blob = Path(settings.PACSWEB.storage_url.removeprefix("file://")) / stored_as
+    assert blob.stat().st_nlink == 1
+
+
+def test_a_disk_that_takes_no_claim_makes_the_request_wait(first, monkeypatch):
+    def refuses(*_names: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", refuses)
+        (kept,) = stow(next_of(first))
     assert kept.place is None
     drain_inbox(60)
     assert inbox.outcome_of([kept.name], 1)[kept.name].fate is Fate.STORED
-    spool.folder(acknowledged.CLAIMS).mkdir()
 
 
 def test_a_folder_that_cannot_be_written_fails_the_request_and_leaves_no_claim(first):
@@ -295,7 +316,7 @@ def test_a_folder_that_cannot_be_written_fails_the_request_and_leaves_no_claim(f
         ready.unlink()
         ready.with_name("aside").rename(ready)
     assert not isinstance(outcomes[0], Kept)
-    assert folder(acknowledged.CLAIMS) == folder("writing") == []
+    assert folder("writing") == []
 
 
 def test_while_the_indexer_does_not_keep_up_requests_wait_for_it(first, monkeypatch):

@@ -114,6 +114,7 @@ def test_a_form_is_left_to_the_whole_stack(first: Dataset, signed_in: dict[str, 
 
 def test_what_fails_unexpectedly_leaves_no_file_behind(first: Dataset, signed_in: dict[str, str]):
     by_the_whole_stack(environ(body_of(first, 2), **signed_in))
+    drain_inbox(60)
     in_hand = spool.folder(acknowledged.IN_HAND)
     in_hand.rmdir()
     in_hand.write_text("no folder")

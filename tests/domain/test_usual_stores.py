@@ -27,7 +27,7 @@ from apps.dicomweb.patterns import Answer
 from apps.dicomweb.stow_rs import usual
 from apps.dicomweb.stow_rs.usual import forget_patterns, usual_store
 from apps.events.log import Actor
-from apps.ingest import acknowledged, at_once, inbox, pacing, spool
+from apps.ingest import at_once, inbox, pacing, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.models import QuarantinedInstance
 from apps.network.models import ApplicationEntity
@@ -104,7 +104,6 @@ def is_left_alone(asked: dict[str, Any], body: bytes) -> None:
     assert asked["wsgi.input"].read() == body
     assert waiting() == before
     assert list(spool.folder("writing").iterdir()) == []
-    assert list(spool.folder(acknowledged.CLAIMS).iterdir()) == []
 
 
 def test_the_answer_is_that_of_the_whole_stack(first: Dataset, known: dict[str, str]):

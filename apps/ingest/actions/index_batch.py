@@ -146,7 +146,7 @@ def _files_fault(error: Exception) -> bool:
 
 def _index_together(arrivals: Sequence[Arrival]) -> BatchResult:
     """All but those whose UID another file was answered for that is not indexed yet."""
-    uids = {each.file.name: each.attributes.get("SOPInstanceUID", "") for each in arrivals}
+    uids = [(each.file, each.attributes.get("SOPInstanceUID", "")) for each in arrivals]
     with acknowledged.indexing(uids) as later:
         ready = [each for each in arrivals if each.file.name not in later] if later else arrivals
         return _index_now(ready) if ready else BatchResult()
@@ -323,10 +323,14 @@ def _payload(members: Sequence[Arrival]) -> dict[str, object]:
 
 
 def _settle(arrivals: Sequence[Arrival]) -> None:
+    answered = [
+        (arrival.attributes["SOPInstanceUID"], arrival.file.number)
+        for arrival in arrivals
+        if arrival.file.name.waiter is Waiter.ANSWERED
+    ]
     spool.settle(arrival.file for arrival in arrivals)
-    for arrival in arrivals:
-        if arrival.file.name.waiter is Waiter.ANSWERED:
-            acknowledged.withdraw(arrival.attributes["SOPInstanceUID"], arrival.file.name)
+    for uid, number in answered:
+        acknowledged.withdraw(uid, number)
     spool.forget_provenance(arrival.file.name for arrival in arrivals)
     _clear_strays([arrival.file.name for arrival in arrivals])
 
