@@ -51,10 +51,8 @@ def take_at_once(
         transfer_syntax_uid=seen.scan.transfer_syntax_uid,
         provenance=provenance,
     )
-    sha256 = hashlib.sha256(body).hexdigest()
-    name = SpoolName.mint(len(head) + len(body), sha256, waiter=Waiter.ANSWERED)
     try:
-        number = _kept(name, (head, body), seen, condition)
+        number = _kept((head, body), seen, condition)
     except OSError as error:
         # Whoever hands it in again meets the same, and says it in words.
         logger.debug("An object is not taken at once: %s", type(error).__name__)
@@ -70,12 +68,7 @@ def _agrees_with_meta(seen: Foreseen) -> bool:
     return uids == (meta.sop_class_uid, meta.sop_instance_uid)
 
 
-def _kept(
-    name: SpoolName,
-    content: tuple[bytes, memoryview],
-    seen: Foreseen,
-    condition: Question | None,
-) -> int:
+def _kept(content: tuple[bytes, memoryview], seen: Foreseen, condition: Question | None) -> int:
     """The number of the object's file, which is durable in the inbox.
 
     0 where its fate is not certain; then nothing is left of it.
@@ -87,9 +80,12 @@ def _kept(
             write_together(descriptor, content)
             crash_point("writing")
             if alone:
-                # The disk works while the database is asked. With others about it has work enough,
-                # and to begin it apart costs a tenth of a millisecond of the processor.
+                # The disk works while the bytes are hashed and the database is asked. With others
+                # about it has work enough, and to begin it apart costs a tenth of a millisecond of
+                # the processor.
                 start_writing_out(descriptor)
+            sha256 = hashlib.sha256(content[1]).hexdigest()
+            name = SpoolName.mint(sum(map(len, content)), sha256, waiter=Waiter.ANSWERED)
             candidate = Candidate(seen, path, os.fstat(descriptor).st_ino)
             if name in foretell({name: candidate}, condition=condition):
                 _commit(name, candidate, descriptor)

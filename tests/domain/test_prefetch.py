@@ -16,6 +16,7 @@ from pynetdicom import AE, evt
 
 from apps.access.principals import system_principal
 from apps.events.log import Actor, NewEvent, record
+from apps.forwarding.actions import run_prefetch
 from apps.forwarding.actions.follow_patients import follow_patients
 from apps.forwarding.actions.run_prefetch import run_due_prefetches
 from apps.forwarding.models import Prefetch, PrefetchRule
@@ -135,6 +136,38 @@ def test_a_peer_that_is_away_is_asked_again_later() -> None:
     made.refresh_from_db()
     assert "cannot be reached" in made.last_problem
     assert "P1" not in made.last_problem
+
+
+def test_what_nobody_foresaw_is_an_attempt_and_keeps_nobody_from_his_turn(
+    old: OldArchive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = rule(old.port)
+    old.hold("1.2.3.4", 1)
+    for patient in ("P0", "P1"):
+        arrive(PatientID=patient)
+    follow_patients()
+    search = run_prefetch.searched
+    broken = iter([RuntimeError("about P0")])
+
+    def breaks_once(source: Any) -> Any:
+        for error in broken:
+            raise error
+        return search(source)
+
+    monkeypatch.setattr(run_prefetch, "searched", breaks_once)
+    assert run_due_prefetches() == 1
+    first, second = Prefetch.objects.order_by("pk")
+    assert (first.state, first.attempts) == (Prefetch.State.WAITING, 1)
+    assert first.detail == "Something unforeseen ended it (RuntimeError)."
+    assert second.state == Prefetch.State.DONE
+    assert "P0" not in caplog.text
+    Prefetch.objects.filter(pk=first.pk).update(attempts=4, not_before=timezone.now())
+    broken = iter([RuntimeError("again")])
+    assert run_due_prefetches() == 0
+    first.refresh_from_db()
+    made.refresh_from_db()
+    assert first.state == Prefetch.State.FAILED
+    assert made.last_problem == first.detail
 
 
 @pytest.mark.parametrize("patient_id", ["*", "P?"])

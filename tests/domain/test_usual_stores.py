@@ -433,9 +433,13 @@ def test_while_the_indexer_is_behind_none_is_taken(
 def test_a_full_disk_is_told_by_the_whole_stack(
     first: Dataset, known: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(usual, "capacity", lambda: FULL)
+    def gone() -> capacity.Capacity:
+        raise OSError(5, "Input/output error")
+
     body = body_of(first, 4)
-    is_left_alone(environ(body, **known), body)
+    for room in (lambda: FULL, gone):
+        monkeypatch.setattr(usual, "capacity", room)
+        is_left_alone(environ(body, **known), body)
 
 
 FULL = capacity.Capacity(100, 1, 1.0, False, False, "full")

@@ -86,7 +86,7 @@ def usual_store(environ: Environ) -> Answer | None:
     if asked is None or not _is_plain(environ) or not _is_small(length):
         return None
     pattern = _patterns.find(environ)
-    if pattern is None or not capacity().accepts_instances:
+    if pattern is None or not _has_room():
         return None
     began = time.monotonic()
     body = environ["wsgi.input"].read(int(length))
@@ -108,6 +108,13 @@ def _is_plain(environ: Environ) -> bool:
         and not environ.get("QUERY_STRING")
         and not environ.get("SCRIPT_NAME")
     )
+
+
+def _has_room() -> bool:
+    try:
+        return capacity().accepts_instances
+    except OSError:
+        return False  # the whole stack meets the same, and tells it
 
 
 def _is_small(length: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Final
@@ -20,6 +22,8 @@ from apps.forwarding.models import Prefetch, PrefetchRule
 from apps.transfers.actions.request_transfer import fetch_from_other
 from apps.transfers.models import Transfer
 from apps.transfers.searched import searched
+
+logger = logging.getLogger(__name__)
 
 _MOST_ANSWERS: Final = 200
 _MOST_ATTEMPTS: Final = 5
@@ -45,15 +49,28 @@ def run_due_prefetches(most: int = 10) -> int:
 def run_prefetch(job: Prefetch) -> int:
     """One patient. An archive that does not answer is asked again, with growing pauses."""
     try:
-        wanted = _priors(job)
+        return _fetch(job, _priors(job))
     except PacsError as error:
-        final = isinstance(error, InvalidRequest | NotAcceptable) or job.attempts >= _MOST_ATTEMPTS
-        job.state = Prefetch.State.FAILED if final else Prefetch.State.WAITING
-        job.not_before = timezone.now() + timedelta(minutes=2**job.attempts)
-        job.detail = error.message[:200]
-        job.save()
-        PrefetchRule.objects.filter(pk=job.rule_id).update(last_problem=job.detail)
-        return 0
+        _note_failure(job, error.message, final=isinstance(error, InvalidRequest | NotAcceptable))
+    except Exception as error:  # noqa: BLE001
+        # What nobody foresaw is an attempt too, or it would come again for a week and keep the
+        # others from their turn. Its text may name patients.
+        place = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("A prefetch failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400
+        _note_failure(job, f"Something unforeseen ended it ({type(error).__name__}).", final=False)
+    return 0
+
+
+def _note_failure(job: Prefetch, problem: str, *, final: bool) -> None:
+    final = final or job.attempts >= _MOST_ATTEMPTS
+    job.state = Prefetch.State.FAILED if final else Prefetch.State.WAITING
+    job.not_before = timezone.now() + timedelta(minutes=2**job.attempts)
+    job.detail = problem[:200]
+    job.save()
+    PrefetchRule.objects.filter(pk=job.rule_id).update(last_problem=job.detail)
+
+
+def _fetch(job: Prefetch, wanted: Sequence[str]) -> int:
     with transaction.atomic():
         for uid in wanted:
             fetch_from_other(

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connections
 
+from apps.ingest.leftovers import clean_writing
 from pacsweb import first_start, preflight
 from pacsweb.launch import NAME_ROOM, NAME_VARIABLE, RUN_VARIABLE, end_strays, running
 from pacsweb.processes import LAUNCHER, run_folder, supervisor_configuration
@@ -64,6 +65,8 @@ class Command(BaseCommand):
             if not skip_static and first_start.collect_static():
                 self.stdout.write("The static files are up to date.")
             password = first_start.ensure_administrator()
+            # Before anybody asks for it: what a loss of power left in the way to the inbox.
+            clean_writing()
         except DatabaseError as problem:
             self.stderr.write(f"The database cannot be used: {str(problem).strip()}")
             sys.exit(_NOT_READY)
