@@ -6,7 +6,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Exists
 
@@ -164,14 +164,14 @@ def locations_by_key(keys: Sequence[int]) -> Iterator[Location]:
         yield from (_location(found[key]) for key in wanted if key in found)
 
 
-def _location(row: tuple[object, ...]) -> Location:
+def _location(row: tuple[Any, ...]) -> Location:
     *plain, sha256, frames, layers = row
     return Location._make(
         (
             *plain,
-            bytes(sha256),  # type: ignore[call-overload]
-            None if frames is None else bytes(frames),  # type: ignore[call-overload]
-            () if layers is None else unpacked(bytes(layers)),  # type: ignore[call-overload]
+            bytes(sha256),
+            None if frames is None else bytes(frames),
+            () if layers is None else unpacked(bytes(layers)),
         )
     )
 
