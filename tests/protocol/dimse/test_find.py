@@ -452,10 +452,10 @@ def test_what_a_store_request_was_answered_for_is_waited_for(archive: DimseServe
     """No indexer runs here; who reads asks it to hurry, and goes on when the file is indexed."""
     inbox = archive.folder / "inbox"
     waiting = inbox / "ready" / f"{time.time_ns():020d}-paabbccdd-1-{'ab' * 32}"
-    for each in (waiting.parent, inbox / "acknowledged", inbox / "awake"):
+    for each in (waiting.parent, inbox / "writing", inbox / "awake"):
         each.mkdir(parents=True, exist_ok=True)
     waiting.touch()
-    (inbox / "acknowledged" / service).symlink_to("-".join(waiting.name.split("-")[:2]))
+    (inbox / "writing" / f"claim-{service}").hardlink_to(waiting)
     (inbox / "awake" / "hurry").unlink(missing_ok=True)
     ae = AE()
     for model in (STUDY_ROOT, STUDY_ROOT_GET, STUDY_ROOT_MOVE):
