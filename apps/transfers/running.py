@@ -106,7 +106,7 @@ def _run(transfer: Transfer, holder: str) -> tuple[str, bool, timedelta]:
         raise
     except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
         # A traceback could carry what was sent into the log.
-        logger.error("Transfer %d failed: %s", transfer.pk, type(error).__name__)  # noqa: TRY400
+        logger.error("Transfer %d failed: %s", transfer.pk, type(error).__name__)  # noqa: TRY400 - no text
         return "It failed here: an administrator finds more in the log.", True, timedelta(0)
 
 

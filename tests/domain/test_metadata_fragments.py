@@ -51,7 +51,7 @@ def test_a_fragment_follows_from_its_pieces_alone():
     assert pack((b"1.2.840.10008" * 9000,)) != first
     assert pack(pieces) == first
     with pytest.raises(TypeError):
-        pack((b"left behind", "no bytes"))  # type: ignore[arg-type]
+        pack((b"left behind", "no bytes"))  # type: ignore[arg-type]  # on purpose
     assert pack(pieces) == first
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(lambda _: pack(pieces), range(200))) == {first}

@@ -25,7 +25,7 @@ def _key(keyword: str, *values: str) -> Key:
 
 
 def _found(level: Level, *keys: Key, **query: object) -> list[Match]:
-    return [*search(Query(level, keys, **query), ASKER)]  # type: ignore[arg-type]
+    return [*search(Query(level, keys, **query), ASKER)]  # type: ignore[arg-type]  # of any kind
 
 
 def _compiled_questions() -> int:

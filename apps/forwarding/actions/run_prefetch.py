@@ -52,11 +52,11 @@ def run_prefetch(job: Prefetch) -> int:
         return _fetch(job, _priors(job))
     except PacsError as error:
         _note_failure(job, error.message, final=isinstance(error, InvalidRequest | NotAcceptable))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - none may end the run for the others
         # What nobody foresaw is an attempt too, or it would come again for a week and keep the
         # others from their turn. Its text may name patients.
         place = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("A prefetch failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400
+        logger.error("A prefetch failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400 - as said above
         _note_failure(job, f"Something unforeseen ended it ({type(error).__name__}).", final=False)
     return 0
 
