@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from apps.access.principals import system_principal
@@ -52,6 +52,8 @@ def run_prefetch(job: Prefetch) -> int:
         return _fetch(job, _priors(job))
     except PacsError as error:
         _note_failure(job, error.message, final=isinstance(error, InvalidRequest | NotAcceptable))
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the lease runs out, and it is looked at again
     except Exception as error:  # noqa: BLE001 - none may end the run for the others
         # What nobody foresaw is an attempt too, or it would come again for a week and keep the
         # others from their turn. Its text may name patients.
