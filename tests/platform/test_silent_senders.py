@@ -1,4 +1,4 @@
-"""Who falls silent in the middle of a body gives its place back; who speaks, or waits, keeps it."""
+"""Who falls silent in the middle of a body gives its place back; who speaks, or waits, or is slow, keeps it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ try:
     print(served_waiting.recv(1))
 except BlockingIOError:
     print("still open")
+
+class SlowBody:
+    # The whole of it takes longer than one may be silent, a piece of it a hundredth of that.
+    def __init__(self):
+        self.left = 300_001
+
+    def read(self, size):
+        size = self.left if size < 0 else min(size, self.left)
+        time.sleep(size / 400_000)
+        self.left -= size
+        return bytes(size)
+
+silent_senders._PIECE = 4096
+slow = silent_senders.WatchedBody(SlowBody(), "127.0.0.2")
+print(len(slow.read(300_000)), len(slow.read(-1)), len(slow.read(9)))
+try:
+    print(served_waiting.recv(1))
+except BlockingIOError:
+    print("still open")
 accepted = connected()[1]
 print(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 """
@@ -54,4 +73,11 @@ def test_the_silent_sender_alone_is_cut_off_and_still_gets_its_answer():
         timeout=60,
         check=False,
     )
-    assert done.stdout.splitlines() == ["b'abc'", "b'too early'", "still open", "1"], done.stderr
+    assert done.stdout.splitlines() == [
+        "b'abc'",
+        "b'too early'",
+        "still open",
+        "300000 1 0",
+        "still open",
+        "1",
+    ], done.stderr
