@@ -159,11 +159,12 @@ class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
         return bool(row.secret)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A secret is for one server: another address needs it anew."""
+        """A secret is for one server: another address or authority needs it anew."""
         row = self.instance
         if not isinstance(row, WebArchive) or not row.secret or "secret" in attrs:
             return attrs
-        if row.leads_elsewhere(attrs.get("url", row.url)):
+        asked = (attrs.get(each, getattr(row, each)) for each in ("url", "authorities"))
+        if row.leads_elsewhere(*asked):
             raise serializers.ValidationError({"secret": [ASKED_ANEW]})
         return attrs
 

@@ -40,7 +40,10 @@ class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its s
         elif not cleaned.get("secret"):
             if isinstance(row, WebArchive) and row.pk and row.secret:
                 stored = WebArchive.objects.get(pk=row.pk)
-                if stored.leads_elsewhere(cleaned.get("url", stored.url)):
+                asked = (
+                    cleaned.get(each, getattr(stored, each)) for each in ("url", "authorities")
+                )
+                if stored.leads_elsewhere(*asked):
                     self.add_error("secret", ASKED_ANEW)
             cleaned["secret"] = row.secret
         return cleaned

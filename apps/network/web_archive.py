@@ -19,7 +19,7 @@ from django.db import models
 from apps.network.tls import TlsNotReady
 from apps.network.web_tls import LONGEST, NoAuthority, checked, show_certificate
 
-ASKED_ANEW: Final = "The secret was for the other address: give it again."
+ASKED_ANEW: Final = "The secret was for another address or other authorities: give it again."
 
 
 class WebArchive(models.Model):
@@ -94,14 +94,16 @@ class WebArchive(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def leads_elsewhere(self, url: str) -> bool:
-        """Whether what we sign in with would go to another server there, or go uncovered.
+    def leads_elsewhere(self, url: str, authorities: str) -> bool:
+        """Whether what we sign in with could reach another server there, or go uncovered.
 
-        Then the secret is to be entered anew: who may change the address need not know it.
+        Whom the authorities vouch for is the server, whatever answers at its address. Then the
+        secret is to be entered anew: who may change the address need not know it.
         """
         before, after = urlsplit(self.url), urlsplit(url)
         uncovered = (before.scheme, after.scheme) == ("https", "http")
-        return uncovered or (before.hostname, before.port) != (after.hostname, after.port)
+        moved = (before.hostname, before.port) != (after.hostname, after.port)
+        return uncovered or moved or self.authorities.split() != authorities.split()
 
     def clean(self) -> None:
         """The address is a plain one, the name no AE's, and the credentials fit into a header."""

@@ -183,7 +183,9 @@ def test_a_webhooks_secret_is_told_once_and_never_in_an_event() -> None:
     assert secret not in str(list(Event.objects.values_list("payload", flat=True)))
 
 
-def test_an_archives_secret_is_never_told_and_goes_nowhere_else() -> None:
+def test_an_archives_secret_is_never_told_and_goes_nowhere_else(tmp_path: Path) -> None:
+    Certificates(tmp_path).authority()
+    authority = (tmp_path / "ca.pem").read_text()
     client = person("administrator")
     body = {"name": "north", "url": "https://north.example.org/dw", "secret": "hush-hush"}
     made = client.post("/api/dicomweb-archives/", body, content_type=JSON)
@@ -194,7 +196,11 @@ def test_an_archives_secret_is_never_told_and_goes_nowhere_else() -> None:
         ({"url": "https://north.example.org/dicom-web"}, 200),
         ({"url": "http://north.example.org/dicom-web"}, 400),
         ({"url": "https://else.example.org/dw"}, 400),
+        ({"authorities": authority}, 400),
         ({"url": "https://else.example.org/dw", "secret": "another-one"}, 200),
+        ({"authorities": authority, "secret": "another-one"}, 200),
+        ({"authorities": f"\n{authority}", "description": "same authority"}, 200),
+        ({"authorities": ""}, 400),
     ):
         assert client.patch(one, change, content_type=JSON).status_code == status, change
     shown = {
@@ -203,15 +209,18 @@ def test_an_archives_secret_is_never_told_and_goes_nowhere_else() -> None:
         "secret": "",
         "enabled": "on",
         "parallel_transfers": "2",
+        "authorities": authority.replace("\n", "\r\n"),
     }
-    refused = client.post(form, shown)
-    assert (refused.status_code, "give it again" in refused.content.decode()) == (200, True)
-    assert client.post(form, shown | {"url": "https://else.example.org/x"}).status_code == 302
+    here = {"url": "https://else.example.org/x"}
+    for change in ({}, here | {"authorities": ""}):
+        refused = client.post(form, shown | change)
+        assert (refused.status_code, "give it again" in refused.content.decode()) == (200, True)
+    assert client.post(form, shown | here).status_code == 302
     assert WebArchive.objects.get().secret == "another-one"
     told = [client.get(each).content.decode() for each in (one, "/api/dicomweb-archives/", form)]
     told += [str(list(Event.objects.values_list("payload", flat=True))), made.content.decode()]
     assert not [text for text in told if "hush-hush" in text or "another-one" in text]
-    assert client.post(form, shown | {"url": "https://else.example.org/x", "remove_secret": "on"})
+    assert client.post(form, shown | here | {"remove_secret": "on"})
     assert WebArchive.objects.get().secret == ""
 
 

@@ -1,4 +1,4 @@
-"""Who falls silent in the middle of a body gives its place back; who speaks, or waits, or is slow, keeps it."""
+"""Who falls silent in the middle of a body gives its place back; others keep it, slow ones too."""
 
 from __future__ import annotations
 
