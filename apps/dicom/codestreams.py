@@ -42,7 +42,9 @@ class Codestream:
     stream itself says about its colours: "YBR", "RGB" or "" where it says nothing. `complete` is
     false where the bytes end before the stream does: decoders would then invent the rest, and
     CharLS would search for it for seconds. `levels` is how often a wavelet codestream can be
-    decoded at half the size.
+    decoded at half the size. `process` is the second byte of a JPEG's frame marker (SOF), and
+    `selection` the first parameter of its first scan: the predictor of a lossless JPEG, the
+    difference that a JPEG-LS allows (T.81 B.2.3, T.87 C.2.3).
     """
 
     family: Family
@@ -56,6 +58,8 @@ class Codestream:
     start: int = 0
     complete: bool = True
     levels: int = 0
+    process: int = 0
+    selection: int = 0
 
 
 def inspect(data: bytes) -> Codestream:
@@ -105,7 +109,9 @@ def _jpeg(data: bytes) -> Codestream:
         elif code in _SOF or code == _SOF_JPEG_LS:
             header, ids = _frame_header(code, payload), payload[6 : 6 + 3 * payload[5] : 3]
         elif code == _SOS and header:
-            header = replace(header, complete=data.rfind(_EOI_MARKER) > at)
+            complete = data.rfind(_EOI_MARKER) > at
+            selection = payload[1 + 2 * payload[0]]
+            header = replace(header, complete=complete, selection=selection)
     if header is None:
         raise UnsupportedPixels("The JPEG frame has no frame header.")
     return replace(header, color_transform=_jpeg_colors(ids, adobe, jfif=jfif))
@@ -122,6 +128,7 @@ def _frame_header(code: int, payload: bytes) -> Codestream:
         precision=precision,
         lossless=code in _SOF_LOSSLESS,
         complete=False,
+        process=code,
     )
 
 

@@ -39,10 +39,14 @@ class ByteSource(Protocol):
 
 @dataclass(slots=True)
 class Part:
-    """One part: its header fields by lower-case name, and its bytes, to be read once."""
+    """One part: its header fields by lower-case name, and its bytes, to be read once.
+
+    The end of an `open_ended` one may also be where the connection broke: nothing marks it.
+    """
 
     headers: dict[str, str]
     chunks: Iterator[Chunk] = field(repr=False)
+    open_ended: bool = False
 
 
 class MultipartReader:

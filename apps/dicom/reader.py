@@ -68,6 +68,14 @@ class InstanceReader:
         head = b"" if self.inflated else self.head
         return ElementWalk(self._data, self._start, self.encoding, head)
 
+    def is_whole(self) -> bool:
+        """Whether no element goes on behind the end of the bytes. Raises UnreadableInstance."""
+        walk = self.walk()
+        for _ in walk:
+            pass
+        cut = isinstance(self._data, InflatedSource) and self._data.cut
+        return walk.truncated_in is None and not cut
+
     def elements(self) -> Iterator[Element]:
         """Every element for the header inspector, File Meta Information first, nested ones too.
 

@@ -176,3 +176,9 @@ DEFAULT_OF_MEDIA_TYPE: Final[dict[str, str]] = {
     "image/dicom-rle": f"{_R}.5",
 }
 """What a media type means without a `transfer-syntax` parameter (PS3.18 table 8.7.3-5)."""
+
+DEFAULT_OF_VIDEO_TYPE: Final[dict[str, str]] = {
+    "video/mpeg": f"{_R}.4.100",
+    "video/mp4": f"{_R}.4.102",
+}
+"""The same for videos (PS3.18 8.7.3.3)."""

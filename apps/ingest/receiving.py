@@ -17,12 +17,14 @@ from typing import Final, Self
 
 from apps.dicom.part10 import FileMeta, Provenance, file_meta, read_file_meta
 from apps.dicom.peek import HEAD_BYTES, Identity, peek
+from apps.dicom.reader import InstanceReader
 from apps.errors import OutOfResources, UnreadableInstance
 from apps.ingest import spool
 from apps.ingest.crash_points import crash_point
 from apps.ingest.spool import SpoolName, Waiter
 from apps.storage.capacity import capacity
 from apps.storage.durable import as_pacs_error, write_fully, write_together
+from apps.storage.filesystem import OpenFile
 
 WADO_RS: Final = "wado-rs"
 """The door of what was fetched from a DICOMweb archive, whose name is the source then."""
@@ -77,6 +79,22 @@ class Incoming:
     def dataset_sha256(self) -> bytes:
         """Of what was written so far."""
         return self._hash.digest()
+
+    def is_whole(self) -> bool:
+        """Whether no element of it goes on behind its end; what cannot be read counts as whole.
+
+        Raises OutOfResources or Unavailable when the disk fails; then nothing is left.
+        """
+        try:
+            with as_pacs_error("receiving an instance"):
+                write_fully(self.descriptor, (self._buffer,))
+            self._buffer = bytearray()
+            return InstanceReader(OpenFile(self.descriptor)).is_whole()
+        except UnreadableInstance:
+            return True
+        except BaseException:
+            self.abort()
+            raise
 
     def commit(self, *, waiter: Waiter = Waiter.NOBODY) -> str:
         """Makes the object durable and visible to the indexer; returns its inbox name."""

@@ -20,7 +20,7 @@ from pydicom.uid import generate_uid as new_uid
 
 from apps.dicomweb.stow_rs.views import INDEX_SECONDS
 from tests.builders import ct_slice, part10
-from tests.protocol.dicomweb_archive import Archive, multipart, path_of, read
+from tests.protocol.dicomweb_archive import STORE, Archive, multipart, path_of, read
 
 DICOM_JSON = "application/dicom+json"
 FAILED, REFERENCED, RETRIEVE_URL = "00081198", "00081199", "00081190"
@@ -213,13 +213,12 @@ def test_answers_in_xml_where_asked(archive: Archive):
     assert ds.SOPInstanceUID in response.text
 
 
-def _connect(archive: Archive, size: int) -> socket.socket:
+def _connect(archive: Archive, framing: str, content_type: str = STORE) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", archive.stack.http_port))
     name = b64encode(":".join(archive.stack.auth).encode()).decode()
     connection.sendall(
         f"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {name}\r\n"
-        'Content-Type: multipart/related; type="application/dicom"; boundary=edge\r\n'
-        f"Content-Length: {size}\r\n\r\n".encode()
+        f"Content-Type: {content_type}\r\n{framing}\r\n\r\n".encode()
     )
     return connection
 
@@ -228,7 +227,7 @@ def test_STW_10_a_cut_connection_keeps_the_complete_parts(archive: Archive):
     study = new_uid()
     slices = [ct_slice(study=study, number=n, size=256) for n in range(1, 4)]
     body = multipart(*map(part10, slices))
-    connection = _connect(archive, len(body))
+    connection = _connect(archive, f"Content-Length: {len(body)}")
     connection.sendall(body[: -len(body) // 6])
     connection.close()
 
@@ -242,6 +241,21 @@ def test_STW_10_a_cut_connection_keeps_the_complete_parts(archive: Archive):
     time.sleep(0.5)
     assert found() == wanted
     assert not list((archive.stack.inbox / "writing").iterdir())
+
+
+def test_STW_10_an_instance_of_unknown_length_is_not_kept_by_half(archive: Archive):
+    """Else the half would stay, and the whole be refused when it is sent again."""
+    ds = ct_slice(size=256)
+    file = part10(ds)
+    chunked = "Transfer-Encoding: chunked\r\nConnection: close"
+    with _connect(archive, chunked, "application/dicom") as connection:
+        connection.sendall(b"%x\r\n" % len(file) + file[:-1000])
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"ended too early" in answer
+    whole = archive.post("/studies", iter([file[:1000], file[1000:]]), "application/dicom")
+    assert whole.status_code == 200, whole.text
 
 
 def _resident(pid: int) -> int:

@@ -21,6 +21,7 @@ from apps.access.principals import Permission, Principal, permit
 from apps.access.searches import note_search
 from apps.dicom.multipart import CHUNK
 from apps.dicomweb.links import base_url
+from apps.dicomweb.negotiation import MULTIPART
 from apps.dicomweb.qido.parameters import split_parameters
 from apps.dicomweb.wado_rs.parts import keep_private
 from apps.errors import InvalidRequest, NotFound, Unavailable
@@ -125,6 +126,9 @@ def _body(request: HttpRequest, headers: dict[str, str]) -> Iterator[bytes]:
     announced = request.headers.get("Content-Length", "")
     if announced.isdigit():
         headers["Content-Length"] = announced
+    elif not headers.get("Content-Type", "").lower().startswith(MULTIPART):
+        # Where the connection broke, the other archive would take what came for the whole.
+        raise InvalidRequest("Send a body that is not multipart with its Content-Length.")
     source = request.META["wsgi.input"]
 
     def chunks() -> Iterator[bytes]:

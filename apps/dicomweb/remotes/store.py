@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Final
 
 from django.http import HttpRequest, HttpResponseBase
@@ -13,6 +14,7 @@ from apps.dicom import uids
 from apps.dicom.multipart import Part, PartCutOff
 from apps.dicom.part10 import read_file_meta
 from apps.dicom.part_uids import Uids, uids_in
+from apps.dicom.reader import InstanceReader
 from apps.dicom.sub_operations import SUCCESS, is_warning
 from apps.dicomweb.negotiation import DICOM
 from apps.dicomweb.remotes.search import remote_url
@@ -25,6 +27,7 @@ from apps.events.log import NewEvent, record
 from apps.network.models import ApplicationEntity
 from apps.storage.capacity import capacity
 from apps.storage.durable import as_pacs_error
+from apps.storage.filesystem import OpenFile
 from apps.storage.scratch import scratch_file
 from apps.transfers.gateway_peers import gateway_peer
 from apps.transfers.gateway_store import LOST, Parcel, Relay
@@ -74,12 +77,22 @@ def _send_each(report: _Report, parts: Iterator[Part]) -> None:
                 with as_pacs_error("passing an instance on"):
                     for chunk in part.chunks:
                         file.write(chunk)
+                if part.open_ended:
+                    _check_whole(file)
                 report.take(number, file)
     except PartCutOff:
         raise InvalidRequest(
             f"The body ended too early. {len(report.stored)} instances before that were stored "
             "by the other archive."
         ) from None
+
+
+def _check_whole(file: IO[bytes]) -> None:
+    """Raises PartCutOff; what cannot be read is refused for that."""
+    file.flush()
+    with suppress(UnreadableInstance):
+        if not InstanceReader(OpenFile(file.fileno())).is_whole():
+            raise PartCutOff("The body ended inside the object.")
 
 
 class _Report(Report):

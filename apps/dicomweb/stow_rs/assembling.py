@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from django.utils import timezone
 
 from apps.dicom import composition
+from apps.dicom.frame_syntaxes import syntax_of_frame
 from apps.dicom.json_values import DicomJson, text_of
 from apps.dicom.multipart import Part
 from apps.dicom.native_xml import parse_xml
@@ -22,10 +23,11 @@ from apps.dicom.part10 import Provenance, file_meta
 from apps.dicom.part_uids import Uids
 from apps.dicom.transfer_syntaxes import (
     DEFAULT_OF_MEDIA_TYPE,
+    DEFAULT_OF_VIDEO_TYPE,
     EXPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax,
 )
-from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, parse_media_type
+from apps.dicomweb.negotiation import DICOM_JSON, DICOM_XML, OCTET_STREAM, parse_media_type
 from apps.dicomweb.stow_rs.image_description import completed
 from apps.dicomweb.stow_rs.outcome import (
     CANNOT_UNDERSTAND,
@@ -112,7 +114,7 @@ def _spool(part: Part, bulk: dict[str, Spooled], open_files: ExitStack) -> None:
     if not location:
         raise InvalidRequest("A bulk data part has no Content-Location.")
     media_type, parameters = parse_media_type(part.headers.get("content-type", ""))
-    syntax = dict(parameters).get("transfer-syntax") or DEFAULT_OF_MEDIA_TYPE.get(media_type, "")
+    syntax = dict(parameters).get("transfer-syntax", "")
     file = open_files.enter_context(scratch_file())
     length = 0
     for chunk in part.chunks:
@@ -159,12 +161,23 @@ def _uid(dataset: DicomJson, tag: str) -> str:
 
 
 def _syntax_of(pixels: Spooled | None) -> str:
-    if pixels is None or not pixels.transfer_syntax_uid:
+    """What the part names, else what its bytes are, else what its type means."""
+    if pixels is None:
         return EXPLICIT_VR_LITTLE_ENDIAN
-    row = transfer_syntax(pixels.transfer_syntax_uid)
+    row = transfer_syntax(pixels.transfer_syntax_uid or _unnamed_syntax_of(pixels))
     if row.implicit or row.big_endian or row.deflated:
         raise UnreadableInstance("Bulk data must be Little Endian or compressed.")
     return row.uid
+
+
+def _unnamed_syntax_of(pixels: Spooled) -> str:
+    if pixels.media_type in {"", OCTET_STREAM}:
+        return EXPLICIT_VR_LITTLE_ENDIAN
+    if pixels.media_type in DEFAULT_OF_VIDEO_TYPE:
+        return DEFAULT_OF_VIDEO_TYPE[pixels.media_type]
+    if pixels.media_type not in DEFAULT_OF_MEDIA_TYPE:
+        raise UnreadableInstance(f"Pixel Data cannot be {pixels.media_type[:64]}.")
+    return syntax_of_frame(pixels.head(_CHUNK), pixels.media_type)
 
 
 def _into_inbox(

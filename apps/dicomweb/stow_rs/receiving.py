@@ -56,7 +56,10 @@ def parts_of(request: HttpRequest) -> tuple[str, Iterable[Part]]:
     media_type, parameters = parse_media_type(request.META.get("CONTENT_TYPE", ""))
     source: ByteSource = request.META["wsgi.input"]
     if media_type in _ALONE:
-        return media_type, [Part({"content-type": media_type}, _whole_body(request, source))]
+        # The server does not tell a last chunk from a connection that broke in between.
+        unknown = not request.META.get("CONTENT_LENGTH", "").isdigit()
+        headers = {"content-type": media_type}
+        return media_type, [Part(headers, _whole_body(request, source), open_ended=unknown)]
     named = dict(parameters)
     part_type = named.get("type", DICOM).split(";")[0].strip().lower()
     if media_type != MULTIPART or part_type not in {*_ALONE, OCTET_STREAM}:
@@ -199,9 +202,19 @@ def _written(part: Part, provenance: Provenance, study: str | None) -> Handled |
         sentence = "The instance belongs to another study than the URL."
         return Handled(uids, "", MISMATCH, sentence)
     try:
-        return inbox.begin_part10(now, head, part.chunks)
+        incoming = inbox.begin_part10(now, head, part.chunks)
+        if part.open_ended:
+            _check_whole(incoming)
     except (OutOfResources, Unavailable) as failure:
         return _outcome(uids_in(head), failure)
+    return incoming
+
+
+def _check_whole(incoming: Incoming) -> None:
+    """Raises PartCutOff for an object that goes on behind its end; nothing of it is left then."""
+    if not incoming.is_whole():
+        incoming.abort()
+        raise PartCutOff("The body ended inside the object.")
 
 
 def _results(pending: deque[Future[_Group]], *, leaving: int) -> Iterator[Handled]:
