@@ -24,7 +24,7 @@ _SPACE: Final = " \t\r\n"
 def rows_of(source: ByteSource) -> Iterator[DicomJson]:
     """Each object as soon as it has come; nothing of an empty body.
 
-    Raises InvalidRequest for what is no array of objects, and for an object that is too long.
+    Raises InvalidRequest for what is no array of objects and no more, and for too long an object.
     """
     text = _Text(source)
     first = text.letter()
@@ -34,11 +34,13 @@ def rows_of(source: ByteSource) -> Iterator[DicomJson]:
         raise InvalidRequest("It is no array.")
     text.drop()
     if text.letter() == "]":
+        text.end()
         return
     while True:
         yield text.row()
         after = text.letter()
         if after == "]":
+            text.end()
             return
         if after != ",":
             raise InvalidRequest("It ends too early." if not after else "It is no JSON.")
@@ -70,6 +72,12 @@ class _Text:
     def drop(self) -> None:
         """Takes that letter."""
         self._at += 1
+
+    def end(self) -> None:
+        """Takes that letter, which is the last one. Raises InvalidRequest."""
+        self.drop()
+        if self.letter():
+            raise InvalidRequest("It goes on after its end.")
 
     def row(self) -> DicomJson:
         """The object that begins here."""

@@ -115,12 +115,17 @@ def why(error: Exception) -> str:
     return next(known, type(error).__name__)
 
 
+class _NoOneLength(http.client.HTTPException):
+    """Nobody can tell where such an answer ends, and what follows it begins (RFC 9110 8.6)."""
+
+
 # TABLE: what breaks, in words; the first that fits.
 _WORDS: Final[dict[type[Exception], str]] = {
     TimeoutError: "no answer in time",
     **dict.fromkeys(_HUNG_UP, "it hung up"),
     http.client.BadStatusLine: "it does not speak HTTP",
     http.client.IncompleteRead: "the answer ended too early",
+    _NoOneLength: "it does not state one length of its answer",
     http.client.HTTPException: "its answer is against the rules of HTTP",
     socket.gaierror: "its host name is not known",
     ConnectionRefusedError: "nothing listens there",
@@ -139,6 +144,22 @@ class _Response(http.client.HTTPResponse):
         while self.status in _INTERIM:
             self.headers = None  # type: ignore[assignment]  # or it would not read on
             super().begin()
+        lengths = ",".join(self.headers.get_all("Content-Length", ())).split(",")
+        # The library takes the first header, and of a list of equal ones nothing.
+        stated = {each.strip() for each in lengths}
+        if stated != {""}:
+            self._state(stated)
+
+    def _state(self, lengths: set[str]) -> None:
+        (length, *others) = lengths
+        if others or not (length.isascii() and length.isdigit()):
+            raise _NoOneLength
+        del self.headers["Content-Length"]
+        if self.chunked:
+            return  # what such a body has besides says nothing (RFC 9112 6.3)
+        self.headers["Content-Length"] = length
+        if self.length is None:
+            self.length = int(length)
 
 
 class _Connection(http.client.HTTPConnection):

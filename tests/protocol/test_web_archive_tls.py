@@ -271,6 +271,34 @@ def test_an_answer_that_breaks_off_without_farewell_is_no_whole_one(peer: Peer) 
         body(peer)
 
 
+@pytest.mark.parametrize(
+    "said", [("1", "2"), ("2", "1"), ("1, 2",), ("-1",), ("1_0",), ("one",), ("1", "")]
+)
+def test_an_answer_without_one_length_is_none(peer: Peer, said: tuple[str, ...]) -> None:
+    """One reader would take the rest of it for the next answer, another one not."""
+    ONCE["lengths"] = _answer_of(said)
+    peer.manner = "lengths"
+    with pytest.raises(PeerUnreachable, match="does not state one length of its answer"):
+        body(peer)
+
+
+@pytest.mark.parametrize("said", [("1", "1"), ("1, 1",)])
+def test_the_same_length_twice_is_one(peer: Peer, said: tuple[str, ...]) -> None:
+    ONCE["lengths"] = _answer_of(said)
+    peer.manner = "lengths"
+    with closing(ask(peer.archive, "GET", "/studies", {}, look=lambda: None)) as answer:
+        assert (answer.headers["content-length"], answer.tells_its_end) == ("1", True)
+        assert answer.read(10) == b"a"
+    ONCE["lengths"] = CHUNKED[:-2] + b"Content-Length: 1\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+    with closing(ask(peer.archive, "GET", "/studies", {}, look=lambda: None)) as answer:
+        assert ("content-length" in answer.headers, answer.read(10)) == (False, b"ab")
+
+
+def _answer_of(lengths: tuple[str, ...]) -> bytes:
+    said = "".join(f"Content-Length: {each}\r\n" for each in lengths)
+    return f"HTTP/1.1 200 OK\r\n{said}\r\nab".encode()
+
+
 @pytest.mark.parametrize("manner", ["continues", "trailers"])
 def test_headers_end_some_day(peer: Peer, manner: str) -> None:
     peer.manner = manner

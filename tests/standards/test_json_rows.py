@@ -61,6 +61,8 @@ def test_what_was_written_is_read_in_whatever_pieces_it_comes(
         (b'[{"a": ' + b"[" * 200_000, "nested without end", 0),
         (b'[{"a": "' + b"x" * 4 * LONGEST_ROW, "too long", 0),
         (b"<html>", "no array", 0),
+        (b"[] []", "goes on after its end", 0),
+        (b'[{"a": 1}]\n<html>', "goes on after its end", 1),
     ],
 )
 def test_what_is_no_array_of_objects_is_said(body: bytes, words: str, before: int) -> None:
