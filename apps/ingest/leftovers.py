@@ -1,4 +1,4 @@
-"""What processes that are gone left in `writing/`: half-written files, and whole ones.
+"""What processes that are gone left in the inbox: half-written files, and whole ones.
 
 A whole file has its name for `ready/` before it is synced (`apps.ingest.spool`), with its size and
 hash. Where a loss of power took away that it was moved into `ready/`, it is moved there again.
@@ -12,6 +12,7 @@ import logging
 import os
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,29 @@ def clean_writing(older_than: float = 60.0) -> int:
             # One that cannot be read, or moved, keeps nobody from the others and what waits.
             logger.warning("What was left behind in writing/ stays: %s", type(error).__name__)
     return removed
+
+
+def clean_provenance(older_than: float = 3600.0) -> int:
+    """Removes how objects came that came no further, or are settled; how many.
+
+    It is written before its object has the same name; the age covers the moment between.
+    """
+    limit = time.time() - older_than
+    old = {path for path in spool.folder("provenance").iterdir() if _is_older(path, limit)}
+    if not old:
+        return 0
+    # In this order: an object that is moved meanwhile is seen in one of the two.
+    needed = {each.name for name in ("writing", "ready") for each in spool.folder(name).iterdir()}
+    lost = [path for path in old if path.name not in needed]
+    for path in lost:
+        path.unlink(missing_ok=True)
+    return len(lost)
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime < limit
+    return False
 
 
 def _clean_one(path: Path, limit: float) -> bool:

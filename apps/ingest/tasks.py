@@ -21,7 +21,7 @@ from apps.ingest.actions.reject_wrong_entries import (
 from apps.ingest.actions.sweep_strays import sweep_strays as sweep_strays_action
 from apps.ingest.answers import forget_old
 from apps.ingest.doorbell import awake
-from apps.ingest.leftovers import clean_writing
+from apps.ingest.leftovers import clean_provenance, clean_writing
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ def index_inbox() -> None:
 def sweep_inbox() -> None:
     """Rings for what waits although nobody rang: after a crash, a flush or an outage."""
     clean_writing()
+    clean_provenance()
     forget_old()
     acknowledged.sweep()
     if spool.waiting():

@@ -16,7 +16,7 @@ from apps.dicom.part10 import Provenance, read_file_meta
 from apps.errors import OutOfResources, PacsError, Unavailable
 from apps.ingest import inbox, spool
 from apps.ingest.inbox import Commit, Incoming, Kept
-from apps.ingest.leftovers import clean_writing
+from apps.ingest.leftovers import clean_provenance, clean_writing
 from apps.ingest.spool import SpoolName
 from apps.storage import capacity as room
 from apps.storage import durable
@@ -165,6 +165,27 @@ def test_bytes_without_file_meta_of_ours_go_there_too(data_folders):
     (spool.folder("ready") / name).rename(spool.folder("writing") / name)
     assert clean_writing() == 0
     assert [str(each) for each in spool.waiting()] == [name]
+
+
+def test_how_an_object_came_is_forgotten_where_there_is_no_object(data_folders):
+    def came(text: bytes) -> tuple[Incoming, SpoolName]:
+        arriving = inbox.begin_part10(FROM, text, [])
+        return arriving, arriving.write_out()
+
+    (half, half_name), (written, written_name), (third, young) = map(came, (b"a", b"b", b"c"))
+    half.abort()
+    written.sync(written_name)
+    with inbox.begin_part10(FROM, b"d", []) as arriving:
+        ready = arriving.commit()
+    for path in files("provenance"):
+        if path.name != str(young):
+            os.utime(path, (time.time() - 4000,) * 2)
+    assert clean_provenance() == 1
+    assert {path.name for path in files("provenance")} == {str(written_name), str(young), ready}
+    assert spool.read_provenance(half_name) == ""
+    assert clean_provenance() == 0
+    written.abort()
+    third.abort()
 
 
 @pytest.mark.parametrize(
