@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import requests
 
+from apps.dicom.query import Key
+from apps.dicomweb.fhir.parameters import query_from
+from apps.errors import InvalidRequest
 from tests.builders import ct_slice
 from tests.protocol.dicomweb_archive import Archive
 
@@ -20,6 +24,7 @@ def fhir(archive: Archive, path: str, **options):
 def study(archive: Archive):
     first = ct_slice(
         PatientID="FHIR-1",
+        IssuerOfPatientID="urn:hospital",
         PatientName="Chalmers^Peter",
         AccessionNumber="F-77",
         StudyDate="20210305",
@@ -33,6 +38,7 @@ def study(archive: Archive):
         Modality="MR",
         SeriesNumber=2,
         PatientID="FHIR-1",
+        IssuerOfPatientID="urn:hospital",
         PatientName="Chalmers^Peter",
         AccessionNumber="F-77",
         StudyDate="20210305",
@@ -80,14 +86,27 @@ def test_a_study_read_with_its_series_and_instances(archive: Archive, study):
         ("identifier=urn:dicom:uid|urn:oid:{uid}", 1),
         ("_id={uid}", 1),
         ("patient.identifier=FHIR-1", 1),
-        ("subject:identifier=urn:x|FHIR-1&modality=MR", 1),
+        ("identifier=F-77", 1),
+        ("identifier=|F-77", 1),
+        ("identifier=urn:x|F-77", 0),
+        ("subject:identifier=urn:hospital|FHIR-1&modality=MR", 1),
+        # The same number, given by somebody else, is another patient's.
+        ("patient:identifier=urn:x|FHIR-1", 0),
         ("patient.identifier=FHIR-1&modality=US", 0),
-        ("patient.identifier=nobody,FHIR-1&modality=US,http://x|MR", 1),
+        (
+            "patient.identifier=nobody,FHIR-1&modality=US,http://dicom.nema.org/resources/ontology/DCM|MR",
+            1,
+        ),
+        ("accession=F-77&modality=http://x|MR", 0),
         ("accession=F-77&started=2021-03-05", 1),
         ("accession=F-77&started=ge2021-03&started=lt2021-04-01", 1),
         ("accession=F-77&started=gt2021-03-05", 0),
         ("accession=F-77&started=le2021", 1),
         ("accession=F-77&started=lt2021-03", 0),
+        ("accession=F-77&started=lt2021-03-05T18:00:00Z", 1),
+        ("accession=F-77&started=ge2022&started=le2020", 0),
+        ("accession=F-77&status=cancelled", 0),
+        ("accession=F-77&_sort=-started&_elements=id&_include=*&_format=json", 1),
         ("patient.identifier=FHIR-1&bodysite=HEAD&status=available", 1),
         ("patient.identifier=nobody", 0),
     ],
@@ -101,6 +120,33 @@ def test_a_search_is_a_bundle(archive: Archive, study, query, found):
     assert uids == [study[0].StudyInstanceUID] * found
     assert all("instance" not in each for entry in bundle.get("entry", [])
                for each in entry["resource"]["series"])  # fmt: skip
+
+
+def test_a_count_has_no_pages_and_a_form_asks_the_same(archive: Archive, study):
+    for counted in ("_count=0", "_summary=count"):
+        bundle = fhir(archive, f"ImagingStudy?accession=F-77&{counted}").json()
+        assert (bundle["total"], "entry" in bundle) == (1, False)
+        assert [link["relation"] for link in bundle["link"]] == ["self"]
+    response = requests.post(
+        archive.stack.url("/fhir/ImagingStudy/_search?modality=MR"),
+        data={"accession": "F-77"},
+        auth=archive.stack.auth,
+        timeout=30,
+    )
+    assert response.json()["total"] == 1, response.text
+    refused = fhir(archive, "ImagingStudy", headers={"Accept": "application/fhir+xml"})
+    assert refused.status_code == 406
+
+
+def test_a_number_is_no_uid_and_kinds_do_not_mix():
+    query = query_from([("identifier", "4711")])
+    assert query is not None
+    assert query.keys == (Key((0x00080050,), ("4711",)),)
+    for mixed in ("1.2.3,4711", "1.2.3,F-77"):
+        with pytest.raises(InvalidRequest):
+            query_from([("identifier", mixed)])
+    with pytest.raises(InvalidRequest):
+        query_from([("patient.identifier", "urn:a|1,urn:b|2")])
 
 
 def test_pages_follow_their_links(archive: Archive, study):
@@ -123,7 +169,10 @@ def test_pages_follow_their_links(archive: Archive, study):
         ("ImagingStudy?started=2021-02-31", 400),
         ("ImagingStudy?patient.identifier=*", 400),
         ("ImagingStudy?_count=-1", 400),
-        ("ImagingStudy?status=cancelled", 400),
+        ("ImagingStudy?status=lost", 400),
+        ("ImagingStudy?started=2021-03-05Tnoon", 400),
+        ("ImagingStudy?_sort=colour", 400),
+        ("ImagingStudy?_format=xml", 406),
     ],
 )
 def test_failures_are_operation_outcomes(archive: Archive, path, status):

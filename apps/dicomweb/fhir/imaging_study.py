@@ -14,9 +14,11 @@ from apps.dicom.values import offset_minutes
 Resource = dict[str, Any]
 
 DICOM_UID: Final = "urn:dicom:uid"
-_DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
+URN_OID: Final = "urn:oid:"
+DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _CONNECTIONS: Final = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
+_URIS: Final = ("urn:", "http://", "https://")
 _TIMEZONE: Final = 0x00080201
 ASKED: Final = frozenset(
     BY_KEYWORD[keyword].tag
@@ -85,7 +87,7 @@ def _without_empty(resource: Resource) -> Resource:
 
 
 def _identifiers(uid: str, accession_number: str) -> list[Resource]:
-    found: list[Resource] = [{"system": DICOM_UID, "value": f"urn:oid:{uid}"}]
+    found: list[Resource] = [{"system": DICOM_UID, "value": f"{URN_OID}{uid}"}]
     if accession_number:
         coding = {"system": _IDENTIFIER_TYPES, "code": "ACSN"}
         found.append({"type": {"coding": [coding]}, "value": accession_number})
@@ -105,12 +107,14 @@ def _endpoint(base: str) -> Resource:
 
 
 def _modality(code: str) -> Resource:
-    return {"system": _DCM, "code": code}
+    return {"system": DCM, "code": code}
 
 
 def _subject(said: _Said) -> Resource:
+    issuer = said("IssuerOfPatientID")
+    system = issuer if issuer.startswith(_URIS) else ""
     identifier = _without_empty(
-        {"value": said("PatientID"), "assigner": _display(said("IssuerOfPatientID"))}
+        {"system": system, "value": said("PatientID"), "assigner": _display(issuer)}
     )
     name = readable_name(said("PatientName").split("=")[0])
     subject = _without_empty({"identifier": identifier, "display": name})
@@ -154,7 +158,7 @@ def _instance(row: Instance) -> Resource:
     return _without_empty(
         {
             "uid": row.sop_instance_uid,
-            "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{row.sop_class_uid}"},
+            "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"{URN_OID}{row.sop_class_uid}"},
             "number": _unsigned(row.instance_number),
             "title": str(row.image_type).replace("\\", " "),
         }

@@ -8,6 +8,7 @@ from apps.dicomweb.door import resource
 from apps.dicomweb.fhir.views import (
     capability_statement,
     read_imaging_study,
+    search_by_form,
     search_imaging_studies,
 )
 
@@ -16,5 +17,6 @@ app_name = "fhir"
 urlpatterns = [
     path("metadata", resource(GET=capability_statement), name="metadata"),
     path("ImagingStudy", resource(GET=search_imaging_studies), name="imaging-studies"),
+    path("ImagingStudy/_search", resource(POST=search_by_form), name="imaging-study-form"),
     path("ImagingStudy/<str:study>", resource(GET=read_imaging_study), name="imaging-study"),
 ]
