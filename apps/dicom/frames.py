@@ -351,8 +351,12 @@ def _heads_guessed(
     total = len(fragments.lengths)
     if frames == 1:
         return [0]
-    if total == frames or syntax.codec in _ONE_FRAGMENT_CODECS:
+    if total == frames:
         return list(range(total))
+    if syntax.codec in _ONE_FRAGMENT_CODECS:
+        # Some writers close Pixel Data with an item of no length, which is nobody's frame.
+        filled = [index for index, length in enumerate(fragments.lengths) if length]
+        return filled if len(filled) == frames else list(range(total))
     heads = _heads_by_markers(fragments, source, frames)
     if heads:
         return heads

@@ -83,7 +83,7 @@ def _read_jpeg2000(data: bytes, header: Codestream, halvings: int) -> NDArray[An
     if header.start or not (grey or color):
         return None
     image = Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data))
-    image.reduce = halvings  # an option of this plugin
+    image.reduce = _readable_halvings(header, halvings)  # an option of this plugin
     values = np.asarray(image)
     if color:
         return values
@@ -94,6 +94,17 @@ def _read_jpeg2000(data: bytes, header: Codestream, halvings: int) -> NDArray[An
         return plain
     kind = np.int8 if header.precision <= _BYTE_BITS else np.int16
     return (plain.astype(np.int32) - (1 << (header.precision - 1))).astype(kind)
+
+
+def _readable_halvings(header: Codestream, halvings: int) -> int:
+    """At most so many: Pillow rounds a reduced side to the nearest, the codestream always up.
+
+    It refuses a picture that is not as large as it expected. One halving is rounded alike by both.
+    """
+    sides = (header.rows, header.columns)
+    while any((side + (1 << halvings >> 1)) >> halvings != -(-side >> halvings) for side in sides):
+        halvings -= 1
+    return halvings
 
 
 def halvings_for(rows: int, columns: int, height: int, width: int) -> int:

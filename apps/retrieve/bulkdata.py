@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,21 +79,18 @@ class BulkValue:
 
 def bulk_values(location: Location) -> list[tuple[BulkElement, BulkValue]]:
     """Every value that the instance's metadata leaves behind a URI, found by one walk."""
-    handle = blob_store().open(location.blob_key)
-    try:
+    with closing(blob_store().open(location.blob_key)) as handle:
         found = list(InstanceReader(handle).bulk_elements())
-    finally:
-        handle.close()
     return [(each, BulkValue(location, each.offset, each.length, each.vr)) for each in found]
 
 
 def bulk_value(location: Location, path: tuple[str, ...]) -> BulkValue:
-    """Finds the value. Raises NotFound where the instance has no such element."""
-    handle = blob_store().open(location.blob_key)
-    try:
-        offset, length, vr = InstanceReader(handle).locate(path)
-    finally:
-        handle.close()
+    """Finds the value. Raises NotFound where there is no such element, or where it was cut."""
+    with closing(blob_store().open(location.blob_key)) as handle:
+        reader = InstanceReader(handle)
+        offset, length, vr = reader.locate(path)
+        if offset + length > reader.data.size:
+            raise NotFound("This value is not whole: the instance ends before it does.")
     return BulkValue(location, offset, length, vr)
 
 

@@ -649,6 +649,17 @@ def test_WAD_02_dicom_and_pictures_at_once_is_400(archive: Archive, cine):
     assert response.status_code == 400
 
 
+def test_a_value_that_ends_behind_its_instance_is_404_before_anything_is_sent(
+    archive: Archive,
+) -> None:
+    ds = ct_slice()
+    assert archive.store(part10(ds)[:-64]).status_code in {200, 202}
+    for resource in ("/bulkdata/7FE00010", "/pixeldata"):
+        for headers in ({}, {"Range": "bytes=0-9"}):
+            refused = archive.get(path_of(ds) + resource, headers=headers)
+            assert (refused.status_code, "not whole" in refused.text) == (404, True)
+
+
 def test_a_frame_that_was_cut_is_no_frame_and_the_others_are(archive: Archive) -> None:
     ds = ct_slice(frames=3)
     whole = ds.PixelData

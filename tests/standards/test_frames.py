@@ -171,6 +171,12 @@ def test_neither_table_nor_markers_one_fragment_a_frame():
     assert frames_of(result, content) == [b"ab", b"cd", b"ef"]
 
 
+def test_an_item_of_no_length_at_the_end_is_nobodys_frame():
+    result, content = scan(encapsulated(b"ab", b"cd", b""), RLE, frames=2)
+    assert frames_of(result, content) == [b"ab", b"cd"]
+    assert not result.warnings
+
+
 def test_code_streams_are_told_apart_by_their_end_where_their_start_is_strange():
     result, content = scan(
         encapsulated(b"??", b"a\xff\xd9\0", b"??", b"b\xff\xd9\0"), JPEG, frames=2
