@@ -55,7 +55,8 @@ def retrieve_by_uri(request: HttpRequest, principal: Principal) -> HttpResponseB
     asked = {name: str(value) for name, value in request.GET.items() if value}
     _check(asked)
     location = location_of(principal, asked["studyUID"], asked["seriesUID"], asked["objectUID"])
-    media_type = _media_type(asked.get("contentType", ""), location)
+    accepted = asked.get("contentType", "") or request.headers.get("Accept", "")
+    media_type = _media_type(accepted, location)
     view_event(principal, "StudyViewed", location.study_instance_uid)
     if media_type == DICOM:
         return _as_dicom(location, asked)
@@ -75,6 +76,9 @@ def _check(asked: Mapping[str, str]) -> None:
     bad = tuple(name for name in _REQUIRED[1:] if not may_be_uid(asked[name]))
     if bad:
         raise InvalidRequest(f"{', '.join(bad)} must be UIDs.", offending=bad)
+    # A picture, too, may show who it is of.
+    if asked.get("anonymize", "no") != "no":
+        raise InvalidRequest("Objects are not de-identified here.", offending=("anonymize",))
     _check_presentation(asked)
 
 
@@ -95,10 +99,12 @@ def _check_presentation(asked: Mapping[str, str]) -> None:
         )
 
 
-def _media_type(content_type: str, location: Location) -> str:
-    """The first of `contentType` that can be made; by default a picture where there is one.
+def _media_type(accepted: str, location: Location) -> str:
+    """The first of `accepted` that can be made; of anything, a picture where there is one.
 
-    The transfer-syntax media parameter has no place here (PS3.18 8.7.3.5.2); it is ignored.
+    `contentType` ranks above the Accept header (PS3.18 8.7.8, 9.3), in which DICOM and pictures may
+    stand side by side here. The transfer-syntax media parameter has no place here (8.7.3.5.2); it
+    is ignored.
     """
     can_make: tuple[str, ...] = (DICOM,)
     if own := own_media_type(location):
@@ -107,7 +113,7 @@ def _media_type(content_type: str, location: Location) -> str:
         can_make = (*MEDIA_TYPES, DICOM)
     elif sop_class(location.sop_class_uid).kind in KINDS_WITH_CONTENT_TREE:
         can_make = (*REPORT_TYPES, DICOM)
-    entries = parse_accept(content_type.replace("; ", ";")) or [MediaRange("*/*")]
+    entries = parse_accept(accepted.replace("; ", ";")) or [MediaRange("*/*")]
     for entry in entries:
         for media_type in can_make:
             if entry.covers(media_type) and not entry.multipart:
@@ -125,8 +131,6 @@ def _as_dicom(location: Location, asked: Mapping[str, str]) -> HttpResponseBase:
         raise InvalidRequest(
             f"{', '.join(misplaced)} has no meaning for application/dicom.", offending=misplaced
         )
-    if asked.get("anonymize"):
-        raise InvalidRequest("Objects are not de-identified here.", offending=("anonymize",))
     syntaxes = [each.strip() for each in asked.get("transferSyntax", "").split(",")]
     if syntaxes != [""] and not all(each == "*" or may_be_uid(each) for each in syntaxes):
         raise InvalidRequest("transferSyntax must be a UID or *.", offending=("transferSyntax",))
@@ -148,6 +152,8 @@ def _as_picture(
     media_type: str,
 ) -> HttpResponseBase:
     number = whole_number(asked.get("frameNumber", "1"), "frameNumber")
+    if number < 1:
+        raise InvalidRequest("Frames are counted from 1.", offending=("frameNumber",))
     check_frame_number(frame_table_of(location), number)
     annotation, _ = parse_annotation(asked.get("annotation", ""))
     options = uri_options(asked, media_type=media_type or JPEG)

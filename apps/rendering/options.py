@@ -116,12 +116,12 @@ class RenderOptions:
             raise InvalidRequest("The quality must be 1 to 100.", offending=("quality",))
 
 
-def parse_quality(text: str) -> int:
+def parse_quality(text: str, parameter: str = "quality") -> int:
     """`quality=`, an integer of 1 to 100 (PS3.18 8.3.5.1.2); else InvalidRequest."""
     quality = read_whole_number(text, most=100)
     if not quality:
         raise InvalidRequest(
-            "The quality must be an integer from 1 to 100.", offending=("quality",)
+            "The quality must be an integer from 1 to 100.", offending=(parameter,)
         )
     return quality
 
@@ -195,14 +195,7 @@ def parse_region(text: str) -> Region:
 
 def uri_options(parameters: dict[str, str], *, media_type: str = JPEG) -> RenderOptions:
     """WADO-URI's rows, columns, region, windowCenter, windowWidth and imageQuality (PS3.18 9.5)."""
-    center, width = parameters.get("windowCenter"), parameters.get("windowWidth")
-    if (center is None) != (width is None):
-        raise InvalidRequest(
-            "windowCenter and windowWidth go together.", offending=("windowCenter", "windowWidth")
-        )
-    window = None
-    if center is not None and width is not None:
-        window = Window(_number(center, "windowCenter"), _number(width, "windowWidth"))
+    window = _uri_window(parameters.get("windowCenter"), parameters.get("windowWidth"))
     region = parse_region(parameters["region"]) if "region" in parameters else None
     viewport = None
     if "rows" in parameters or "columns" in parameters:
@@ -210,8 +203,23 @@ def uri_options(parameters: dict[str, str], *, media_type: str = JPEG) -> Render
             _side(parameters[key], key) if key in parameters else 0 for key in ("rows", "columns")
         )
         viewport = Viewport(columns, rows, region or Region())
-    quality = parse_quality(parameters["imageQuality"]) if "imageQuality" in parameters else None
+    quality = None
+    if "imageQuality" in parameters:
+        quality = parse_quality(parameters["imageQuality"], "imageQuality")
     return RenderOptions(media_type, quality, window, viewport, region)
+
+
+def _uri_window(center: str | None, width: str | None) -> Window | None:
+    """Both or none, under the names they have there."""
+    if center is None and width is None:
+        return None
+    both = ("windowCenter", "windowWidth")
+    if center is None or width is None:
+        raise InvalidRequest("windowCenter and windowWidth go together.", offending=both)
+    values = _number(center, both[0]), _number(width, both[1])
+    if values[1] < 1:
+        raise InvalidRequest("windowWidth must be at least 1.", offending=both[1:])
+    return Window(*values)
 
 
 def _number(text: str, parameter: str) -> float:
@@ -228,7 +236,7 @@ def _side(text: str, parameter: str) -> int:
     side = read_whole_number(text, most=LARGEST_SIDE)
     if not side:
         raise InvalidRequest(
-            f"The {parameter}'s sides must be integers from 1 to {LARGEST_SIDE}.",
+            f"A length in {parameter} must be an integer from 1 to {LARGEST_SIDE}.",
             offending=(parameter,),
         )
     return side

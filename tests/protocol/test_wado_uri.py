@@ -20,18 +20,47 @@ def image(archive: Archive):
     return ds
 
 
-def ask(archive: Archive, ds, query: str = ""):
+def ask(archive: Archive, ds, query: str = "", **options):
     uids = (
         f"studyUID={ds.StudyInstanceUID}&seriesUID={ds.SeriesInstanceUID}"
         f"&objectUID={ds.SOPInstanceUID}"
     )
-    return archive.stack.get(f"/wado?requestType=WADO&{uids}&{query}")
+    return archive.stack.get(f"/wado?requestType=WADO&{uids}&{query}", **options)
 
 
 def test_a_picture_by_default(archive: Archive, image):
     response = ask(archive, image)
     assert response.headers["Content-Type"] == "image/jpeg"
     assert Image.open(io.BytesIO(response.content)).size == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "given"),
+    [
+        ("application/dicom", "", "application/dicom"),
+        ("image/png, application/dicom", "", "image/png"),
+        ("application/dicom;q=0.5, image/*;q=0.7", "", "image/jpeg"),
+        ("text/html,*/*;q=0.8", "", "image/jpeg"),
+        ("application/dicom", "image/gif", "image/gif"),
+        ("text/csv", "", "406"),
+    ],
+)
+def test_URI_01_the_header_counts_where_contentType_does_not_say(
+    archive: Archive, image, accept: str, content_type: str, given: str
+):
+    query = f"contentType={content_type}" if content_type else ""
+    response = ask(archive, image, query, headers={"Accept": accept})
+    assert given in {str(response.status_code), response.headers["Content-Type"].split(";")[0]}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["rows=0", "columns=x", "imageQuality=101", "frameNumber=0", "windowWidth=0&windowCenter=1"],
+)
+def test_what_is_refused_is_called_by_the_name_it_was_given(archive: Archive, image, query: str):
+    refused = ask(archive, image, query)
+    assert refused.status_code == 400
+    assert refused.json()["offending"] == [query.partition("=")[0]]
 
 
 def test_size_window_and_frame_of_the_picture(archive: Archive, image):
@@ -93,6 +122,8 @@ def test_objects_that_are_no_images_come_as_dicom(archive: Archive):
         ("presentationUID=1.2.3", 400),
         ("contentType=application/dicom&frameNumber=1", 400),
         ("contentType=application/dicom&anonymize=yes", 400),
+        ("anonymize=yes", 400),
+        ("anonymize=no", 200),
         ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.4.81", 406),
         ("contentType=application/dicom&transferSyntax=1.2.840.10008.1.2.1", 200),
         ("contentType=application/dicom&transferSyntax=*", 200),
