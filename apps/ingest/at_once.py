@@ -10,8 +10,11 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from typing import Final
 
 from apps.archive.bulk import Question
 from apps.dicom.in_memory import InMemory
@@ -24,6 +27,9 @@ from apps.storage.durable import start_writing_out, write_together
 
 logger = logging.getLogger(__name__)
 
+_beside: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash")
+_LONG_BYTES: Final = 1 << 17
+"""Fewer are hashed before another thread is awake."""
 _busy: set[int] = set()
 """Threads of this process that take an object just now."""
 
@@ -73,28 +79,38 @@ def _kept(content: tuple[bytes, memoryview], seen: Foreseen, condition: Question
 
     0 where its fate is not certain; then nothing is left of it.
     """
-    path, descriptor = spool.open_for_writing()
-    kept = 0
-    try:
-        with _alone() as alone:
+    with _alone() as alone:
+        # With others about, processors and disk have work enough: what is begun beside costs a
+        # tenth of a millisecond then and gains nothing.
+        digest = _digest(content[1], beside=alone)
+        path, descriptor = spool.open_for_writing()
+        kept = 0
+        try:
             write_together(descriptor, content)
             crash_point("writing")
             if alone:
-                # The disk works while the bytes are hashed and the database is asked. With others
-                # about it has work enough, and to begin it apart costs a tenth of a millisecond of
-                # the processor.
                 start_writing_out(descriptor)
-            sha256 = hashlib.sha256(content[1]).hexdigest()
-            name = SpoolName.mint(sum(map(len, content)), sha256, waiter=Waiter.ANSWERED)
-            candidate = Candidate(seen, path, os.fstat(descriptor).st_ino)
-            if name in foretell({name: candidate}, condition=condition):
+            candidate = Candidate(seen, path, os.fstat(descriptor).st_ino, digest)
+            if foretell({seen.uid: candidate}, condition=condition):
+                name = SpoolName.mint(sum(map(len, content)), digest(), waiter=Waiter.ANSWERED)
                 _commit(name, candidate, descriptor)
                 kept = candidate.number
-    finally:
-        os.close(descriptor)
-        if not kept:
-            path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+            if not kept:
+                path.unlink(missing_ok=True)
     return kept
+
+
+def _digest(content: memoryview, *, beside: bool) -> Callable[[], str]:
+    """Its SHA-256, made now or by another thread meanwhile; then whoever calls it waits."""
+    if beside and len(content) >= _LONG_BYTES:
+        return _beside.submit(_sha256, content).result
+    return partial(str, _sha256(content))
+
+
+def _sha256(content: memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @contextmanager

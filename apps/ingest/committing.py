@@ -94,7 +94,7 @@ class Commit:
         asked = {
             written[each].for_waiter(Waiter.ANSWERED): (
                 each,
-                Candidate(seen, each.path, each.number),
+                Candidate(seen, each.path, each.number, partial(_digest, written[each])),
             )
             for each, seen in self._foreseen.items()
             if each in written
@@ -122,6 +122,10 @@ class Commit:
 
     def _kept(self) -> dict[Incoming, SpoolName]:
         return {e: name for e, name in self._outcomes.items() if isinstance(name, SpoolName)}
+
+
+def _digest(name: SpoolName) -> str:
+    return name.dataset_sha256
 
 
 def _attempt(step: Callable[[], T]) -> T | PacsError:

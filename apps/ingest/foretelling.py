@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -29,10 +29,11 @@ from apps.ingest.house_rules import HouseRules, are_any_laid_down, house_rules
 from apps.ingest.known import known_and
 from apps.ingest.outcomes import Place
 from apps.ingest.pacing import keeps_up
-from apps.ingest.spool import SpoolName
 from apps.ingest.verdicts import is_foregone
 
 logger = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=Hashable)
 
 LARGEST_BYTES: Final = 16 << 20
 """Of larger objects the transfer takes so long that waiting for the index adds nothing to speak of;
@@ -63,11 +64,15 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A foreseen object that is written: its file in `writing/`, and that file's number."""
+    """A foreseen object that is written: its file in `writing/`, and that file's number.
+
+    The SHA-256 of its data set may still be in the making; asked for, it is waited for.
+    """
 
     seen: Foreseen
     path: Path
     number: int
+    sha256: Callable[[], str]
 
     @property
     def uid(self) -> str:
@@ -98,25 +103,24 @@ def foresee(source: RandomAccess, provenance: Provenance | None = None) -> Fores
 
 
 def foretell(
-    objects: Mapping[SpoolName, Candidate], *, condition: Question | None = None
-) -> dict[SpoolName, Place]:
-    """The places of those whose fate is certain; they are claimed, and keep their names.
+    objects: Mapping[K, Candidate], *, condition: Question | None = None
+) -> dict[K, Place]:
+    """The places of those whose fate is certain; they are claimed.
 
     None is, where the condition is given and has no answer.
 
-    Whoever calls it puts them into the inbox under these names, or withdraws the claims. Nothing is
-    foretold while the indexer does not keep up: readers would wait for it in place of the senders.
+    Whoever calls it puts them into the inbox, or withdraws the claims. Nothing is foretold while
+    the indexer does not keep up: readers would wait for it in place of the senders.
     """
     if not objects or not keeps_up():
         return {}
     claimed = {
         name: each for name, each in objects.items() if acknowledged.claim(each.uid, each.path)
     }
-    certain: dict[SpoolName, Place] = {}
+    certain: dict[K, Place] = {}
     try:
         if claimed:
-            seen = {name: each.seen for name, each in claimed.items()}
-            certain = _certain(seen, condition)
+            certain = _certain(claimed, condition)
     except DatabaseError:
         connection.close_if_unusable_or_obsolete()
     finally:
@@ -126,24 +130,22 @@ def foretell(
     return certain
 
 
-def _certain(
-    objects: Mapping[SpoolName, Foreseen], condition: Question | None
-) -> dict[SpoolName, Place]:
+def _certain(objects: Mapping[K, Candidate], condition: Question | None) -> dict[K, Place]:
     busy = acknowledged.in_hand(each.uid for each in objects.values())
     asked = are_any_laid_down()
     if condition is not None:
         asked.append(condition)
-    known, said = known_and([each.scan.attributes for each in objects.values()], asked)
+    known, said = known_and([each.seen.scan.attributes for each in objects.values()], asked)
     if condition is not None and not said.pop():
         return {}
     rules = house_rules() if any(said) else HouseRules()
     certain = {}
     for name, each in objects.items():
-        source = each.provenance.source_ae_title
+        scan, source = each.seen.scan, each.seen.provenance.source_ae_title
         if rules.coercion_for(source) or rules.fallback_character_set(source):
             continue
-        sha256 = bytes.fromhex(name.dataset_sha256)
-        foregone = is_foregone(each.scan.attributes, sha256, each.scan.transfer_syntax_uid, known)
+        sha256 = bytes.fromhex(each.sha256())
+        foregone = is_foregone(scan.attributes, sha256, scan.transfer_syntax_uid, known)
         if foregone and each.uid not in busy:
-            certain[name] = each.place
+            certain[name] = each.seen.place
     return certain
