@@ -48,7 +48,10 @@ def take_at_once(
     (where the disk was very slow) what is kept is the same as what may be handed in again.
     """
     seen = foresee(source, provenance)
-    if seen is None or study not in (None, seen.place.study) or not _agrees_with_meta(seen):
+    # Many a series has one instance only, which need not be written and thrown away.
+    if seen is None or seen.first:
+        return None
+    if study not in (None, seen.place.study) or not _agrees_with_meta(seen):
         return None
     body = source.view(seen.scan.dataset_offset)
     head = file_meta(

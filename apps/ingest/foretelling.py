@@ -39,6 +39,8 @@ LARGEST_BYTES: Final = 16 << 20
 """Of larger objects the transfer takes so long that waiting for the index adds nothing to speak of;
 and their headers, of many thousand frames, are read only once."""
 _LONGEST_TEXT: Final = 256
+_REMEMBERED: Final = 1024
+_series: Final[set[str]] = set()
 _memory: Final = PassageMemory()
 _reading: Final = threading.Lock()
 
@@ -49,6 +51,8 @@ class Foreseen:
 
     scan: InstanceScan
     provenance: Provenance
+    first: bool
+    """Of its series in this process, as far as that remembers: most likely nothing is certain."""
 
     @property
     def uid(self) -> str:
@@ -99,7 +103,16 @@ def foresee(source: RandomAccess, provenance: Provenance | None = None) -> Fores
         return None
     if any(len(text) > _LONGEST_TEXT for text in scan.attributes.values()):
         return None
-    return Foreseen(scan, came)
+    return Foreseen(scan, came, _is_first(scan.attributes.get("SeriesInstanceUID", "")))
+
+
+def _is_first(series: str) -> bool:
+    if series in _series:
+        return False
+    if len(_series) >= _REMEMBERED:
+        _series.clear()
+    _series.add(series)
+    return True
 
 
 def foretell(

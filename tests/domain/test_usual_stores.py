@@ -385,9 +385,20 @@ def test_what_is_not_certain_is_left_to_the_whole_stack(first: Dataset, known: d
     usual_one = next_of(first, 4)
     uid = usual_one.SOPInstanceUID.encode()
     others.append(part10(usual_one).replace(uid, uid[:-1] + b"x", 1))  # in the File Meta
-    for raw in others:
+    for raw in [*others, *others]:  # a series is looked at more closely the second time
         body = body_with(raw)
         is_left_alone(environ(body, **known), body)
+
+
+def test_the_first_of_a_series_is_not_written_in_vain(first: Dataset, known: dict[str, str]):
+    writing = spool.folder("writing")
+    body = body_with(part10(_other_series(first)))
+    changed = []
+    for _ in range(2):
+        before = writing.stat().st_mtime_ns
+        is_left_alone(environ(body, **known), body)
+        changed.append(writing.stat().st_mtime_ns != before)
+    assert changed == [False, True]
 
 
 def test_the_same_instance_twice_at_once_is_answered_once(first: Dataset, known: dict[str, str]):
