@@ -148,6 +148,7 @@ class WebArchiveSerializer(serializers.ModelSerializer[WebArchive]):
             "shows_certificate",
             "enabled",
             "queried",
+            "move_destination",
             "parallel_transfers",
         )
         read_only_fields = ("id",)

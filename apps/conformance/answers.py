@@ -52,7 +52,7 @@ OWN: Final[dict[tuple[Right | None, int], tuple[tuple[int, str], ...]]] = {
     (Right.QUERY, C_GET_RQ): _RETRIEVE,
     (Right.QUERY, C_MOVE_RQ): (
         *_RETRIEVE,
-        (0xA801, "The move destination is not a known, enabled AE with host and port."),
+        (0xA801, "The move destination is no known, enabled AE with host and port, nor archive."),
     ),
     (Right.COMMIT, N_ACTION_RQ): (
         (0x0000, "The request is kept; the promise itself comes as N-EVENT-REPORT."),

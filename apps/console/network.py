@@ -154,12 +154,13 @@ class WebArchiveForm(SecretForm):
 class WebArchiveAdmin(_FetchedFrom):
     form = WebArchiveForm
     list_display = ("name", "url", "enabled", "description")
-    list_filter = ("enabled",)
+    list_filter = ("enabled", "queried", "move_destination")
     search_fields = ("name", "url", "description")
     fieldsets = (
         (None, {"fields": ("name", "description", "enabled")}),
         ("Where it is", {"fields": ("url", "authorities", "trusted", "shows_certificate")}),
         ("Fetching from it", {"fields": ("queried", "parallel_transfers")}),
+        ("Sending to it", {"fields": ("move_destination",)}),
         ("How we sign in there", {"fields": ("user", "secret", "remove_secret")}),
     )
     readonly_fields = ("trusted",)

@@ -50,7 +50,8 @@ def _destination(request: Request) -> Other:
     if peer is not None and peer.host and peer.port:
         return peer
     # One that speaks DICOMweb takes them by STOW-RS.
-    archive = WebArchive.objects.filter(name=title, enabled=True).first()
+    archives = WebArchive.objects.filter(name=title, enabled=True, move_destination=True)
+    archive = archives.first()
     if peer is not None or archive is None:
         raise Refused(MOVE_DESTINATION_UNKNOWN, "The move destination is not known here")
     return archive

@@ -79,6 +79,15 @@ class WebArchive(models.Model):
         db_default=True,
         help_text="In the study list, beside what is stored here.",
     )
+    move_destination = models.BooleanField(
+        "may be a C-MOVE destination",
+        default=False,
+        db_default=False,
+        help_text=(
+            "Whoever may retrieve over DICOM may then have instances sent to it, by its name, "
+            "which has 16 characters at most for that."
+        ),
+    )
     parallel_transfers = models.PositiveSmallIntegerField(
         "transfers at a time",
         default=2,

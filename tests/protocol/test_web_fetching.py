@@ -24,7 +24,8 @@ from apps.network.models import WebArchive
 add = WebArchive.objects.create
 add(name="{name}", url="http://127.0.0.1:{port}/base/", user="{user}", secret="{secret}",
     parallel_transfers=16)
-add(name="FARWEB", url="http://127.0.0.1:{port}/base/", user="{user}", secret="{secret}")
+add(name="FARWEB", url="http://127.0.0.1:{port}/base/", user="{user}", secret="{secret}",
+    move_destination=True)
 add(name="wrong-secret", url="http://127.0.0.1:{port}/base/", user="{user}", secret="no")
 user = get_user_model().objects.create_user("doc31", password="long enough 99")
 user.groups.add(Group.objects.get(name="clinician"))
@@ -269,6 +270,9 @@ def test_a_c_move_to_an_archive_that_speaks_dicomweb_is_sent_by_stow_rs(
     far.manner[patient] = "forbidden"
     final, _ = move(stack, "FARWEB", study)[-1]
     assert (final.Status, counts(final)) == (0xA702, (0, 3, 0))
+    # Known, and no destination as nobody said so.
+    final, _ = move(stack, "wrong-secret", study)[-1]
+    assert final.Status == 0xA801
 
 
 def test_programs_ask_such_an_archive_as_they_ask_others(
