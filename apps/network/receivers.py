@@ -54,7 +54,10 @@ def validate_receiver(url: str) -> None:
 
     Names are looked up when events are delivered, as they may lead elsewhere by then.
     """
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise ValidationError("An address without user is needed: calls are signed instead.")
+    host = (parts.hostname or "").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         host = "127.0.0.1"
     with suppress(ValueError):

@@ -52,7 +52,8 @@ def change_of(event: Event) -> dict[str, Any]:
         "study": event.study_instance_uid,
         "series": event.series_instance_uid,
         "instance": event.sop_instance_uid,
-        "count": event.payload.get("count"),
+        # Of what was received it is called otherwise.
+        "count": event.payload.get("count", event.payload.get("instances")),
     }
 
 

@@ -91,11 +91,13 @@ def happened(*kinds: str) -> None:
 def test_changes_since_the_webhook_was_made_are_told_once_and_in_order(receiver: Receiver):
     happened("StudyCreated")
     Webhook.objects.create(url=receiver.url, secret="s3cret")
-    happened("StudyViewed", "InstancesStored", "StudyCompleted")
+    happened("StudyViewed", "InstancesStored")
+    record([NewEvent("StudyCompleted", ACTOR, "1.2.3", payload={"instances": 3, "bytes": 9})])
     assert deliver_webhooks() == 2
     ((headers, body),) = receiver.calls
     changes = json.loads(body)["changes"]
     assert [each["kind"] for each in changes] == ["InstancesStored", "StudyCompleted"]
+    assert [each["count"] for each in changes] == [2, 3]
     assert changes[0]["study"] == "1.2.3"
     assert changes[0]["sequence"] < changes[1]["sequence"]
     stamp = headers["X-Pacsweb-Timestamp"]
@@ -181,6 +183,8 @@ def test_a_name_is_looked_up_at_each_delivery(receiver: Receiver, settings: Any)
     for literal in (receiver.url, "http://localhost:1/", "http://[::1]/", "http://169.254.1.1/"):
         with pytest.raises(ValidationError, match="not posted to this machine itself"):
             Webhook(url=literal).full_clean()
+    with pytest.raises(ValidationError, match="without user"):
+        Webhook(url="https://user:secret@10.1.2.3/hook").full_clean()
     Webhook(url="https://10.1.2.3/hook").full_clean()
     webhook = Webhook.objects.create(url=receiver.url.replace("127.0.0.1", "localhost"))
     happened("StudyCreated")
