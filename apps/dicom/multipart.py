@@ -1,7 +1,8 @@
 """A multipart/related body read as a stream (RFC 2046 5.1), in flat memory however long it is.
 
 Lenient where senders are known to err: LF alone as line end, no preamble line break, no line
-break after the last delimiter, header names in any case, parts of another type than announced.
+break after the last delimiter, header names in any case, parts of another type than announced,
+boundaries that are too long.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from apps.errors import InvalidRequest, PacsError
 
 CHUNK = 1 << 18
 _LONGEST_HEADER = 64 << 10
-_LONGEST_BOUNDARY = 70
+# 70 in RFC 2046 5.1.1; Orthanc's DICOMweb client has two GUIDs, 73 in all.
+_LONGEST_BOUNDARY = 256
 _LONGEST_PADDING = 80
 _LINE_END = re.compile(rb"[ \t]*\r?\n")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -55,7 +57,7 @@ class MultipartReader:
     def __init__(self, source: ByteSource, boundary: str) -> None:
         if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
             raise InvalidRequest(
-                "The boundary of a multipart body has 1 to 70 characters.",
+                f"The boundary of a multipart body has 1 to {_LONGEST_BOUNDARY} characters.",
                 offending=("Content-Type",),
             )
         self._source = source

@@ -38,7 +38,9 @@ LARGEST_BYTES: Final = 1 << 20
 """What one place of a web process may hold in memory; and no room need be held for so few."""
 
 _PATH: Final = re.compile(rf"{MOUNT}/studies(?:/([0-9.]{{1,64}}))?")
-_BOUNDARY: Final = re.compile(r"[A-Za-z0-9'()+_,./:=?-]{1,70}")  # RFC 2046 5.1.1, without blanks
+_BOUNDARY: Final = re.compile(
+    r"[A-Za-z0-9'()+_,./:=?-]{1,256}"
+)  # of RFC 2046 5.1.1, without blanks
 _LONGEST_HEADER: Final = 4096
 _DIGITS: Final = len(str(LARGEST_BYTES))
 _OF_THE_INSTANCE: Final = frozenset({"location", "content-location", "content-length"})
