@@ -20,6 +20,7 @@ from apps.archive.models import Instance
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dimse.management.commands.dicom import Command
 from apps.errors import InvalidRequest
+from apps.events.models import Event
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.receiving import WADO_RS
@@ -33,6 +34,7 @@ from apps.transfers.actions.request_transfer import (
     Fetch,
     fetch_from_archive,
     fetch_from_other,
+    fetch_once,
     send_to_archive,
 )
 from apps.transfers.actions.retry_transfer import retry_transfer
@@ -233,6 +235,23 @@ def test_who_asks_a_peer_for_what_it_sends_already_joins_that_transfer() -> None
     assert not third.joined
     with pytest.raises(InvalidRequest, match=f"Transfer {third.transfer.pk} fetches this already"):
         retry_transfer(anna, first.transfer.pk)
+
+
+def test_who_reads_through_the_gateway_shares_the_transfer_and_says_so_once() -> None:
+    far = ApplicationEntity.objects.create(title="FARPEER", host="127.0.0.1", port=1)
+    anna, bert = (
+        replace(system_principal(name), kind=PrincipalKind.USER) for name in ("anna", "bert")
+    )
+    keys = {"StudyInstanceUID": new_uid()}
+
+    def asked(who: Principal) -> tuple[int, bool, int]:
+        row = fetch_once(who, peer=far, level="STUDY", keys=keys)
+        row.refresh_from_db()
+        return row.pk, row.shared, Event.objects.filter(kind="TransferJoined").count()
+
+    first, _, _ = asked(anna)
+    assert asked(anna) == (first, False, 0)
+    assert asked(bert) == asked(anna) == asked(bert) == (first, True, 1)
 
 
 def test_the_command_line_knows_archives_that_speak_dicomweb(north: WebArchive) -> None:

@@ -193,8 +193,7 @@ def fetch_under_way(other: Other, keys: Mapping[str, str], method: str = AUTO) -
 def _joined(principal: Principal, transfer: Transfer) -> Transfer:
     running, by_web = transfer.state == Transfer.State.RUNNING, transfer.method == WADO_RS
     transfer.asked_again = running and by_web
-    first = (transfer.asked_by_kind, transfer.asked_by_name)
-    transfer.shared = transfer.shared or first != (principal.kind.value, principal.name[:256])
+    transfer.shared = transfer.shared or _is_anothers(principal, transfer)
     if transfer.state == Transfer.State.WAITING and principal.kind is not PrincipalKind.SYSTEM:
         # A rule is in no hurry; a person has asked anew, and takes no attempt from the others.
         transfer.not_before = min(transfer.not_before, timezone.now())
@@ -202,6 +201,11 @@ def _joined(principal: Principal, transfer: Transfer) -> Transfer:
     transfer.save(update_fields=["asked_again", "shared", "not_before", "attempts"])
     _record(principal, transfer, "TransferJoined")
     return transfer
+
+
+def _is_anothers(principal: Principal, transfer: Transfer) -> bool:
+    first = (transfer.asked_by_kind, transfer.asked_by_name)
+    return first != (principal.kind.value, principal.name[:256])
 
 
 def send_to_other(
@@ -239,13 +243,17 @@ def fetch_once(
 ) -> Transfer:
     """The transfer under way that brings this, or else a new one. Raises what the other raises.
 
-    The peer's row is locked meanwhile, so that two who ask at once wait for the same transfer.
+    The peer's row is locked meanwhile, so that two who ask at once wait for the same transfer. A
+    viewer asks for one study a hundred times: only the first of somebody else's is an event.
     """
     with transaction.atomic():
         locked = ApplicationEntity.objects.select_for_update().get(pk=peer.pk)
-        return fetch_under_way(locked, keys) or fetch_instances(
-            principal, peer=locked, level=level, keys=keys, method=AUTO
-        )
+        under_way = fetch_under_way(locked, keys)
+        if under_way is None:
+            return fetch_instances(principal, peer=locked, level=level, keys=keys, method=AUTO)
+        if not under_way.shared and _is_anothers(principal, under_way):
+            _joined(principal, under_way)
+        return under_way
 
 
 def _check_archive(principal: Principal, archive: WebArchive) -> None:
