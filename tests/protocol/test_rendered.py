@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import product
 from xml.etree import ElementTree as ET
 
 import imagecodecs
@@ -18,6 +19,7 @@ from tests.builders import ct_slice, part10
 from tests.protocol.dicomweb_archive import Archive, header, parts_of, path_of
 
 MP4 = "1.2.840.10008.1.2.4.102"
+EXPLICIT = "1.2.840.10008.1.2.1"
 
 
 def picture(content: bytes) -> Image.Image:
@@ -267,9 +269,14 @@ def test_a_video_passes_through_and_gives_ranges(archive: Archive):
     )
     assert middle.status_code == 206
     assert middle.content == whole.content[3000:4100]
-    stored = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
-    for resource in ("/frames/1", "/pixeldata", "/bulkdata"):
-        ((head, body),) = parts_of(archive.get(path_of(ds) + resource, stored))
+    octets = 'multipart/related; type="application/octet-stream"'
+    unmade = f'multipart/related; type="application/octet-stream"; transfer-syntax={EXPLICIT}'
+    for resource, accept in product(
+        ("/frames/1", "/pixeldata", "/bulkdata"),
+        # There is nothing else that it could be (PS3.18 8.7.3).
+        (f"{octets}; transfer-syntax=*", octets, f"{unmade}, {octets}"),
+    ):
+        ((head, body),) = parts_of(archive.get(path_of(ds) + resource, accept))
         assert header(head, "Content-Type") == f"application/octet-stream; transfer-syntax={MP4}"
         assert body == whole.content
 

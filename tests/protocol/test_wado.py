@@ -103,6 +103,14 @@ def test_WAD_05_what_is_never_sent_is_rewritten(archive: Archive, syntax):
     assert back.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert np.array_equal(back.pixel_array, np.frombuffer(ds.PixelData, "<i2").reshape(18, 18))
     assert [e for e in back if e.tag != 0x7FE00010] == [e for e in ds if e.tag != 0x7FE00010]
+    as_stored = archive.get(path_of(ds), "application/dicom; transfer-syntax=*")
+    named = archive.get(path_of(ds), f"application/dicom; transfer-syntax={syntax}")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        assert as_stored.headers["Content-Type"].endswith(syntax)
+        assert named.content == as_stored.content
+    else:
+        assert as_stored.content == body
+        assert named.status_code == 406
 
 
 def test_WAD_08_a_study_is_a_multipart_of_its_instances(archive: Archive):
@@ -205,6 +213,17 @@ def test_a_named_syntax_that_cannot_be_made_is_406(archive: Archive, cine):
     both = archive.get(path_of(cine), f"{near_lossless};q=0.9, {explicit};q=0.5")
     assert both.status_code == 200
     assert header(parts_of(both)[0][0], "Content-Type").endswith(ExplicitVRLittleEndian)
+
+
+def test_WAD_03_frames_that_no_codec_takes_are_sent_as_the_next_entry_says(archive: Archive):
+    ds = ct_slice(size=8, BitsAllocated=32, BitsStored=32, HighBit=31)
+    ds.PixelData = np.arange(64, dtype="<u4").tobytes()
+    archive.store(ds)
+    packed = 'multipart/related; type="image/jls"'
+    assert archive.get(path_of(ds) + "/frames/1", packed).status_code == 406
+    ((head, body),) = parts_of(archive.get(path_of(ds) + "/frames/1", f"{packed}, {ANY_FRAME}"))
+    assert header(head, "Content-Type").endswith(ExplicitVRLittleEndian)
+    assert body == ds.PixelData
 
 
 @pytest.mark.parametrize("level", ["/studies/{0}", "/studies/{0}/series/{1}"])

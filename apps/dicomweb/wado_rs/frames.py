@@ -5,10 +5,10 @@ Media types and default Transfer Syntaxes are those of PS3.18 tables 8.7.3-5 and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 from django.http import HttpRequest, HttpResponseBase
 
@@ -58,6 +58,7 @@ LONGEST_LIST: Final = 20_000
 WHOLE_BYTES: Final = 64 << 20
 _TAGGED: Final = 64
 _HELD: Final = 8 << 20
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,18 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
     table = frame_table_of(location)
     for number in numbers:
         check_whole_frame(table, number)
-    plan = plan_for(request, location, single=len(numbers) == 1)
     view_event(principal, "StudyViewed", study)
-    etag = frame_etag(location.digest, plan, frames)
-    tagged = len(frames) <= _TAGGED
-    if tagged and if_none_match(request, etag):
-        return not_modified(etag)
-    if not plan.multipart:
-        return frame_alone(request, location, table, numbers[0], plan, etag=etag)
-    return _multipart(request, location, table, numbers, plan, etag if tagged else "")
+
+    def answer(plan: Plan) -> HttpResponseBase:
+        etag = frame_etag(location.digest, plan, frames)
+        tagged = len(frames) <= _TAGGED
+        if tagged and if_none_match(request, etag):
+            return not_modified(etag)
+        if not plan.multipart:
+            return frame_alone(request, location, table, numbers[0], plan, etag=etag)
+        return _multipart(request, location, table, numbers, plan, etag if tagged else "")
+
+    return first_made(plans_for(request, location, single=len(numbers) == 1), answer)
 
 
 def frame_alone(
@@ -187,13 +191,35 @@ def frame_numbers(text: str) -> list[int]:
     return found
 
 
+def first_made(plans: Iterable[Plan], make: Callable[[Plan], Made]) -> Made:
+    """What is made of the first plan that can be kept; the first refusal where none can.
+
+    That a codec refuses the samples, or cannot read them, is seen only by trying.
+    """
+    refused: NotAcceptable | None = None
+    for plan in plans:
+        try:
+            return make(plan)
+        except NotAcceptable as refusal:
+            refused = refused or refusal
+    raise refused or NotAcceptable("Nothing that is accepted can be made here.")
+
+
 def plan_for(request: HttpRequest, location: Location, *, single: bool) -> Plan:
-    """The first entry of the acceptable set that can be served. Raises NotAcceptable."""
+    """The first of `plans_for`. Raises NotAcceptable."""
+    return plans_for(request, location, single=single)[0]
+
+
+def plans_for(request: HttpRequest, location: Location, *, single: bool) -> list[Plan]:
+    """The entries of the acceptable set that can be served, at least one. Raises NotAcceptable."""
     browser = "Mozilla/" in request.META.get("HTTP_USER_AGENT", "")
-    for entry in acceptable(request):
-        plan = _plan(entry, location, single=single, browser=browser)
-        if plan is not None:
-            return plan
+    plans = [
+        plan
+        for entry in acceptable(request)
+        if (plan := _plan(entry, location, single=single, browser=browser)) is not None
+    ]
+    if plans:
+        return plans
     stored = transfer_syntax(location.transfer_syntax_uid)
     raise NotAcceptable(
         f"Frames of this instance are stored as {stored.media_type} ({stored.uid}); ask for "
@@ -229,7 +255,7 @@ def _default_syntax(entry: MediaRange, stored_uid: str) -> str:
         return stored_uid
     if entry.part_type == "image/*":
         return stored_uid if stored.encapsulated else DEFAULT_OF_MEDIA_TYPE["image/jpeg"]
-    if stored.lossy and entry.part_type == "*/*":
+    if stored.lossy and (stored.video or entry.part_type == "*/*"):
         return stored_uid
     return DEFAULT_OF_MEDIA_TYPE.get(entry.part_type, EXPLICIT_VR_LITTLE_ENDIAN)
 

@@ -173,15 +173,18 @@ def _parts(
 
 
 def outgoing_instance(location: Location, entry: MediaRange) -> OutgoingInstance:
-    """The instance in the syntax the entry asks for.
+    """The instance in the syntax the entry asks for; `*` is as stored.
 
     Without `transfer-syntax` the default is Explicit VR Little Endian (PS3.18 8.7.3.4); an
     instance that exists lossy only, or that cannot be decoded here, then goes out as stored.
-    Raises NotAcceptable where a syntax was named and cannot be made.
+    Implicit VR and Big Endian have no place in web services (8.7.3): what is stored so is rewritten
+    for `*`, too. Raises NotAcceptable where a syntax was named and cannot be made.
     """
     wanted = entry.transfer_syntax
     stored = transfer_syntax(location.transfer_syntax_uid)
-    if wanted in {"*", stored.uid}:
+    if stored.implicit or stored.big_endian:
+        wanted = "" if wanted == "*" else wanted
+    elif wanted in {"*", stored.uid}:
         return as_stored(location)
     if not wanted and stored.lossy:
         return as_stored(location)

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.dicom.frames import FrameTable
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import OCTET_STREAM
-from apps.dicomweb.wado_rs.frames import Plan, frame_alone, frame_part, plan_for
+from apps.dicomweb.wado_rs.frames import Plan, first_made, frame_alone, frame_part, plans_for
 from apps.dicomweb.wado_rs.parts import (
     Part,
     body,
@@ -35,13 +35,23 @@ PIXELS: Final = (PIXEL_DATA, "7FE00008", "7FE00009")
 def compressed_pixel_data(request: HttpRequest, location: Location) -> HttpResponseBase:
     """Encapsulated Pixel Data of one instance: every frame a part, or its only frame alone."""
     table = frame_table_of(location)
-    plan = plan_for(request, location, single=table.count == 1)
-    if not plan.multipart:
-        return frame_alone(request, location, table, 1, plan)
-    parts = frame_parts(location, table, plan, base_url(request))
-    boundary = boundary_of(location.digest, plan.labelled, PIXEL_DATA)
-    whole = chain([next(parts)], parts)
-    return streamed_response(body(boundary, whole), content_type(boundary, plan.media_type))
+
+    def answer(plan: Plan) -> HttpResponseBase:
+        if not plan.multipart:
+            return frame_alone(request, location, table, 1, plan)
+        parts = begun_parts(location, table, plan, base_url(request))
+        boundary = boundary_of(location.digest, plan.labelled, PIXEL_DATA)
+        return streamed_response(body(boundary, parts), content_type(boundary, plan.media_type))
+
+    return first_made(plans_for(request, location, single=table.count == 1), answer)
+
+
+def begun_parts(
+    location: Location, table: FrameTable, plan: Plan, base: str, *, rather_as_stored: bool = False
+) -> Iterator[Part]:
+    """`frame_parts`, the first of them made: it shows whether the plan can be kept."""
+    parts = frame_parts(location, table, plan, base, rather_as_stored=rather_as_stored)
+    return chain([next(parts)], parts)
 
 
 def frame_parts(
