@@ -58,6 +58,14 @@ class NotAuthenticated(PacsError):
     """The principal is not known."""
 
 
+class SignInPaused(PacsError):
+    """Too many attempts to sign in have failed; none is listened to for so many `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("Too many failed attempts. Sign-in for this name is paused for a while.")
+        self.seconds = seconds
+
+
 class OutOfResources(PacsError):
     """No space, no worker, no memory within bounds; a later try may succeed."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
+from apps.access.views import locked_out as page_locked_out
 from apps.dicomweb.cors import allow_origin
 from apps.dicomweb.links import MOUNT
 from apps.dicomweb.status import failure_response
-from apps.errors import InvalidRequest, NotFound, NotPermitted, PacsError
+from apps.errors import InvalidRequest, NotFound, NotPermitted, PacsError, SignInPaused
 
 _API: Final = "/api"
 _LISTS: Final = {
@@ -53,6 +55,14 @@ def not_permitted(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _door(request):
         return defaults.permission_denied(request, exception)
     return _in_form(request, NotPermitted("This is not permitted."), 403)
+
+
+def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponse:
+    """Sign-in is paused for this name; a program hears it in its own form."""
+    if not _door(request):
+        return page_locked_out(request)
+    paused = SignInPaused(int(settings.AXES_COOLOFF_TIME.total_seconds()))
+    return _in_form(request, paused, 429)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

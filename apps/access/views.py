@@ -18,6 +18,6 @@ class SignOut(LogoutView):
     """Ends the session; only by POST, so that no link can do it."""
 
 
-def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponse:
+def locked_out(request: HttpRequest) -> HttpResponse:
     """What a throttled sign-in sees."""
     return render(request, "access/login.html", {"locked": True}, status=429)

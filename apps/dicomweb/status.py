@@ -61,6 +61,7 @@ TABLE: Final[dict[type[Exception], int]] = {
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
     errors.UnreadableInstance: 422,
+    errors.SignInPaused: 429,
     AssociationRejected: 502,
     PeerRefused: 502,
     NotFetched: 502,
@@ -81,6 +82,7 @@ _ISSUES: Final = {
     404: "not-found",
     405: "not-supported",
     413: "too-costly",
+    429: "throttled",
     500: "exception",
     503: "transient",
     507: "no-store",
@@ -133,6 +135,8 @@ def failure_response(request: HttpRequest, failure: Exception) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     if isinstance(failure, errors.PacsError) and failure.retryable:
         response["Retry-After"] = "5"
+    if isinstance(failure, errors.SignInPaused):
+        response["Retry-After"] = str(failure.seconds)
     if isinstance(failure, RangeNotSatisfiable):
         response["Content-Range"] = f"bytes */{failure.length}"
     if isinstance(failure, PackedBody):

@@ -180,7 +180,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "apps.access.addresses.client_address"
-AXES_LOCKOUT_CALLABLE = "apps.access.views.locked_out"
+AXES_LOCKOUT_CALLABLE = "pacsweb.refusals.locked_out"
 AXES_HTTP_RESPONSE_CODE = 429
 
 LANGUAGE_CODE = "en-us"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 from unittest import mock
 
@@ -48,6 +49,26 @@ def test_unknown_paths_and_foreign_hosts(root: Client, path: str, form: str) -> 
     foreign = root.get(path, headers={"Host": "elsewhere.example"})
     assert (foreign.status_code, foreign["Content-Type"]) == (400, form)
     assert "PACSWEB_ALLOWED_HOSTS" in sentence(foreign.json())
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/dicom-web/studies", "application/json"),
+        ("/wado", "application/json"),
+        ("/fhir/ImagingStudy", "application/fhir+json; charset=utf-8"),
+    ],
+)
+def test_programs_that_failed_to_sign_in_too_often_hear_it_in_their_form(
+    path: str, form: str
+) -> None:
+    User.objects.create_user("clara", password="a long password")
+    wrong = "Basic " + base64.b64encode(b"clara:wrong").decode()
+    answers = [Client().get(path, headers={"Authorization": wrong}) for _ in range(9)]
+    assert answers[0].status_code == 401
+    assert (answers[-1].status_code, answers[-1]["Content-Type"]) == (429, form)
+    assert answers[-1]["Retry-After"] == "300"
+    assert "paused" in sentence(answers[-1].json())
 
 
 @pytest.mark.parametrize("path", ["/dicom-web/studies", "/api/session/", "/fhir/metadata"])

@@ -467,6 +467,8 @@ def test_WAD_11_ranges_of_bulk_data(archive: Archive, document):
     assert (part.status_code, part.content) == (206, bytes(range(10)))
     last = archive.get(path, octets, headers={"Range": "bytes=-4"})
     assert last.content == archive.get(path, octets).content[-4:]
+    whatever = archive.get(path, "*/*", headers={"Range": "bytes=9-18"})
+    assert (whatever.status_code, whatever.content) == (206, part.content)
     beyond = archive.get(path, octets, headers={"Range": "bytes=100000-"})
     assert beyond.status_code == 416
     assert beyond.headers["Content-Range"].startswith("bytes */")

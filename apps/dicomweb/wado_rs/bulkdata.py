@@ -41,7 +41,13 @@ def retrieve_bulkdata(  # noqa: PLR0917  the URL's own order
     if path == (PIXEL_DATA,) and location.encapsulated:
         return compressed_pixel_data(request, location)
     types = types_of_document(location) if path == (ENCAPSULATED_DOCUMENT,) else (OCTET_STREAM,)
-    offers = [Offer(each, multipart=several) for several in (True, False) for each in types]
+    # Bytes of a value can be counted only where it is the whole body.
+    alone_first = "Range" in request.headers
+    offers = [
+        Offer(each, multipart=several)
+        for several in (not alone_first, alone_first)
+        for each in types
+    ]
     offer, entry = choose(acceptable(request), offers)
     value = bulk_value(location, path)
     etag = f'"{location.digest[:32]}-{element[:80]}-{offer.multipart:d}"'
