@@ -22,7 +22,7 @@ class ReadMarkView(PrincipalView):
         """Marks the study as read; it goes back to complete when another image arrives."""
         return Response(study_row(mark_read(self.principal, study)))
 
-    @extend_schema(request=None, responses=StudyRowSerializer)
+    @extend_schema(request=None, responses={200: StudyRowSerializer})
     def delete(self, _request: Request, study: str) -> Response:
         """Takes the mark back."""
         return Response(study_row(mark_unread(self.principal, study)))

@@ -20,15 +20,22 @@ _OF_WRITING: Final = {
     "415": "The body is of a type that is not taken here.",
     "507": "There is no room for it.",
 }
+_OF_OTHERS: Final = {
+    "502": "The other archive refused, failed or could not be reached.",
+    "504": "The other archive did not answer.",
+}
+_OTHERS: Final = ("/api/peers/{", "/api/archives/{")
 _METHODS: Final = frozenset({"get", "put", "post", "patch", "delete"})
 
 
 def document_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: adds the refusals that the views do not name themselves."""
-    for operations in result["paths"].values():
+    for path, operations in result["paths"].items():
         for method in _METHODS & operations.keys():
             responses = operations[method]["responses"]
             said = _REFUSALS if method == "get" else {**_REFUSALS, **_OF_WRITING}
+            if path.startswith(_OTHERS):
+                said = {**said, **_OF_OTHERS}
             for status, sentence in said.items():
                 responses.setdefault(status, {"description": sentence})
     return result

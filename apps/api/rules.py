@@ -17,7 +17,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.access.actions.keep_rule import drop_rule, keep_rule
+from apps.access.actions.keep_rule import check_rule, drop_rule, keep_rule
 from apps.access.principals import Permission, Principal
 from apps.api.principal import PrincipalView
 from apps.api.rule_shapes import (
@@ -136,7 +136,9 @@ class _PreviewView(PrincipalView):
             data = {**data, "name": secrets.token_hex(16)}
         given = self.kind.serializer(data=data)
         given.is_valid(raise_exception=True)
-        found = self.preview.ask(self.principal, self.kind.model(**given.validated_data))
+        row = self.kind.model(**given.validated_data)
+        check_rule(row)
+        found = self.preview.ask(self.principal, row)
         return Response(self.preview.serializer(found, many=True).data)
 
 

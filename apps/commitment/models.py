@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from apps.dicom.whole_numbers import MOST_DAYS
 from apps.indexing.columns import ExactText
 from apps.network.models import ApplicationEntity
 
@@ -210,7 +211,9 @@ class CommitmentPolicy(models.Model):
         help_text="While instances are arriving, a quarter of it.",
     )
     report_for_days = models.PositiveIntegerField(
-        "try to deliver a report for (days)", default=14, validators=[MinValueValidator(1)]
+        "try to deliver a report for (days)",
+        default=14,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
     )
     answer_within_hours = models.PositiveIntegerField(
         "a peer has to report within (h)",
@@ -219,7 +222,9 @@ class CommitmentPolicy(models.Model):
         help_text="Afterwards it is asked again, three times in all.",
     )
     keep_days = models.PositiveIntegerField(
-        "keep finished requests for (days)", default=365, validators=[MinValueValidator(1)]
+        "keep finished requests for (days)",
+        default=365,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
     )
     check_new = models.BooleanField(
         "check instances soon after they are stored",
@@ -232,7 +237,9 @@ class CommitmentPolicy(models.Model):
         help_text="Every blob is read back and compared with the hash of what was received.",
     )
     scrub_every_days = models.PositiveIntegerField(
-        "begin a check every (days)", default=30, validators=[MinValueValidator(1)]
+        "begin a check every (days)",
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
     )
     scrub_rate = models.PositiveIntegerField(
         "check at most (MB/s)",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from apps.dicom.conditions import conditions_of
+from apps.dicom.whole_numbers import MOST_DAYS
 from apps.errors import InvalidRequest
 
 
@@ -42,6 +43,7 @@ class CompressionRule(models.Model):
     older_than_days = models.PositiveIntegerField(
         "received at least so many days ago",
         default=7,
+        validators=[MaxValueValidator(MOST_DAYS)],
         help_text="Images are read most in their first days, and uncompressed most cheaply.",
     )
     smallest_kb = models.PositiveIntegerField(
@@ -97,7 +99,7 @@ class CompressionPolicy(models.Model):
     keep_original_days = models.PositiveIntegerField(
         "keep the received bytes for (days)",
         default=30,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
         help_text="Beside the compressed ones; until then anybody entitled can bring them back. "
         "Keep them longer than you keep backups of the database.",
     )

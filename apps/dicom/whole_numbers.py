@@ -10,6 +10,9 @@ LARGEST: Final = 10**18 - 1
 """Fits a column of 64 bits, and so does the sum of two."""
 _MOST_DIGITS: Final = 18
 
+MOST_DAYS: Final = 36_500
+"""A century: the most that a rule or policy may reckon back or ahead, for calendars end."""
+
 
 def whole_number(text: str, name: str, *, most: int = LARGEST) -> int:
     """0 to `most`, in ASCII digits alone; raises InvalidRequest that names the parameter.

@@ -15,6 +15,7 @@ from django.core.validators import (
 from django.db import models
 from django.utils import timezone
 
+from apps.dicom.whole_numbers import MOST_DAYS
 from apps.events.log import latest_sequence
 from apps.network import rule_lists
 from apps.network.addresses import validate_host
@@ -258,7 +259,7 @@ class NetworkPolicy(models.Model):
         "keep records for so many days",
         default=30,
         db_default=30,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
     )
     keep_associations_most = models.PositiveIntegerField(
         "keep at most so many records",

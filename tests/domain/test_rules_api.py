@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
 
 from apps.access.actions.keep_rule import keep_rule
 from apps.access.models import User
 from apps.access.principals import system_principal
 from apps.api.rules import KINDS
+from apps.archive.models import Study
 from apps.errors import InvalidRequest
 from apps.events.models import Event
 from apps.forwarding.models import ForwardingRule, PrefetchRule
 from apps.network.models import ApplicationEntity, NetworkPolicy, WebArchive, Webhook
+from tests.domain.archive_rows import make_study
 from tests.protocol.dimse.test_tls import Certificates
 
 pytestmark = pytest.mark.django_db
@@ -241,6 +244,23 @@ def test_a_forwarding_rule_leads_to_a_peer_or_to_an_archive(away: ApplicationEnt
     change = {"archive": None, "destination": "AWAY"}
     moved = client.patch(f"{url}{row['id']}/", change, content_type=JSON)
     assert (moved.status_code, moved.json()["destination"]) == (200, "AWAY")
+
+
+def test_what_could_not_be_kept_is_not_tried_either(away: ApplicationEntity) -> None:
+    """A study to send, so that the rule is asked about it."""
+    Study.objects.filter(pk=make_study().pk).update(completed_at=timezone.now())
+    admin = person("administrator")
+    for kind, body in (("forwarding", {}), ("compression", {"older_than_days": 2**62})):
+        path = f"/api/rules/{kind}/preview/"
+        response = admin.post(path, body, content_type=JSON)
+        assert response.status_code == 400, response.content
+    rule = {"destination": away.title}
+    assert admin.post("/api/rules/forwarding/preview/", rule, content_type=JSON).status_code == 200
+
+
+def test_for_ever_is_a_century(away: ApplicationEntity) -> None:
+    with pytest.raises(InvalidRequest, match="36500"):
+        keep_rule(system_principal("test"), NetworkPolicy(keep_associations_days=10_000_000))
 
 
 @pytest.mark.parametrize("kind", ["forwardingrule", "prefetchrule"])

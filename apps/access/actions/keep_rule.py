@@ -29,7 +29,7 @@ def keep_rule(principal: Principal, row: models.Model) -> tuple[str, ...]:
     with transaction.atomic():
         table = type(row)._default_manager
         before = table.select_for_update().filter(pk=row.pk).first() if row.pk else None
-        _check(row)
+        check_rule(row)
         changed = _changed(before, row)
         if before is None:
             row.save()
@@ -62,7 +62,8 @@ def _needed(row: models.Model, by: Iterable[models.Model]) -> str:
     return f"{row} is needed by {', '.join(names[:_MOST_NAMED])}{more}: remove that first."
 
 
-def _check(row: models.Model) -> None:
+def check_rule(row: models.Model) -> None:
+    """Raises InvalidRequest for a row that cannot be kept, with a sentence for people."""
     try:
         row.full_clean()
     except ValidationError as error:
