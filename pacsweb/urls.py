@@ -22,6 +22,7 @@ urlpatterns = [
     path("conformance/", include("apps.conformance.urls")),
     path("fhir/", include("apps.dicomweb.fhir.urls")),
     path("dicom-web/", include("apps.dicomweb.urls")),
+    path("dicom-web/", include("apps.dicomweb.slashed_urls")),
     path("wado", resource(GET=retrieve_by_uri), name="wado"),
     path("polarity/", include("apps.console.polarity_urls")),
     path("receipts/", include("apps.console.urls")),

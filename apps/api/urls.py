@@ -51,7 +51,7 @@ from apps.api.transfers import (
 )
 from apps.api.worklist import EntriesView, EntryStatusView, EntryView
 
-_INSTANCE = "studies/<str:study>/series/<str:series>/instances/<str:instance>/"
+_INSTANCE = "studies/<uid:study>/series/<uid:series>/instances/<uid:instance>/"
 _QUARANTINED = "quarantine/<int:quarantined_id>/"
 
 urlpatterns = [
@@ -65,7 +65,7 @@ urlpatterns = [
     path("associations/export/", AssociationsExportView.as_view(), name="associations-export"),
     path("associations/<int:association>/", AssociationView.as_view(), name="association"),
     path("studies/", StudiesView.as_view(), name="studies"),
-    path("studies/<str:study>/read/", ReadMarkView.as_view(), name="read-mark"),
+    path("studies/<uid:study>/read/", ReadMarkView.as_view(), name="read-mark"),
     path("saved-filters/", SavedFiltersView.as_view(), name="saved-filters"),
     path("saved-filters/<int:filter_id>/", SavedFilterView.as_view(), name="saved-filter"),
     path("preferences/<str:name>/", PreferenceView.as_view(), name="preference"),
@@ -77,8 +77,8 @@ urlpatterns = [
         QuarantinedDecisionView.as_view(),
         name="quarantined-decision",
     ),
-    path("studies/<str:study>/measurements/", MeasurementsView.as_view(), name="measurements"),
-    path("studies/<str:study>/originals/", OriginalsView.as_view(), name="originals"),
+    path("studies/<uid:study>/measurements/", MeasurementsView.as_view(), name="measurements"),
+    path("studies/<uid:study>/originals/", OriginalsView.as_view(), name="originals"),
     path("compressions/", CompressionsView.as_view(), name="compressions"),
     path("compressions/<int:key>/", CompressionView.as_view(), name="compression"),
     path(
@@ -87,7 +87,7 @@ urlpatterns = [
         name="private-attribute-collection",
     ),
     path("receipts/", ReceiptsView.as_view(), name="receipts"),
-    path("receipts/studies/<str:study>/", StudyReceiptsView.as_view(), name="api-study-receipts"),
+    path("receipts/studies/<uid:study>/", StudyReceiptsView.as_view(), name="api-study-receipts"),
     path(
         "receipts/associations/<int:association>/",
         AssociationReceiptsView.as_view(),
@@ -103,7 +103,7 @@ urlpatterns = [
     path("worklist/performed-steps/", PerformedStepsView.as_view(), name="performed-steps"),
     path("worklist/performed-steps/<str:uid>/", PerformedStepView.as_view(), name="performed-step"),
     path("worklist/unlinked-studies/", UnlinkedStudiesView.as_view(), name="unlinked-studies"),
-    path("worklist/studies/<str:study>/order/", AssignmentView.as_view(), name="study-order"),
+    path("worklist/studies/<uid:study>/order/", AssignmentView.as_view(), name="study-order"),
     path("transfers/", TransfersView.as_view(), name="transfers"),
     path("transfers/fetch/", FetchesView.as_view(), name="fetches"),
     path("transfers/<int:transfer>/", TransferView.as_view(), name="transfer"),

@@ -7,7 +7,12 @@ class ArchiveConfig(AppConfig):
     label = "archive"
 
     def ready(self) -> None:
-        """Registers the check that holds the attribute table and the models together."""
+        """Registers the check that holds the attribute table and the models together.
+
+        And how UIDs stand in paths, for the URLs of all that is above.
+        """
         from apps.archive.checks import check_attribute_columns
+        from apps.archive.uid_paths import register_converters
 
         register(check_attribute_columns)
+        register_converters()

@@ -18,12 +18,13 @@ from apps.dicom.amendments import unpacked
 from apps.dicom.query import Level
 from apps.dicom.sop_classes import sop_class
 from apps.dicom.transfer_syntaxes import transfer_syntax
+from apps.dicom.uids import in_path
 from apps.indexing.filters import AttributeSearch, date_filter
 
 
 def viewer_link(study_uid: str) -> str:
     """A link to the images of a study."""
-    return format_html('<a href="/viewer/{}">open</a>', study_uid)
+    return format_html('<a href="/viewer/{}">open</a>', in_path(study_uid))
 
 
 @admin.register(Patient)

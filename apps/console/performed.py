@@ -19,6 +19,7 @@ from apps.console.confirmation import confirmation, is_confirmed
 from apps.console.read_only import ReadOnlyAdmin
 from apps.console.rule_admin import RuleAdmin
 from apps.console.wording import person_name
+from apps.dicom.uids import in_path
 from apps.errors import PacsError
 from apps.ingest.actions.reject_wrong_entries import bring_back
 from apps.worklist.actions.assign_study import assign_study
@@ -182,7 +183,8 @@ class PerformedStepAdmin(ReadOnlyAdmin):
     def study_uids(self, row: PerformedProcedureStep) -> str:
         """Links to the images, there or to come."""
         uids = row.studies.values_list("study_instance_uid", flat=True)
-        return format_html_join(", ", '<a href="/viewer/{0}">{0}</a>', ((uid,) for uid in uids))
+        links = ((in_path(uid), uid) for uid in uids)
+        return format_html_join(", ", '<a href="/viewer/{}">{}</a>', links)
 
     @admin.display(description="missing images")
     def missing_list(self, row: PerformedProcedureStep) -> str:

@@ -7,5 +7,5 @@ from apps.console.both_polarities import decide, finding_page, study_page
 urlpatterns = [
     path("findings/<int:finding>/", finding_page, name="polarity-finding"),
     path("findings/<int:finding>/decide/", decide, name="polarity-decide"),
-    path("studies/<str:study>/", study_page, name="polarity-study"),
+    path("studies/<uid:study>/", study_page, name="polarity-study"),
 ]

@@ -11,7 +11,7 @@ from apps.console.receipts import (
 
 urlpatterns = [
     path("", receipts, name="receipts-page"),
-    path("studies/<str:study>/", study_receipts, name="study-receipts"),
-    path("studies/<str:study>/check/", check_study, name="check-study"),
+    path("studies/<uid:study>/check/", check_study, name="check-study"),
+    path("studies/<uid:study>/", study_receipts, name="study-receipts"),
     path("associations/<int:association>/", association_receipts, name="association-receipts"),
 ]

@@ -38,7 +38,7 @@ _DATETIME = re.compile(
 )
 _INTEGER = re.compile(r"[+-]?\d+")
 _UID = re.compile(r"[0-9.]{1,64}")
-_ODD_UID = re.compile(r"[0-9A-Za-z._-]{1,128}")
+_LONGEST_ODD_UID: Final = 128
 _DAYS_OF_MONTH: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -161,7 +161,7 @@ def is_uid(text: str) -> bool:
 
 def may_be_uid(text: str) -> bool:
     """True for what some senders use as a UID: it is kept as it is, and must be found (UID-02)."""
-    return _ODD_UID.fullmatch(text) is not None
+    return 0 < len(text) <= _LONGEST_ODD_UID and text.isprintable() and not {" ", "\\"} & set(text)
 
 
 _FORMS: Final = {

@@ -8,10 +8,11 @@ from typing import Final
 
 from apps.access.principals import Permission, Principal, permit
 from apps.archive.models import Study
+from apps.errors import InvalidRequest
 from apps.events.models import Event
 from apps.forwarding.actions.follow_completed_studies import why_not
 from apps.forwarding.actions.follow_patients import ARRIVAL, SCHEDULED, patient_of, wants
-from apps.forwarding.models import ForwardingRule, PrefetchRule
+from apps.forwarding.models import ONE_DESTINATION, ForwardingRule, PrefetchRule
 
 MOST: Final = 20
 
@@ -28,6 +29,8 @@ class Previewed:
 def preview_forwarding(principal: Principal, rule: ForwardingRule) -> list[Previewed]:
     """The 20 studies that became complete last. Raises NotPermitted, InvalidRequest."""
     permit(principal, Permission.ADMINISTER)
+    if rule.destination is None and rule.archive is None:
+        raise InvalidRequest(ONE_DESTINATION, offending=("destination",))
     studies = Study.objects.filter(completed_at__isnull=False).order_by("-completed_at")[:MOST]
     out = []
     for study in studies:

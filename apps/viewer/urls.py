@@ -7,6 +7,5 @@ from apps.viewer.views import front_end
 app_name = "viewer"
 urlpatterns = [
     path("", front_end, name="study-list"),
-    path("viewer/<str:study_instance_uid>", front_end, name="study"),
-    path("viewer/<str:study_instance_uid>/", front_end),
+    path("viewer/<uid:study_instance_uid>", front_end, name="study"),
 ]

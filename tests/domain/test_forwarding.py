@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.access.principals import system_principal
 from apps.archive.models import Study
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
+from apps.errors import InvalidRequest
 from apps.events.log import Actor, NewEvent, record
 from apps.forwarding.actions.follow_completed_studies import follow_completed_studies
 from apps.forwarding.conditions import next_opening, validate_conditions
@@ -201,3 +202,5 @@ def test_a_preview_says_of_each_study_whether_it_would_go_and_if_not_why(
         theirs.study_instance_uid: "It came from the destination.",
     }
     assert not Transfer.objects.exists()
+    with pytest.raises(InvalidRequest, match="or else a DICOMweb archive"):
+        preview_forwarding(system_principal("test"), ForwardingRule(name="nowhere"))

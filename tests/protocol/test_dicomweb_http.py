@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import time
+import warnings
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,7 +14,7 @@ import requests
 
 from apps.dicomweb import urls
 from apps.dicomweb.capabilities import TABLE
-from tests.builders import ct_slice
+from tests.builders import ct_slice, new_uid
 from tests.protocol.dicomweb_archive import Archive, path_of
 
 
@@ -201,3 +203,35 @@ def test_a_silent_upload_does_not_hold_up_others(archive: Archive, image):
     finally:
         for each in connections:
             each.close()
+
+
+@pytest.mark.parametrize("odd", ["1/2", "/1//x", '%2Fa#b;c=d&e+f"<i>é'])
+def test_UID_02_what_is_stored_under_any_uid_is_reached_and_removed(archive: Archive, odd: str):
+    image = ct_slice(study=f"1{odd}", series=odd, PatientID=f"ODD-{len(odd)}")
+    with warnings.catch_warnings(action="ignore"):  # pydicom's, of such UIDs
+        image.SOPInstanceUID = f"{new_uid()[:24]}{odd}"
+        answer = archive.store(image)
+    assert answer.status_code == 200
+    study = f"/studies/{quote(f'1{odd}', safe='')}"
+    (row,) = archive.json("/instances", params={"StudyInstanceUID": f"1{odd}"})
+    link = row["00081190"]["Value"][0].removeprefix(archive.root)
+    assert (
+        link == answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0][len(archive.root) :]
+    )
+    assert link.startswith(f"{study}/series/{quote(odd, safe='')}/instances/")
+    for path, accept in (
+        (link, "application/dicom"), (f"{link}/metadata", None), (f"{link}/rendered", "image/png"),
+        (f"{link}/frames/1", "application/octet-stream"), (f"{link}/bulkdata/7FE00010", None),
+        (f"{study}/series", None), (f"{study}/metadata", None), (study, None),
+    ):  # fmt: skip
+        assert archive.get(path, accept).status_code == 200, path
+    named = quote(f"1{odd}", safe="")
+    of_study = (f"receipts/studies/{named}/", f"viewer/{named}",
+                f"api/receipts/studies/{named}/", f"api/studies/{named}/measurements/")  # fmt: skip
+    for page in ("receipts/", *of_study):
+        assert archive.stack.get(f"/{page}").status_code == 200, page
+    told = archive.get(f"{link}/metdata")
+    assert (told.status_code, "no such resource" in told.json()["message"]) == (404, True)
+    removed = requests.delete(archive.root + study, auth=archive.stack.auth, timeout=30)
+    assert removed.json()["rejected"] == 1
+    assert archive.get(link).status_code == 404

@@ -335,7 +335,7 @@ def test_a_search_in_pages_says_how_many_remain(worklist: Worklist) -> None:
         ("limit=-1", "whole number"),
         ("offset=x", "whole number"),
         ("fuzzymatching=maybe", "true or false"),
-        ("SOPInstanceUID=x/y", "no list of UIDs"),
+        ("SOPInstanceUID=x%09y", "no list of UIDs"),
         ("ScheduledProcedureStepStartDateTime=monday", "DT"),
         ("PatientName=%FF", "UTF-8"),
         ("00091001=x", "cannot be used"),

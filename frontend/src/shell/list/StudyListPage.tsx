@@ -67,8 +67,9 @@ export default function StudyListPage({
 
 	const open = useCallback(
 		(uid: string, newWindow = false) => {
-			if (newWindow) window.open(`/viewer/${uid}`, "_blank", "noopener");
-			else navigate(`/viewer/${uid}`);
+			const address = `/viewer/${encodeURIComponent(uid)}`;
+			if (newWindow) window.open(address, "_blank", "noopener");
+			else navigate(address);
 		},
 		[navigate],
 	);

@@ -105,7 +105,7 @@ function StudyMenu({ study, priors }: { study: Study; priors: readonly Study[] }
 							className="menu-item"
 							key={each.studyInstanceUID}
 							disabled={each.studyInstanceUID === study.studyInstanceUID}
-							onSelect={() => navigate(`/viewer/${each.studyInstanceUID}`)}
+							onSelect={() => navigate(`/viewer/${encodeURIComponent(each.studyInstanceUID)}`)}
 						>
 							{studyWords(each)}
 							<span className="menu-end">{each.modalities.join(" ")}</span>

@@ -99,7 +99,7 @@ function OpenStudy({ studyInstanceUID }: { studyInstanceUID: string }) {
 	const prompt = useTextPrompt();
 	const ask = useRef(prompt.ask);
 	const navigate = useNavigate();
-	const leave = useRef((uid: string) => navigate(`/viewer/${uid}`));
+	const leave = useRef((uid: string) => navigate(`/viewer/${encodeURIComponent(uid)}`));
 	const [session, setSession] = useState<ViewerSession>();
 	useEffect(() => {
 		const opened = new ViewerSession(studyInstanceUID, (uid) => leave.current(uid));
