@@ -25,12 +25,13 @@ from apps.access.tokens import user_of_token
 from apps.errors import NotAuthenticated, NotPermitted
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_BASIC_SECONDS = 60.0
+_BASIC_SECONDS = 300.0
 _REMEMBERED = 1024
+_CHECKED_AT_ONCE = 64
 
 
 class _Remembered:
-    """A small, bounded, time-limited memory shared by the threads of one process."""
+    """A small, bounded memory shared by the threads of one process, of what was used lately."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -38,15 +39,17 @@ class _Remembered:
         self._rows: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
 
     def get(self, key: Any) -> Any | None:
-        """The value, or None when absent or too old."""
+        """The value, which is kept for as long again; None when absent or too old."""
         with self._lock:
             row = self._rows.get(key)
             if row is None or row[0] < time.monotonic():
                 return None
+            self._rows[key] = (time.monotonic() + self._seconds, row[1])
+            self._rows.move_to_end(key)
             return row[1]
 
     def put(self, key: Any, value: Any) -> None:
-        """Keeps the value for the memory's time."""
+        """Keeps the value for the memory's time after its last use."""
         with self._lock:
             self._rows[key] = (time.monotonic() + self._seconds, value)
             self._rows.move_to_end(key)
@@ -60,6 +63,7 @@ class _Remembered:
 
 
 _basic = _Remembered(_BASIC_SECONDS)
+_being_checked = tuple(threading.Lock() for _ in range(_CHECKED_AT_ONCE))
 
 
 def forget_remembered() -> None:
@@ -122,10 +126,11 @@ def _basic_fingerprint(credentials: str) -> str:
 
 
 def _user_by_basic(request: HttpRequest, encoded: str) -> User:
-    """Checks name and password, throttled; a right answer is remembered for a minute.
+    """Checks name and password, throttled; a right answer is remembered while it is used.
 
     Password hashing is slow on purpose: without the memory a client that fetches 500 frames would
-    spend minutes on it. A changed password changes the remembered key and ends it at once.
+    spend minutes on it, and one with several connections occupy every processor at its start. A
+    changed password or a disabled user ends it at once.
     """
     try:
         credentials = base64.b64decode(encoded, validate=True).decode()
@@ -135,18 +140,34 @@ def _user_by_basic(request: HttpRequest, encoded: str) -> User:
     if not separator:
         raise NotAuthenticated("The Authorization header cannot be read.")
     fingerprint = _basic_fingerprint(credentials)
+    user = _remembered_user(fingerprint)
+    if user is not None:
+        return user
+    # Who comes with the same meanwhile waits for the answer to the first.
+    with _being_checked[int(fingerprint[:8], 16) % _CHECKED_AT_ONCE]:
+        user = _remembered_user(fingerprint)
+        if user is None:
+            user = _checked_user(request, username, password)
+            _basic.put(fingerprint, (user.pk, user.get_username(), user.password))
+    return user
+
+
+def _remembered_user(fingerprint: str) -> User | None:
     remembered = _basic.get(fingerprint)
-    if remembered is not None:
-        user = User.objects.filter(pk=remembered[0], is_active=True).first()
-        if user is not None and (user.get_username(), user.password) == remembered[1:]:
-            return user
+    if remembered is None:
+        return None
+    user = User.objects.filter(pk=remembered[0], is_active=True).first()
+    same = user is not None and (user.get_username(), user.password) == remembered[1:]
+    return user if same else None
+
+
+def _checked_user(request: HttpRequest, username: str, password: str) -> User:
     try:
         found = authenticate(request, username=username, password=password)
     except PermissionDenied:
         found = None
     if not isinstance(found, User):
         raise NotAuthenticated("User name and password do not match, or sign-in is paused.")
-    _basic.put(fingerprint, (found.pk, found.get_username(), found.password))
     return found
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any, ClassVar
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Group
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
@@ -84,6 +90,36 @@ def test_a_deactivated_user_is_out_at_once(clinician: User) -> None:
     User.objects.filter(pk=clinician.pk).update(is_active=False)
     with pytest.raises(NotAuthenticated):
         principal_of(_request(header), "dicomweb")
+
+
+class Counting(MD5PasswordHasher):
+    """Long enough at work for others to come meanwhile."""
+
+    verified: ClassVar[list[str]] = []
+
+    def verify(self, password: str, encoded: str) -> bool:
+        self.verified.append(password)
+        time.sleep(0.1)
+        return super().verify(password, encoded)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_with_the_same_password_at_once_waits_for_one_check(
+    clinician: User, settings: Any
+):
+    settings.PASSWORD_HASHERS = [f"{__name__}.Counting"]
+    together = threading.Barrier(4)
+
+    def comes(_number: int) -> str:
+        try:
+            together.wait(30)
+            return principal_of(_request(_basic("clara", PASSWORD)), "dicomweb").name
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(comes, range(4))) == ["clara"] * 4
+    assert Counting.verified == [PASSWORD]
 
 
 @pytest.mark.parametrize(
