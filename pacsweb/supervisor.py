@@ -23,7 +23,6 @@ from typing import Any, Final, NoReturn
 
 import django
 from django.conf import settings
-from django.urls import get_resolver
 from supervisor import supervisord
 from supervisor.options import ServerOptions
 
@@ -34,8 +33,6 @@ from pacsweb.settings import logging_of
 # What the processes import besides the apps themselves, and only once they run.
 _USED: Final = (
     "apps.dicomweb.event_channels.server",
-    "apps.dicomweb.hot_frames",
-    "apps.dicomweb.stow_rs.usual",
     "apps.dimse.management.commands.dimse",
     "celery.apps.beat",
     "pacsweb.clock",
@@ -46,10 +43,7 @@ _USED: Final = (
     "celery.concurrency.thread",
     "celery.fixups.django",
     "celery.worker.consumer",
-    "django.contrib.sessions.backends.db",
-    "django.core.cache.backends.redis",
     "granian.server",
-    "kombu.transport.redis",
     "pacsweb.heartbeat",
 )
 _HANDLED: Final = (
@@ -68,9 +62,11 @@ def preload() -> None:
     from pacsweb.celery import application
 
     application.loader.import_default_modules()
-    get_resolver().url_patterns  # noqa: B018 - the views are imported by asking
     for name in _USED:
         importlib.import_module(name)
+    from pacsweb.warming import prepare
+
+    prepare()
     # No look for garbage writes to the memory that the processes share.
     gc.collect()
     gc.freeze()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
-from django.urls import get_resolver
 
 from pacsweb.launch import NAME_VARIABLE, die_with_parent
 from pacsweb.silent_senders import begin_watch, watched
@@ -29,6 +28,7 @@ from apps.dicomweb.hot_frames import hot_frame  # noqa: E402 - as said above
 from apps.dicomweb.stow_rs.usual import usual_store  # noqa: E402 - as said above
 from apps.network.recorder import PROCESS_RECORDER  # noqa: E402 - as said above
 from pacsweb.hot_stores import hot_store  # noqa: E402 - as said above
+from pacsweb.warming import prepare, warm  # noqa: E402 - as said above
 
 
 def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -57,8 +57,9 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
         answer.close()
 
 
-# The views import codecs and more: before the first request, not during it.
-get_resolver().url_patterns  # noqa: B018
+# Before the first request, not during it.
+prepare()
+warm(application)
 PROCESS_RECORDER.start()
 begin_watch()
 # What stands now stands for good. Looking through all of it again and again for garbage would keep

@@ -149,6 +149,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": ENVIRONMENT.redis_url,
         "KEY_PREFIX": "pacsweb",
+        "OPTIONS": {"pool_class": "pacsweb.redis_connections.SharedPool"},
     }
 }
 
