@@ -34,6 +34,7 @@ from apps.dicom.part10 import Provenance, file_meta
 from apps.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from apps.dicomweb.links import MOUNT
 from apps.ingest import inbox
+from pacsweb.celery import application as celery
 
 LONGEST_SECONDS: Final = 3.0
 """A database that does not answer may take this long from a start, not more."""
@@ -71,6 +72,7 @@ _USED: Final = (
     "celery.app.events",
     "celery.app.routes",
     "celery.backends.base",
+    "celery.contrib.django.task",
     "celery.events",
     "django.contrib.messages.storage.cookie",
     "django.contrib.messages.storage.session",
@@ -88,6 +90,8 @@ def prepare() -> None:
     for name in (*settings.MIDDLEWARE, *settings.AUTHENTICATION_BACKENDS):
         import_string(name)
     import_string(settings.MESSAGE_STORAGE)
+    # The tasks are made here, not by the first that is asked for.
+    celery.finalize()
     import_string(settings.SESSION_SERIALIZER)
     _compile(get_resolver())
 
