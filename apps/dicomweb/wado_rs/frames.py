@@ -196,13 +196,15 @@ def first_made(plans: Iterable[Plan], make: Callable[[Plan], Made]) -> Made:
 
     That a codec refuses the samples, or cannot read them, is seen only by trying.
     """
-    refused: NotAcceptable | None = None
+    refusals: list[NotAcceptable] = []
     for plan in plans:
         try:
             return make(plan)
         except NotAcceptable as refusal:
-            refused = refused or refusal
-    raise refused or NotAcceptable("Nothing that is accepted can be made here.")
+            if not refusals:
+                refusals.append(refusal)
+    # Popped: a name for it here would make a cycle with what it was raised in, and keep that.
+    raise refusals.pop(0) if refusals else NotAcceptable("Nothing accepted can be made here.")
 
 
 def plan_for(request: HttpRequest, location: Location, *, single: bool) -> Plan:

@@ -105,7 +105,7 @@ def _first_that_can(
     ranges: Sequence[MediaRange], offers: Sequence[Offer], location: Location
 ) -> tuple[Offer, MediaRange, OutgoingInstance]:
     """The most preferred entry that the first instance can be sent by. Raises NotAcceptable."""
-    failure: NotAcceptable | None = None
+    failures: list[NotAcceptable] = []
     for entry in ranges:
         offer = next((each for each in offers if matches(entry, each)), None)
         if offer is None:
@@ -113,8 +113,10 @@ def _first_that_can(
         try:
             return offer, entry, outgoing_instance(location, entry)
         except NotAcceptable as refusal:
-            failure = failure or refusal
-    raise failure or NotAcceptable("Nothing that is accepted can be made here.")
+            if not failures:
+                failures.append(refusal)
+    # Popped: a name for it here would make a cycle with what it was raised in, and keep that.
+    raise failures.pop(0) if failures else NotAcceptable("Nothing accepted can be made here.")
 
 
 def admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) -> None:
