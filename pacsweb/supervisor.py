@@ -59,9 +59,6 @@ def preload() -> None:
     """Imports everything any process needs. Nothing here may start a thread or open anything."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pacsweb.settings")
     django.setup()
-    from pacsweb.celery import application
-
-    application.loader.import_default_modules()
     for name in _USED:
         importlib.import_module(name)
     from pacsweb.warming import prepare

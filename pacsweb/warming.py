@@ -90,7 +90,8 @@ def prepare() -> None:
     for name in (*settings.MIDDLEWARE, *settings.AUTHENTICATION_BACKENDS):
         import_string(name)
     import_string(settings.MESSAGE_STORAGE)
-    # The tasks are made here, not by the first that is asked for.
+    # All tasks are found and made here, not by the first that is asked for.
+    celery.loader.import_default_modules()
     celery.finalize()
     import_string(settings.SESSION_SERIALIZER)
     _compile(get_resolver())
