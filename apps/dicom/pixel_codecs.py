@@ -232,6 +232,13 @@ def _at_most_16_bits(values: Pixels) -> Pixels:
     return values.copy(order="C")
 
 
+def _whole_bytes(values: Pixels, description: PixelDescription) -> Pixels:
+    """For the two that PS3.5 8.2.1 and 8.2.3 have no single bits in; RLE and JPEG 2000 do."""
+    if description.bits_allocated == 1:
+        raise UnsupportedPixels("This Transfer Syntax does not hold samples of one bit.")
+    return _at_most_16_bits(values)
+
+
 def _even(packed: bytes | bytearray) -> bytes:
     """Fragments have an even length (PS3.5 A.4)."""
     return bytes(packed) + b"\x00" * (len(packed) % 2)
@@ -243,7 +250,7 @@ def _room(values: Pixels) -> int:
 
 
 def _encode_jpeg_baseline(values: Pixels, description: PixelDescription) -> bytes:
-    if values.dtype != np.uint8 or description.bits_stored > 8:
+    if values.dtype != np.uint8 or description.bits_stored > 8 or description.bits_allocated == 1:
         raise UnsupportedPixels("JPEG Baseline holds unsigned samples of 8 bits.")
     if values.ndim == 2:
         return _even(imagecodecs.jpeg8_encode(values, 90, out=_room(values)))
@@ -261,7 +268,7 @@ def _encode_jpeg_baseline(values: Pixels, description: PixelDescription) -> byte
 
 
 def _encode_jpeg_lossless(values: Pixels, description: PixelDescription) -> bytes:
-    raw = _raw(_at_most_16_bits(values))
+    raw = _raw(_whole_bytes(values, description))
     bits = raw.dtype.itemsize * 8 if description.signed else max(2, description.bits_stored)
     if bits <= 8:
         raw = raw.astype(np.uint8)
@@ -278,8 +285,8 @@ def _encode_jpeg_lossless(values: Pixels, description: PixelDescription) -> byte
     )
 
 
-def _encode_jpeg_ls(values: Pixels, _description: PixelDescription) -> bytes:
-    raw = _raw(_at_most_16_bits(values))
+def _encode_jpeg_ls(values: Pixels, description: PixelDescription) -> bytes:
+    raw = _raw(_whole_bytes(values, description))
     return _even(imagecodecs.jpegls_encode(raw, out=_room(raw)))
 
 

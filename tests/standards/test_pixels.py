@@ -94,6 +94,16 @@ def test_one_bit_pixels_begin_with_the_least_significant_bit() -> None:
     assert transcode_frame(later, description, EXPLICIT, bit_offset=5) == packed
 
 
+@pytest.mark.parametrize("target", [JPEG_LOSSLESS, JPEG_LS, "1.2.840.10008.1.2.4.50"])
+def test_one_bit_pixels_are_not_written_where_the_standard_has_none(target: str) -> None:
+    description = grey(8, 8, bits_allocated=1, bits_stored=1, high_bit=0)
+    with pytest.raises(UnsupportedPixels):
+        transcode_frame(bytes(range(8)), description, target)
+    for other in (RLE, J2K):
+        packed = transcode_frame(bytes(range(8)), description, other)
+        assert transcode_frame(packed, transcoded(description, other), EXPLICIT) == bytes(range(8))
+
+
 @pytest.mark.parametrize(("format_", "dtype"), [("float", "<f4"), ("double", "<f8")])
 def test_float_and_double_pixel_data_keep_their_numbers(format_: Any, dtype: str) -> None:
     values = np.array([[1.5, -2.25], [np.inf, np.nan]], dtype=dtype)
