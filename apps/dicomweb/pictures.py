@@ -8,7 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from apps.rendering.animation import animated, animated_jxl, milliseconds_between
+from apps.rendering.animation import (
+    animated,
+    animated_jxl,
+    milliseconds_between,
+    milliseconds_of,
+)
 from apps.rendering.options import JXL, PNG, RenderOptions
 from apps.rendering.render import RenderedImage
 from apps.rendering.stored import ready_thumbnail, rendered_frame
@@ -99,7 +104,8 @@ def animation_of(
     """The frames as one GIF or JPEG XL that moves. Raises as `picture_of`, and NotAcceptable."""
     still = replace(options, media_type=PNG, quality=None)
     pictures = (picture_of(location, number, still) for number in numbers)
-    between = milliseconds_between(dicom_json_of(location.key))
+    metadata = dicom_json_of(location.key)
     if options.media_type == JXL:
+        between = milliseconds_between(metadata)
         return animated_jxl(pictures, len(numbers), between, options.quality)
-    return animated(pictures, len(numbers), between)
+    return animated(pictures, milliseconds_of(metadata, numbers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -37,7 +37,22 @@ def milliseconds_between(dataset: Item) -> int:
     rate = next((each for tag in _RATES if (each := number(dataset, tag))), 0.0) or 0.0
     if time <= 0:
         time = 1000.0 / rate if rate > 0 else _DEFAULT_MILLISECONDS
-    return int(min(max(round(time, -1), _SHORTEST), _LONGEST))
+    return _shown_for(time)
+
+
+def milliseconds_of(dataset: Item, frames: Sequence[int]) -> list[int]:
+    """How long each of the frames (from 1) stands: until the next one, where a vector says when.
+
+    The vector's value of a frame is the time since the one before it (PS3.3 C.7.6.5.1.2).
+    """
+    usual = milliseconds_between(dataset)
+    vector = [] if number(dataset, _FRAME_TIME) else numbers(dataset, _FRAME_TIME_VECTOR)
+    until_next = [_shown_for(each) if each > 0 else usual for each in vector[1:]]
+    return [until_next[n - 1] if n <= len(until_next) else usual for n in frames]
+
+
+def _shown_for(milliseconds: float) -> int:
+    return int(min(max(round(milliseconds, -1), _SHORTEST), _LONGEST))
 
 
 _TOO_MUCH: Final = "That is too much for an animation; ask for fewer frames or a smaller viewport."
@@ -62,14 +77,14 @@ def animated_jxl(
     return RenderedImage(JXL, body, stack.shape[2], stack.shape[1], lossy)
 
 
-def animated(pictures: Iterable[RenderedImage], count: int, milliseconds: int) -> RenderedImage:
-    """The pictures, of one size each, in one GIF that repeats; one at a time is held.
+def animated(pictures: Iterable[RenderedImage], milliseconds: list[int]) -> RenderedImage:
+    """The pictures, of one size each and so long, in one GIF that repeats; one at a time is held.
 
     Raises NotAcceptable where they are too many for an animation.
     """
     frames = iter(pictures)
     first = next(frames)
-    if first.width * first.height * count > MOST_PIXELS:
+    if first.width * first.height * len(milliseconds) > MOST_PIXELS:
         raise NotAcceptable(_TOO_MUCH)
     lossy = first.lossy
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
+from apps.rendering.animation import milliseconds_of
 from apps.rendering.moving_jxl import moving_jxl
 from apps.rendering.options import (
     GIF,
@@ -35,7 +36,7 @@ from apps.rendering.options import (
 from apps.rendering.pictograms import pictogram, pictogram_of
 from apps.rendering.render import RenderedImage, render_frame
 from apps.rendering.stored import LISTED
-from tests.domain.pictures import EXPLICIT, image, render, shown
+from tests.domain.pictures import EXPLICIT, image, model, render, shown
 
 QUARTERS = np.kron(np.array([[0, 80], [160, 240]], dtype=np.uint8), np.ones((10, 20), np.uint8))
 WHOLE: dict[str, Any] = {"WindowCenter": 128, "WindowWidth": 256}
@@ -327,3 +328,11 @@ def test_pictograms_know_sop_classes() -> None:
     assert pictogram_of(storage + "9.1.1") == pictogram("ecg")
     assert pictogram_of(storage + "88.59") == pictogram("key-object")
     assert pictogram_of("1.2.3") == pictogram("unknown")
+
+
+def test_frames_of_a_gif_stand_as_long_as_the_vector_says() -> None:
+    timed = model(FrameTimeVector=["0", "50", "200"])
+    assert milliseconds_of(timed, [1, 2, 3]) == [50, 200, 120]
+    assert milliseconds_of(timed, [2, 1]) == [200, 50]
+    assert milliseconds_of(model(FrameTime="40", FrameTimeVector=["0", "9"]), [1, 2]) == [40, 40]
+    assert milliseconds_of(model(), [1]) == [100]
