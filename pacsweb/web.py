@@ -9,14 +9,18 @@ from django.conf import settings
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from granian.server import mp
 
 from pacsweb.settings.environment import ENVIRONMENT, PROJECT_ROOT
+from pacsweb.turns import in_turns
 
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT, then lets requests under way finish for five seconds."""
     # WhiteNoise warns about a folder that is not there, and there may be nothing to collect.
     ENVIRONMENT.static_dir.mkdir(parents=True, exist_ok=True)
+    # Beside this private name the server has no place where one could stand behind an answer.
+    mp._wsgi_call_wrap = in_turns(mp._wsgi_call_wrap)  # type: ignore[attr-defined]
     Granian(
         "pacsweb.wsgi:application",
         address=ENVIRONMENT.bind,

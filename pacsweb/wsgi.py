@@ -28,6 +28,7 @@ from apps.dicomweb.hot_frames import hot_frame  # noqa: E402 - as said above
 from apps.dicomweb.stow_rs.usual import usual_store  # noqa: E402 - as said above
 from apps.network.recorder import PROCESS_RECORDER  # noqa: E402 - as said above
 from pacsweb.hot_stores import hot_store  # noqa: E402 - as said above
+from pacsweb.turns import TURNS  # noqa: E402 - as said above
 from pacsweb.warming import prepare, warm  # noqa: E402 - as said above
 
 
@@ -37,6 +38,7 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     if frame is not None:
         start_response("200 OK", frame.headers)
         return [frame.content]
+    TURNS.make_room()
     if environ["REQUEST_METHOD"] not in _WITHOUT_BODY:
         watched(environ)
         usual = usual_store(environ)
