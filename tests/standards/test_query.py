@@ -88,7 +88,7 @@ def test_keys_are_read(keyword: str, values: tuple[str, ...], expected: object) 
         ("StudyDate", "-"),
         ("StudyDate", "20240101\\20240102"),
         ("StudyTime", "2500"),
-        ("StudyInstanceUID", "1.2/3"),
+        ("StudyInstanceUID", "1.2 3"),
         ("StudyInstanceUID", "1" * 129),
         ("SeriesNumber", "seven"),
         ("SeriesNumber", "9" * 30),
