@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.dicomweb.capabilities import openapi_document
 from apps.dicomweb.door import resource
 from apps.dicomweb.wado_uri import retrieve_by_uri
 from pacsweb.metrics import metrics
@@ -21,6 +22,7 @@ urlpatterns = [
     path("api/", include("apps.api.urls")),
     path("conformance/", include("apps.conformance.urls")),
     path("fhir/", include("apps.dicomweb.fhir.urls")),
+    path("dicom-web", resource(GET=openapi_document)),
     path("dicom-web/", include("apps.dicomweb.urls")),
     path("dicom-web/", include("apps.dicomweb.slashed_urls")),
     path("wado", resource(GET=retrieve_by_uri), name="wado"),

@@ -15,6 +15,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.principals import Principal
+from apps.dicom.sop_classes import TABLE as SOP_CLASSES
 from apps.dicomweb.links import base_url
 from apps.rendering.options import MEDIA_TYPES
 
@@ -110,6 +111,7 @@ def _table() -> tuple[Capability, ...]:
         Capability(f"{_STUDY}/restore", "POST", "RestoreRejected", (), _JSON),
         Capability(f"{_STUDY}/purge", "POST", "PurgeRejected", (), _JSON),
         Capability("openapi.json", "GET", "DescribeService", (), _JSON),
+        Capability("", "GET", "DescribeServiceAtItsRoot", (), _JSON),
     ]
     for path, level in _LEVELS:
         rows += [
@@ -184,9 +186,27 @@ _COMMITMENTS: Final = (
     Capability(_COMMITMENT, "POST", "RequestCommitment", (), _WORK_ITEM, _WORK_ITEM_BODY),
     Capability(_COMMITMENT, "GET", "CheckCommitment", ("accept",), _WORK_ITEM),
 )
+NON_PATIENT: Final = tuple(sorted({each.resource for each in SOP_CLASSES} - {""}))
+"""The categories of the Non-Patient Instance Service (PS3.18 12.1.1)."""
+
+
+def _non_patient() -> tuple[Capability, ...]:
+    rows = []
+    for npi in NON_PATIENT:
+        name = npi.title().replace("-", "")
+        one, alone = f"{npi}/{{uid}}", (*_METADATA, _DICOM[0], "application/dicom")
+        octets = ("application/octet-stream",)
+        rows += [
+            Capability(npi, "GET", f"SearchFor{name}", _SEARCH[:3], _METADATA),
+            Capability(one, "GET", f"RetrieveOf{name}", ("accept",), alone),
+            Capability(f"{one}/bulkdata/{{element}}", "GET", f"BulkdataOf{name}", (), octets),
+        ]
+    return tuple(rows)
+
+
 OWN: Final = (*_table(), *_bulk_data())
 WORK_ITEMS: Final = _work_items()
-TABLE: Final = (*OWN, *_remotes(OWN), *WORK_ITEMS, *_COMMITMENTS)
+TABLE: Final = (*OWN, *_remotes(OWN), *_non_patient(), *WORK_ITEMS, *_COMMITMENTS)
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _NUMBERS: Final = frozenset({"limit", "offset", "after", "quality"})
 _SWITCHES: Final = frozenset(

@@ -6,9 +6,8 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from apps.dicom.sop_classes import TABLE
 from apps.dicomweb import non_patient
-from apps.dicomweb.capabilities import openapi_document
+from apps.dicomweb.capabilities import NON_PATIENT, openapi_document
 from apps.dicomweb.changes import list_changes
 from apps.dicomweb.commitment import check_result, request_commitment
 from apps.dicomweb.door import resource
@@ -32,9 +31,6 @@ from apps.dicomweb.wado_rs.metadata import retrieve_metadata
 from apps.dicomweb.wado_rs.rendered import retrieve_rendered, retrieve_thumbnail
 
 app_name = "dicomweb"
-
-# The categories of the Non-Patient Instance Service (PS3.18 12.1.1).
-_NON_PATIENT = sorted({each.resource for each in TABLE} - {""})
 
 _STUDY = "studies/<str:study>"
 _SERIES = f"{_STUDY}/series/<str:series>"
@@ -147,9 +143,10 @@ urlpatterns = [
         for below, view in _RETRIEVED
     ),
     path(f"{_REMOTE}/{_INSTANCE}/<path:element>", resource(GET=served(nothing))),
+    path("", resource(GET=openapi_document), name="service"),
     path("openapi.json", resource(GET=openapi_document), name="openapi"),
     path("changes", resource(GET=list_changes), name="changes"),
     path(f"{_STUDY}/restore", resource(POST=restore), name="study-restore"),
     path(f"{_STUDY}/purge", resource(POST=purge), name="study-purge"),
-    *(each for npi in _NON_PATIENT for each in _non_patient(npi)),
+    *(each for npi in NON_PATIENT for each in _non_patient(npi)),
 ]
