@@ -11,14 +11,12 @@ from pydicom import Dataset
 
 from apps.access.authentication import forget_remembered
 from apps.access.models import User
-from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dicomweb.door import forget_principals
-from apps.ingest import acknowledged, inbox, spool
+from apps.ingest import acknowledged, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
 from pacsweb import hot_stores
 from pacsweb.hot_stores import hot_store
-from tests.builders import ct_slice, part10
-from tests.domain.store_requests import body_of, by_the_whole_stack, environ, session_of
+from tests.domain.store_requests import body_of, by_the_whole_stack, environ
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folders")]
 
@@ -31,26 +29,6 @@ def _fresh() -> Iterator[None]:
     forget_remembered()
     yield
     forget_principals()
-
-
-@pytest.fixture
-def user() -> User:
-    return User.objects.create_superuser("sender", password="a long enough password")
-
-
-@pytest.fixture
-def signed_in(user: User) -> dict[str, str]:
-    return session_of(user)
-
-
-@pytest.fixture
-def first() -> Dataset:
-    """An indexed instance: of those that follow into its series it is certain what becomes."""
-    ds = ct_slice(number=1, seed=1)
-    raw = part10(ds)
-    inbox.receive_part10(Provenance("dimse"), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
-    drain_inbox(60)
-    return ds
 
 
 def hot(asked: dict[str, Any]) -> HttpResponse:

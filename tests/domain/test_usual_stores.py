@@ -21,19 +21,19 @@ from apps.access.authentication import forget_remembered
 from apps.access.models import User
 from apps.archive.models import Instance
 from apps.coercion.models import CoercionRule
-from apps.dicom.part10 import HEAD_LENGTH, Provenance, read_file_meta
+from apps.dicom.part10 import HEAD_LENGTH, read_file_meta
 from apps.dicomweb.door import forget_principals
 from apps.dicomweb.patterns import Answer
 from apps.dicomweb.stow_rs import usual
 from apps.dicomweb.stow_rs.usual import forget_patterns, usual_store
 from apps.events.log import Actor
-from apps.ingest import at_once, inbox, pacing, spool
+from apps.ingest import at_once, pacing, spool
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.ingest.models import QuarantinedInstance
 from apps.network.models import ApplicationEntity
 from apps.storage import capacity
 from pacsweb.hot_stores import hot_store
-from tests.builders import ct_slice, part10
+from tests.builders import part10
 from tests.domain.store_requests import (
     TYPE,
     body_of,
@@ -41,7 +41,6 @@ from tests.domain.store_requests import (
     by_the_whole_stack,
     environ,
     next_of,
-    session_of,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folders")]
@@ -55,26 +54,6 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     forget_principals()
     forget_patterns()
-
-
-@pytest.fixture
-def user() -> User:
-    return User.objects.create_superuser("sender", password="a long enough password")
-
-
-@pytest.fixture
-def signed_in(user: User) -> dict[str, str]:
-    return session_of(user)
-
-
-@pytest.fixture
-def first() -> Dataset:
-    """An indexed instance: of those that follow into its series it is certain what becomes."""
-    ds = ct_slice(number=1, seed=1)
-    raw = part10(ds)
-    inbox.receive_part10(Provenance("dimse"), raw[:HEAD_LENGTH], [raw[HEAD_LENGTH:]])
-    drain_inbox(60)
-    return ds
 
 
 @pytest.fixture
