@@ -110,7 +110,7 @@ def retrieve_instance(
     location = non_patient_location(principal, npi, uid)
     if offer is _ALONE:
         return instance_response(location, entry)
-    outgoing = outgoing_instance(location, entry)
+    outgoing = outgoing_instance(location, entry).made()
     boundary = boundary_of(uid, location.digest)
     media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
     part = Part(media_type, base + location.path, outgoing.length, outgoing.chunks)

@@ -31,7 +31,7 @@ from apps.retrieve.explicit import (
     rewritten,
 )
 from apps.retrieve.frames import inflated_dataset, stored_frame
-from apps.retrieve.instances import OutgoingInstance
+from apps.retrieve.instances import OutgoingInstance, Pending
 from apps.retrieve.locations import Location
 from apps.retrieve.splicing import Writing, changes_of, read_header
 from apps.retrieve.transcoding import description_of
@@ -49,9 +49,19 @@ def converted(location: Location, target_uid: str = EXPLICIT_VR_LITTLE_ENDIAN) -
     An instance without pixels goes out in Explicit VR Little Endian whatever the target. Raises
     UnsupportedPixels where that cannot be done: no codec, a cut object, more than 4 GiB.
     """
+    return conversion(location, target_uid).made()
+
+
+def conversion(location: Location, target_uid: str) -> Pending:
+    """The same, a step for each frame that is to be compressed; only the first is tried now."""
     table = location.frames
     if transfer_syntax(target_uid).encapsulated and table is not None and table.count:
-        return _encapsulated(location, table, target_uid)
+        frames = EncapsulatedFrames(location, table, target_uid)
+        return Pending(target_uid, _compressed(location, frames, target_uid))
+    return Pending.none(_native(location))
+
+
+def _native(location: Location) -> OutgoingInstance:
     head = _head(location, location.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
     if transfer_syntax(location.transfer_syntax_uid).deflated and not location.layers:
         length = sum(map(len, inflated_dataset(location)))
@@ -81,14 +91,21 @@ def encapsulated_dataset(
     table = location.frames
     if table is None or not table.count:
         raise UnsupportedPixels("This instance has no frames.")
-    frames = EncapsulatedFrames(location, table, target_uid, told)
+    frames = EncapsulatedFrames(location, table, target_uid)
+    for length in frames.make():
+        told(length)
     return _chunks(location, _segments(location, frames, header), frames)
 
 
-def _encapsulated(location: Location, table: FrameTable, target_uid: str) -> OutgoingInstance:
-    frames = EncapsulatedFrames(location, table, target_uid)
+def _compressed(
+    location: Location, frames: EncapsulatedFrames, target_uid: str
+) -> Iterator[OutgoingInstance | None]:
+    made = frames.make()
+    next(made)  # the first was made before
+    for _ in made:
+        yield None
     head = _head(location, frames.sop_instance_uid, target_uid)
-    return _assembled(location, head, target_uid, frames)
+    yield _assembled(location, head, target_uid, frames)
 
 
 def _head(location: Location, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:

@@ -1,12 +1,13 @@
 """Frames of an instance on their way into an encapsulated Transfer Syntax (PS3.5 A.4).
 
 How long compressed frames will be is known only when they are made. So all are made before the
-answer begins, into a file that has no name and vanishes with the answer; memory stays flat.
+first byte is sent, into a file that has no name and vanishes with the answer; memory stays flat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from struct import pack
 from typing import Final
 
@@ -41,33 +42,50 @@ def text_value(text: str, padding: bytes = b" ") -> bytes:
 class EncapsulatedFrames:
     """All frames in the target Transfer Syntax, spooled; one fragment each.
 
-    `told` hears of each frame's stored bytes as it is done.
+    The first is made at once: it shows whether there can be an answer. All else may be asked when
+    `make` has come to its end.
     """
 
-    def __init__(
-        self,
-        location: Location,
-        table: FrameTable,
-        target_uid: str,
-        told: Callable[[int], None] = lambda _length: None,
-    ) -> None:
+    def __init__(self, location: Location, table: FrameTable, target_uid: str) -> None:
         self._location = location
+        self._table = table
         self._before = description_of(location)
         self._after = transcoded(self._before, target_uid)
         if table.count != self._before.number_of_frames:
             raise UnsupportedPixels("There are not as many frames as the header says.")
-        # Closed by `chunks`, or with this object where nobody asks for them.
+        # Closed by `chunks`, or where the making ends early.
         self._spool = scratch_file()
         self._offsets: list[int] = []
-        for number in range(1, table.count + 1):
-            stored = stored_frame(location, table, number)
-            bit_offset = table.bit_offset(number - 1)
-            self._add(transcode_frame(stored, self._before, target_uid, bit_offset=bit_offset))
-            told(len(stored))
+        with self._else_closed():
+            self._first = self._make(1)
+
+    def make(self) -> Iterator[int]:
+        """Makes the frames; of each, when it is done, the length of its stored bytes. Once."""
+        with self._else_closed():
+            yield self._first
+            for number in range(2, self._table.count + 1):
+                yield self._make(number)
         self._size = self._spool.tell()
         self._lossy = lossy_attributes(
-            self._before, target_uid, max(1, self._size // max(1, table.count))
+            self._before,
+            self._after.transfer_syntax_uid,
+            max(1, self._size // max(1, self._table.count)),
         )
+
+    @contextmanager
+    def _else_closed(self) -> Iterator[None]:
+        """A frame that cannot be made, or nobody who waits for more, ends it all."""
+        try:
+            yield
+        except BaseException:
+            self._spool.close()
+            raise
+
+    def _make(self, number: int) -> int:
+        stored = stored_frame(self._location, self._table, number)
+        target, bit_offset = self._after.transfer_syntax_uid, self._table.bit_offset(number - 1)
+        self._add(transcode_frame(stored, self._before, target, bit_offset=bit_offset))
+        return len(stored)
 
     def _add(self, frame: bytes) -> None:
         if len(frame) > _LONGEST_ITEM:

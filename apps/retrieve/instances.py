@@ -21,6 +21,27 @@ class OutgoingInstance:
     chunks: Iterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An instance that has to be made first, step by step: None after each, at last the instance.
+
+    So whoever sends it can look meanwhile whether anybody still waits for it. That it can be made
+    is known; a step may still find bytes that nobody can decode, and raise UnsupportedPixels.
+    """
+
+    transfer_syntax_uid: str
+    steps: Iterator[OutgoingInstance | None]
+
+    @classmethod
+    def none(cls, made: OutgoingInstance) -> Pending:
+        """For what needs no making."""
+        return cls(made.transfer_syntax_uid, iter((made,)))
+
+    def made(self) -> OutgoingInstance:
+        """All steps at once."""
+        return next(each for each in self.steps if each is not None)
+
+
 def as_stored(location: Location) -> OutgoingInstance:
     """The instance in its stored Transfer Syntax, without the provenance we keep in File Meta."""
     head = file_meta(

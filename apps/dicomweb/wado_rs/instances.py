@@ -31,8 +31,8 @@ from apps.dicomweb.wado_rs.parts import (
     streamed_response,
 )
 from apps.errors import NotAcceptable, NotFound, UnsupportedPixels
-from apps.retrieve.conversion import converted
-from apps.retrieve.instances import OutgoingInstance, as_stored
+from apps.retrieve.conversion import conversion
+from apps.retrieve.instances import OutgoingInstance, Pending, as_stored
 from apps.retrieve.locations import Location, locations_of, missing_blobs
 from apps.storage.blobs import BlobMissing
 
@@ -83,12 +83,11 @@ def instances_response(
         raise BlobMissing("every blob below the resource")
     if first is None:
         raise NotFound("There is no such study, series or instance.")
-    offer, entry, outgoing = _first_that_can(acceptable(request), _offers(instance), first)
+    offer, entry, pending = _first_that_can(acceptable(request), _offers(instance), first)
     view_event(principal, "StudyRetrieved", study)
     if offer is _ALONE:
-        return _alone(first, outgoing)
-    every: Iterable[tuple[Location, OutgoingInstance] | None]
-    every = chain([(first, outgoing)], _rest(found, entry))
+        return _alone(first, pending)
+    every = chain(_made(first, pending), _rest(found, entry))
     if offer is _ZIP:
         response = streamed_response(zipped(every), ZIP)
         response["Content-Disposition"] = f'attachment; filename="{_plain(study, "study")}.zip"'
@@ -103,7 +102,7 @@ def instances_response(
 
 def _first_that_can(
     ranges: Sequence[MediaRange], offers: Sequence[Offer], location: Location
-) -> tuple[Offer, MediaRange, OutgoingInstance]:
+) -> tuple[Offer, MediaRange, Pending]:
     """The most preferred entry that the first instance can be sent by. Raises NotAcceptable."""
     failures: list[NotAcceptable] = []
     for entry in ranges:
@@ -129,17 +128,28 @@ def admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) 
 
 
 def instance_response(location: Location, entry: MediaRange) -> HttpResponseBase:
-    """One instance as a Part 10 stream of known length. Raises NotAcceptable."""
+    """One instance as a Part 10 stream. Raises NotAcceptable."""
     return _alone(location, outgoing_instance(location, entry))
 
 
-def _alone(location: Location, outgoing: OutgoingInstance) -> HttpResponseBase:
-    media_type = f"{DICOM}; transfer-syntax={outgoing.transfer_syntax_uid}"
-    response = streamed_response(complete(outgoing.chunks, outgoing.length), media_type)
-    response["Content-Length"] = str(outgoing.length)
+def _alone(location: Location, pending: Pending) -> HttpResponseBase:
+    media_type = f"{DICOM}; transfer-syntax={pending.transfer_syntax_uid}"
+    at_once = next(pending.steps)
+    chunks = complete(at_once.chunks, at_once.length) if at_once else _when_made(pending)
+    response = streamed_response(chunks, media_type)
+    if at_once:
+        response["Content-Length"] = str(at_once.length)
     name = _plain(location.sop_instance_uid, "instance")
     response["Content-Disposition"] = f'attachment; filename="{name}.dcm"'
     return response
+
+
+def _when_made(pending: Pending) -> Iterator[bytes]:
+    for each in pending.steps:
+        if each is None:
+            yield b""
+        else:
+            yield from complete(each.chunks, each.length)
 
 
 def _plain(uid: str, otherwise: str) -> str:
@@ -157,9 +167,18 @@ def _rest(
             yield None
             continue
         try:
-            yield location, outgoing_instance(location, entry)
+            pending = outgoing_instance(location, entry)
         except NotAcceptable:
-            yield location, as_stored(location)
+            pending = Pending.none(as_stored(location))
+        yield from _made(location, pending)
+
+
+def _made(
+    location: Location, pending: Pending
+) -> Iterator[tuple[Location, OutgoingInstance] | None]:
+    """The instance when it is made; None while it is waited for."""
+    for each in pending.steps:
+        yield None if each is None else (location, each)
 
 
 def _parts(
@@ -174,7 +193,7 @@ def _parts(
         yield Part(media_type, base + location.path, instance.length, instance.chunks)
 
 
-def outgoing_instance(location: Location, entry: MediaRange) -> OutgoingInstance:
+def outgoing_instance(location: Location, entry: MediaRange) -> Pending:
     """The instance in the syntax the entry asks for; `*` is as stored.
 
     Without `transfer-syntax` the default is Explicit VR Little Endian (PS3.18 8.7.3.4); an
@@ -187,9 +206,9 @@ def outgoing_instance(location: Location, entry: MediaRange) -> OutgoingInstance
     if stored.implicit or stored.big_endian:
         wanted = "" if wanted == "*" else wanted
     elif wanted in {"*", stored.uid}:
-        return as_stored(location)
+        return Pending.none(as_stored(location))
     if not wanted and stored.lossy:
-        return as_stored(location)
+        return Pending.none(as_stored(location))
     if wanted and wanted != EXPLICIT_VR_LITTLE_ENDIAN and not writable(wanted):
         raise NotAcceptable(
             f"Transfer Syntax {wanted[:64]} cannot be made here; this instance is stored in "
@@ -197,13 +216,13 @@ def outgoing_instance(location: Location, entry: MediaRange) -> OutgoingInstance
         )
     target = wanted or EXPLICIT_VR_LITTLE_ENDIAN
     if stored.uid == target:
-        return as_stored(location)
+        return Pending.none(as_stored(location))
     try:
-        return converted(location, target)
+        return conversion(location, target)
     except UnsupportedPixels as failure:
         if wanted:
             raise NotAcceptable(
                 "This instance cannot be had in that Transfer Syntax; ask for transfer-syntax=*.",
                 detail=failure.message,
             ) from failure
-        return as_stored(location)
+        return Pending.none(as_stored(location))
