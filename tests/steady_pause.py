@@ -1,8 +1,9 @@
 """pynetdicom's SCU without its race: a response could be taken by the reactor and thrown away.
 
-The reactor says that it is paused before it looks whether it is to pause, so `send_*()` may believe
-it while it goes on to read the next message, which is the response ("Received unexpected ...
-service message", and then a time-out). Here it says so only when it does pause.
+The reactor says that it is paused before it looks whether it is to pause, and until it runs again
+after it was let go. So the next `send_*()` may believe it while it goes on to read a message, which
+is the response ("Received unexpected ... service message", and then a time-out). Here it is said
+only while the reactor does pause.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ class _Checkpoint(threading.Event):
         super().__init__()
         self._association = association
         self._deciding = threading.Lock()
+
+    def set(self) -> None:
+        with self._deciding:
+            self._association._is_paused = False
+            super().set()
 
     def clear(self) -> None:
         with self._deciding:
