@@ -45,7 +45,8 @@ _logger = logging.getLogger(__name__)
 _CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 # Drawn anew (PS3.5 B.2): nothing anywhere has it.
 _UNKNOWN: Final = f"2.25.{uuid4().int}"
-_SERIES: Final = f"{MOUNT}/studies/{_UNKNOWN}/series"
+_STUDIES: Final = f"{MOUNT}/studies"
+_SERIES: Final = f"{_STUDIES}/{_UNKNOWN}/series"
 _INSTANCE: Final = f"{_SERIES}/{_UNKNOWN}/instances/{_UNKNOWN}"
 _READ: Final = (
     f"{_SERIES}",
@@ -129,10 +130,14 @@ def _ask(application: Application) -> None:
 
 
 def _ask_as_nobody(application: Application) -> None:
-    """Through every middleware, to the refusal of who has not signed in."""
+    """Through every middleware, to the refusal of who has not signed in.
+
+    Of one instance: where others are on their way at the start, no other answer would come at once
+    (`pacsweb.fresh_reads`), and what was waited for in vain is not waited for again.
+    """
     cookie = {"HTTP_COOKIE": f"{settings.SESSION_COOKIE_NAME}={_NO_SESSION}"}
-    for asked in ({**cookie}, {**cookie, **_STORE}):
-        answer = application(_environ(_READ[1], asked), _ignored)
+    for path, asked in ((f"{_INSTANCE}/metadata", cookie), (_STUDIES, {**cookie, **_STORE})):
+        answer = application(_environ(path, asked), _ignored)
         for _ in answer:
             pass
 
@@ -147,7 +152,7 @@ def _ask_as_ourselves() -> None:
             Standing(-1, "", "", superuser, frozenset(Permission), key).holds()
     for path in _READ:
         _answered(path, {})
-    _answered(f"{MOUNT}/studies", _STORE)
+    _answered(_STUDIES, _STORE)
     came = Provenance("stow", "", "", "", "", "")
     inbox.take_at_once(InMemory(_object()), came, study="")
 

@@ -88,8 +88,8 @@ class Incoming:
         try:
             with as_pacs_error("receiving an instance"):
                 write_fully(self.descriptor, (self._buffer,))
-            self._buffer = bytearray()
-            return InstanceReader(OpenFile(self.descriptor)).is_whole()
+                self._buffer = bytearray()
+                return InstanceReader(OpenFile(self.descriptor)).is_whole()
         except UnreadableInstance:
             return True
         except BaseException:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from granian.server import mp
 
 from pacsweb import turns
@@ -84,8 +85,10 @@ def test_a_rest_ends_by_itself(kept: Turns, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_after_a_slow_frame_nobody_rests(kept: Turns, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(turns, "_SLOW_SECONDS", -1.0)
-    kept.answer(nothing)
+    monkeypatch.setattr(turns, "_DISTRUST_SECONDS", LONG)
+    with monkeypatch.context() as slow:
+        slow.setattr(turns, "_SLOW_SECONDS", -1.0)
+        kept.answer(nothing)
     assert ended(begun(nothing, kept))
 
 
@@ -101,14 +104,22 @@ def test_who_failed_does_not_rest(kept: Turns):
     def failing() -> None:
         raise ValueError("on purpose")
 
+    def fails() -> None:
+        with pytest.raises(ValueError, match="on purpose"):
+            kept.answer(failing)
+
     kept.answer(nothing)
-    with pytest.raises(ValueError, match="on purpose"):
-        kept.answer(failing)
+    thread = threading.Thread(target=fails, daemon=True)
+    thread.start()
+    assert ended(thread)
 
 
 @pytest.mark.django_db
-def test_what_the_server_makes_of_an_application_is_answered_in_turns():
+def test_what_the_server_makes_of_an_application_is_answered_in_turns(
+    kept: Turns, monkeypatch: pytest.MonkeyPatch
+):
     """The server's own wrapper: where it stands, and how it is called, is not promised by it."""
+    monkeypatch.setattr(turns, "TURNS", kept)
     sent: list[tuple[int, bytes]] = []
 
     class Protocol:
@@ -121,3 +132,4 @@ def test_what_the_server_makes_of_an_application_is_answered_in_turns():
 
     in_turns(mp._wsgi_call_wrap)(application, {}, None)(Protocol(), {"PATH_INFO": "/here"})
     assert sent == [(200, b"/here")]
+    assert bool(kept._waiting) == (connection.vendor == "sqlite")
