@@ -24,6 +24,8 @@ _OF_FAMILY: Final = {
     ("htj2k", True): f"{_R}.4.201",
     ("htj2k", False): f"{_R}.4.203",
 }
+# Of part 2 of the standard are those that come under its own type.
+_OF_PART_2: Final = {f"{_R}.4.90": f"{_R}.4.92", f"{_R}.4.91": f"{_R}.4.93"}
 _WITHOUT_CODESTREAM: Final = frozenset({"image/dicom-rle", "image/jxl"})
 
 
@@ -37,7 +39,7 @@ def syntax_of_frame(frame: bytes, media_type: str) -> str:
         raise UnreadableInstance(failure.message) from failure
     if not found:
         raise UnreadableInstance("The frame is of a JPEG process that no Transfer Syntax has.")
-    return found
+    return _OF_PART_2.get(found, found) if media_type == "image/jpx" else found
 
 
 def _syntax_of(header: Codestream) -> str:

@@ -231,17 +231,19 @@ def test_SEC_02_without_redis_a_search_is_recorded_at_once(redis_server: Any) ->
     assert Event.objects.get(kind="ArchiveSearched").payload["query"] == {"q": "doe"}
 
 
-def test_list_and_qido_note_their_searches() -> None:
+def test_SEC_02_list_qido_and_fhir_note_their_searches() -> None:
     clara = person("clinician", "clara")
     assert clara.get("/api/studies/?q=doe&modality=CT&modality=MR").status_code == 200
     assert clara.get("/api/studies/?uid=1.2.3").status_code == 200  # rows of the list, no search
     assert clara.get("/dicom-web/studies?PatientName=DOE*&limit=5").status_code == 204
+    assert clara.get("/fhir/ImagingStudy?patient.identifier=7&_count=5").status_code == 200
     with pytest.MonkeyPatch.context() as patch:
         later = timezone.now() + timedelta(seconds=TYPING_SECONDS + 1)
         patch.setattr("apps.access.actions.record_searches.timezone.now", lambda: later)
-        assert record_searches() == 2
+        assert record_searches() == 3
     events = Event.objects.filter(kind="ArchiveSearched").order_by("sequence")
     assert [(each.door, each.payload["query"]) for each in events] == [
         ("api", {"q": "doe", "modality": "CT\\MR"}),
         ("dicomweb", {"PatientName": "DOE*"}),
+        ("dicomweb", {"patient.identifier": "7"}),
     ]

@@ -6,10 +6,13 @@ import re
 
 import pytest
 import requests
+from django.test import RequestFactory
 
-from apps.dicom.query import Key
+from apps.access.principals import Principal, PrincipalKind
+from apps.dicom.query import Key, plan
 from apps.dicomweb.fhir.parameters import query_from
-from apps.errors import InvalidRequest
+from apps.dicomweb.fhir.views import search_imaging_studies
+from apps.errors import InvalidRequest, NotPermitted
 from tests.builders import ct_slice
 from tests.protocol.dicomweb_archive import Archive
 
@@ -149,6 +152,37 @@ def test_a_number_is_no_uid_and_kinds_do_not_mix():
         query_from([("patient.identifier", "urn:a|1,urn:b|2")])
 
 
+@pytest.mark.parametrize(
+    ("started", "asked"),
+    [
+        ("le9999-12-31", "-99991231"),
+        ("9999", "99990101-99991231"),
+        ("gt9999-12-31", "99991231-"),
+        ("ge0001-01-01", "00010101-"),
+        ("lt0001-01-01", "-00010101"),
+        ("gt2020-02-28", "20200229-"),
+    ],
+)
+def test_dates_reach_to_both_ends_of_the_calendar(started: str, asked: str):
+    query = query_from([("started", started)])
+    assert query is not None
+    assert query.keys == (Key((0x00080020,), (asked,)),)
+    assert plan(query).criteria
+
+
+def test_a_sort_key_counts_once_however_often_it_is_said():
+    query = query_from([("_sort", "started,_id," + "started," * 3000 + "_id")])
+    assert query is not None
+    assert len(query.ordering) == 3  # date, time and UID
+
+
+@pytest.mark.parametrize("asked", ["accession=F-77", "status=cancelled"])
+def test_who_may_not_see_studies_is_not_told_how_many_there_are(asked: str):
+    nobody = Principal(PrincipalKind.USER, "nobody", "fhir")
+    with pytest.raises(NotPermitted):
+        search_imaging_studies(RequestFactory().get(f"/fhir/ImagingStudy?{asked}"), nobody)
+
+
 def test_pages_follow_their_links(archive: Archive, study):
     archive.store(*(ct_slice(PatientID="FHIR-PAGE") for _ in range(3)))
     path, seen = "ImagingStudy?patient.identifier=FHIR-PAGE&_count=2", []
@@ -164,6 +198,9 @@ def test_pages_follow_their_links(archive: Archive, study):
     ("path", "status"),
     [
         ("ImagingStudy/1.2.3.999", 404),
+        ("ImagingStudy/*", 404),
+        ("ImagingStudy?_id=", 400),
+        ("ImagingStudy?series=*", 400),
         ("ImagingStudy?colour=red", 400),
         ("ImagingStudy?started=soon", 400),
         ("ImagingStudy?started=2021-02-31", 400),
@@ -173,6 +210,7 @@ def test_pages_follow_their_links(archive: Archive, study):
         ("ImagingStudy?started=2021-03-05Tnoon", 400),
         ("ImagingStudy?_sort=colour", 400),
         ("ImagingStudy?_format=xml", 406),
+        ("metadata?_format=xml", 406),
     ],
 )
 def test_failures_are_operation_outcomes(archive: Archive, path, status):

@@ -113,3 +113,9 @@ def test_the_path_names_its_study():
         keys("StudyInstanceUID=1.2", Level.SERIES, study="1.2.3")
     with pytest.raises(InvalidRequest):
         keys("", Level.SERIES, study="1.2 or 1=1")
+
+
+@pytest.mark.parametrize("study", ["*", "**", "", "1 2"])
+def test_a_path_names_one_study(study: str):
+    with pytest.raises(InvalidRequest):
+        search_from("", Level.SERIES, study=study)

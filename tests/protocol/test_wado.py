@@ -226,6 +226,27 @@ def test_WAD_03_frames_that_no_codec_takes_are_sent_as_the_next_entry_says(archi
     assert body == ds.PixelData
 
 
+def test_WAD_03_so_it_is_with_what_follows_in_a_collection(archive: Archive):
+    study, series = new_uid(), new_uid()
+    flat, deep = (ct_slice(study=study, series=series, size=8, number=n) for n in (1, 2))
+    deep.BitsAllocated, deep.BitsStored, deep.HighBit, deep.PixelRepresentation = 32, 32, 31, 0
+    values = np.arange(64, dtype="<u4")
+    # One literal run and a filling byte for each byte of the samples, the highest first.
+    runs = [b"\x3f" + row.tobytes() + b"\x80" for row in values.view("u1").reshape(64, 4).T[::-1]]
+    head = np.zeros(16, dtype="<u4")
+    head[:5] = 4, *range(64, 64 + 4 * 66, 66)
+    deep.PixelData = pydicom.encaps.encapsulate([head.tobytes() + b"".join(runs)])
+    packed = pydicom.dcmread(io.BytesIO(part10(flat)))
+    packed.compress(RLELossless, generate_instance_uid=False)
+    for ds in (packed, deep):
+        assert archive.store(part10(ds, RLELossless)).status_code == 200
+    accept = f'multipart/related; type="image/jls", {OCTETS}'
+    (first, _), (second, body) = parts_of(archive.get(f"/studies/{study}/pixeldata", accept))
+    assert header(first, "Content-Type").startswith("image/jls;")
+    assert header(second, "Content-Type").endswith(ExplicitVRLittleEndian)
+    assert body == values.tobytes()
+
+
 @pytest.mark.parametrize("level", ["/studies/{0}", "/studies/{0}/series/{1}"])
 @pytest.mark.parametrize("resource", ["", "/metadata", "/rendered", "/thumbnail"])
 def test_what_is_not_there_is_404_in_words(archive: Archive, level, resource):

@@ -24,6 +24,7 @@ GREY = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
         ("image/jls", "jpegls", {"level": 3}, "81"),
         ("image/jp2", "jpeg2k", {"reversible": True, "codecformat": "j2k"}, "90"),
         ("image/jp2", "jpeg2k", {"level": 30, "reversible": False, "codecformat": "jp2"}, "91"),
+        ("image/jpx", "jpeg2k", {"reversible": True, "codecformat": "j2k"}, "92"),
         ("image/jphc", "htj2k", {"reversible": True}, "201"),
         ("image/jphc", "htj2k", {"level": 0.01, "reversible": False}, "203"),
         # What the bytes are counts, not what they are called.

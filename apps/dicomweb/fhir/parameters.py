@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from apps.dicom import uids
@@ -99,7 +99,7 @@ def _ordering(value: str) -> tuple[Ordering, ...]:
                 f"Studies can be sorted by {' and '.join(_SORTS)}.", offending=("_sort",)
             )
         found += [Ordering(keyword, each.startswith("-")) for keyword in _SORTS[name]]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))  # databases have limits to how many they take
 
 
 def _uid(value: str) -> str:
@@ -119,7 +119,7 @@ Read = Callable[[str], Meant | None]
 
 
 def _uid_of(keyword: str) -> Read:
-    return lambda value: {keyword: _uid(value)}
+    return lambda value: {keyword: _literal(_uid(value))}
 
 
 def _code_of(keyword: str, *systems: str) -> Read:
@@ -144,7 +144,7 @@ def _identifier(value: str) -> Meant | None:
     system, _, text = value.rpartition("|")
     bare_uid = not system and "." in text and uids.is_valid(text)
     if system == DICOM_UID or text.startswith(URN_OID) or bare_uid:
-        return {"StudyInstanceUID": _uid(value)}
+        return {"StudyInstanceUID": _literal(_uid(value))}
     return None if system else {"AccessionNumber": _literal(text)}
 
 
@@ -194,20 +194,22 @@ def _date_range(value: str) -> str:
         last = date(int(year), last_month, days)
     except ValueError:
         raise InvalidRequest("started is no day of the calendar.", offending=("started",)) from None
-    beyond = timedelta(0 if moment else 1)
+    beyond = 0 if moment else 1
     bounds = {
-        "ge": (first, None),
-        "gt": (last + beyond, None),
-        "le": (None, last),
-        "lt": (None, first - beyond),
+        "ge": (_text(first), ""),
+        "gt": (_text(last, beyond), ""),
+        "le": ("", _text(last)),
+        "lt": ("", _text(first, -beyond)),
     }
     same = {"sa": "gt", "eb": "lt"}.get(comparison or "", comparison or "eq")
-    low, high = bounds.get(same, (first, last))
-    return f"{_text(low)}-{_text(high)}"
+    low, high = bounds.get(same, (_text(first), _text(last)))
+    return f"{low}-{high}"
 
 
-def _text(day: date | None) -> str:
-    return f"{day:%Y%m%d}" if day else ""
+def _text(day: date, beyond: int = 0) -> str:
+    """The day so many days later; the calendar's first and last stand for what is behind them."""
+    counted = min(max(day.toordinal() + beyond, 1), date.max.toordinal())
+    return date.fromordinal(counted).isoformat().replace("-", "")
 
 
 def _intersection(ranges: list[str]) -> str:

@@ -18,5 +18,5 @@ urlpatterns = [
     path("metadata", resource(GET=capability_statement), name="metadata"),
     path("ImagingStudy", resource(GET=search_imaging_studies), name="imaging-studies"),
     path("ImagingStudy/_search", resource(POST=search_by_form), name="imaging-study-form"),
-    path("ImagingStudy/<str:study>", resource(GET=read_imaging_study), name="imaging-study"),
+    path("ImagingStudy/<last_uid:study>", resource(GET=read_imaging_study), name="imaging-study"),
 ]

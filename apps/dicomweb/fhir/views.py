@@ -11,12 +11,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apps.access.audit import view_event
 from apps.access.principals import Permission, Principal, permit
+from apps.access.searches import note_search
 from apps.archive.models import Series
 from apps.archive.selectors import count, instances_of, search
 from apps.dicom.query import Key, Level, Query
+from apps.dicom.uids import in_path
 from apps.dicomweb.fhir.imaging_study import ASKED, Resource, imaging_study
 from apps.dicomweb.fhir.parameters import (
     SEARCH_PARAMETERS,
+    SETTINGS,
     query_from,
     without_those_left_undone,
 )
@@ -46,7 +49,8 @@ def read_imaging_study(request: HttpRequest, principal: Principal, study: str) -
     _check_format(request, split_parameters(request.META.get("QUERY_STRING", "")))
     query = Query(Level.STUDY, (Key((_STUDY_UID,), (study,)),), include=ASKED)
     match = next(iter(search(query, principal)), None)
-    if match is None:
+    # A key may mean more than itself: all studies (`*`), or several.
+    if match is None or match.study_instance_uid != study:
         raise NotFound("There is no such ImagingStudy.")
     view_event(principal, "StudyViewed", study)
     instances = instances_of(principal, study).only(
@@ -62,6 +66,7 @@ def _series_of(studies: list[int]) -> QuerySet[Series]:
 
 def search_imaging_studies(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     """`GET /fhir/ImagingStudy?…`: a searchset Bundle; instances are had by reading one."""
+    permit(principal, Permission.VIEW_IMAGES)
     return _searched(request, principal, request.META.get("QUERY_STRING", ""))
 
 
@@ -82,6 +87,8 @@ def _searched(request: HttpRequest, principal: Principal, parameters: str) -> Ht
     pairs = without_those_left_undone(split_parameters(parameters))
     _check_format(request, pairs)
     query = query_from(pairs)
+    said = {name: value for name, value in pairs if name not in SETTINGS}
+    note_search(principal, "ImagingStudy", said)
     base = base_url(request)
     here = f"{base.removesuffix(MOUNT)}/fhir/ImagingStudy"
     bundle: Resource = {
@@ -109,7 +116,7 @@ def _page(
         "link": _links(here, pairs, query.offset, size, more=more),
         "entry": [
             {
-                "fullUrl": f"{here}/{match.study_instance_uid}",
+                "fullUrl": f"{here}/{in_path(match.study_instance_uid)}",
                 "resource": imaging_study(match, series.get(match.pk, []), base),
                 "search": {"mode": "match"},
             }
@@ -149,8 +156,9 @@ def _links(
     return links
 
 
-def capability_statement(_request: HttpRequest, _principal: Principal) -> HttpResponseBase:
+def capability_statement(request: HttpRequest, _principal: Principal) -> HttpResponseBase:
     """`GET /fhir/metadata`."""
+    _check_format(request, split_parameters(request.META.get("QUERY_STRING", "")))
     parameters: list[dict[str, Any]] = [
         {"name": name, "type": kind} for name, kind in SEARCH_PARAMETERS.items()
     ]

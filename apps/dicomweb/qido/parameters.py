@@ -94,10 +94,11 @@ def _keys_of_path(given: Sequence[Key], study: str | None, series: str | None) -
     named = [(_STUDY_UID, study), (_SERIES_UID, series)]
     keys = []
     for tag, uid in ((tag, uid) for tag, uid in named if uid is not None):
-        if not may_be_uid(uid):
+        key = Key((tag,), (uid,))
+        if not may_be_uid(uid) or key.universal:
             raise InvalidRequest("The path holds something that is no UID.")
         _refuse_second(given, tag)
-        keys.append(Key((tag,), (uid,)))
+        keys.append(key)
     return keys
 
 

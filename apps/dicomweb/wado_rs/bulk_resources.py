@@ -18,7 +18,7 @@ from apps.access.principals import Permission, Principal, permit
 from apps.dicomweb.links import base_url
 from apps.dicomweb.negotiation import OCTET_STREAM, Offer, acceptable, choose
 from apps.dicomweb.wado_rs.bulkdata import ENCAPSULATED_DOCUMENT, types_of_document
-from apps.dicomweb.wado_rs.frames import first_made, plans_for
+from apps.dicomweb.wado_rs.frames import Plan, first_made, plans_for
 from apps.dicomweb.wado_rs.instances import admit_missing
 from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, streamed_response
 from apps.dicomweb.wado_rs.pixel_parts import PIXEL_DATA, PIXELS, begun_parts
@@ -121,10 +121,13 @@ class _Collection:
     ) -> Iterator[Part]:
         if path == (PIXEL_DATA,) and location.encapsulated:
             table = frame_table_of(location)
-            yield from first_made(
-                plans_for(self.request, location, single=False),
-                lambda plan: begun_parts(location, table, plan, self.base, rather_as_stored=sent),
-            )
+            plans = plans_for(self.request, location, single=False)
+
+            def begun(plan: Plan) -> Iterator[Part]:
+                at_last = sent and plan is plans[-1]
+                return begun_parts(location, table, plan, self.base, rather_as_stored=at_last)
+
+            yield from first_made(plans, begun)
             return
         types: tuple[str, ...] = (OCTET_STREAM,)
         if path == (ENCAPSULATED_DOCUMENT,):

@@ -84,6 +84,7 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
     table = frame_table_of(location)
     for number in numbers:
         check_whole_frame(table, number)
+    plans = plans_for(request, location, single=len(numbers) == 1)
     view_event(principal, "StudyViewed", study)
 
     def answer(plan: Plan) -> HttpResponseBase:
@@ -95,7 +96,7 @@ def retrieve_frames(  # noqa: PLR0917  the URL's own order
             return frame_alone(request, location, table, numbers[0], plan, etag=etag)
         return _multipart(request, location, table, numbers, plan, etag if tagged else "")
 
-    return first_made(plans_for(request, location, single=len(numbers) == 1), answer)
+    return first_made(plans, answer)
 
 
 def frame_alone(
