@@ -1,4 +1,4 @@
-"""A cursor that is closed while its connection is busy in the same thread does not stop it."""
+"""A cursor that is closed at the wrong moment stops no thread and breaks no transaction."""
 
 from __future__ import annotations
 
@@ -52,3 +52,25 @@ def test_the_garbage_collector_may_close_a_cursor_inside_of_a_command(
     with django_db_blocker.unblock():
         Thread(target=run, daemon=True).start()
         assert answer.result(timeout=60) == (2, 1, [(11,), (12,)])
+
+
+def test_the_garbage_collector_may_close_a_cursor_in_a_later_transaction(
+    postgresql: PostgreSQL, django_db_blocker: Any
+) -> None:
+    connection = ConnectionHandler({"default": database_from_url(postgresql.create("later"))})[
+        "default"
+    ]
+    with django_db_blocker.unblock():
+        try:
+            connection.set_autocommit(False)
+            dropped, closed = connection.chunked_cursor(), connection.chunked_cursor()
+            dropped.execute(_ROWS)
+            connection.rollback()
+            closed.execute(_ROWS)
+            with connection.cursor() as asked:
+                dropped.close()
+                assert asked.execute(_OPEN).fetchone() == (1,)
+                closed.close()
+                assert asked.execute(_OPEN).fetchone() == (0,)
+        finally:
+            connection.close()
