@@ -35,7 +35,7 @@ def milliseconds_between(dataset: Item) -> int:
     vector = [each for each in numbers(dataset, _FRAME_TIME_VECTOR) if each > 0]
     time = number(dataset, _FRAME_TIME) or (sum(vector) / len(vector) if vector else 0.0)
     rate = next((each for tag in _RATES if (each := number(dataset, tag))), 0.0) or 0.0
-    if time <= 0:
+    if not time > 0:  # nor is what is no number
         time = 1000.0 / rate if rate > 0 else _DEFAULT_MILLISECONDS
     return _shown_for(time)
 
@@ -80,7 +80,7 @@ def animated_jxl(
 def animated(pictures: Iterable[RenderedImage], milliseconds: list[int]) -> RenderedImage:
     """The pictures, of one size each and so long, in one GIF that repeats; one at a time is held.
 
-    Raises NotAcceptable where they are too many for an animation.
+    Raises NotAcceptable where they are too many for an animation, or one stands too long.
     """
     frames = iter(pictures)
     first = next(frames)
@@ -94,7 +94,11 @@ def animated(pictures: Iterable[RenderedImage], milliseconds: list[int]) -> Rend
 
     body = io.BytesIO()
     options: dict[str, Any] = {"append_images": rest(), "duration": milliseconds, "loop": 0}
-    _opened(first).save(body, "GIF", save_all=True, **options)
+    try:
+        _opened(first).save(body, "GIF", save_all=True, **options)
+    except OverflowError as failure:
+        # Equal pictures become one, and a GIF counts to 65,535 hundredths of a second.
+        raise NotAcceptable("A picture stands longer than a GIF can say: take parts.") from failure
     return RenderedImage(GIF, body.getvalue(), first.width, first.height, lossy)
 
 

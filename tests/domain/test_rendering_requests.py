@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from apps.errors import InvalidRequest, NotAcceptable, UnsupportedPixels
-from apps.rendering.animation import milliseconds_of
+from apps.rendering.animation import animated, milliseconds_of
 from apps.rendering.moving_jxl import moving_jxl
 from apps.rendering.options import (
     GIF,
@@ -336,3 +336,12 @@ def test_frames_of_a_gif_stand_as_long_as_the_vector_says() -> None:
     assert milliseconds_of(timed, [2, 1]) == [200, 50]
     assert milliseconds_of(model(FrameTime="40", FrameTimeVector=["0", "9"]), [1, 2]) == [40, 40]
     assert milliseconds_of(model(), [1]) == [100]
+    assert milliseconds_of({"00181063": {"vr": "DS", "Value": ["NaN"]}}, [1]) == [100]
+
+
+def test_a_picture_that_stands_too_long_for_a_gif_is_said() -> None:
+    body = io.BytesIO()
+    Image.new("L", (2, 2)).save(body, "PNG")
+    one = RenderedImage(PNG, body.getvalue(), 2, 2, lossy=False)
+    with pytest.raises(NotAcceptable, match="longer than a GIF"):
+        animated([one] * 70, [10_000] * 70)
