@@ -110,6 +110,7 @@ def test_a_study_read_with_its_series_and_instances(archive: Archive, study):
         ("accession=F-77&started=ge2022&started=le2020", 0),
         ("accession=F-77&status=cancelled", 0),
         ("accession=F-77&_sort=-started&_elements=id&_include=*&_format=json", 1),
+        ("accession=F-77&_format=", 1),
         ("patient.identifier=FHIR-1&bodysite=HEAD&status=available", 1),
         ("patient.identifier=nobody", 0),
     ],
@@ -142,9 +143,10 @@ def test_a_count_has_no_pages_and_a_form_asks_the_same(archive: Archive, study):
 
 
 def test_a_number_is_no_uid_and_kinds_do_not_mix():
-    query = query_from([("identifier", "4711")])
-    assert query is not None
-    assert query.keys == (Key((0x00080050,), ("4711",)),)
+    for number in ("4711", "2024.17", "1"):
+        query = query_from([("identifier", number)])
+        assert query is not None
+        assert query.keys == (Key((0x00080050,), (number,)),)
     for mixed in ("1.2.3,4711", "1.2.3,F-77"):
         with pytest.raises(InvalidRequest):
             query_from([("identifier", mixed)])

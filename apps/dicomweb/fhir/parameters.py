@@ -115,6 +115,7 @@ def _literal(text: str) -> str:
 
 
 _ISSUER: Final = "IssuerOfPatientID"
+_ROOTS: Final = frozenset({"0.", "1.", "2."})  # how every UID begins (ISO/IEC 8824)
 Read = Callable[[str], Meant | None]
 
 
@@ -142,7 +143,7 @@ def _patient(value: str) -> Meant:
 def _identifier(value: str) -> Meant | None:
     """The Study Instance UID or the accession number (R4 ImagingStudy.identifier)."""
     system, _, text = value.rpartition("|")
-    bare_uid = not system and "." in text and uids.is_valid(text)
+    bare_uid = not system and text[:2] in _ROOTS and uids.is_valid(text)
     if system == DICOM_UID or text.startswith(URN_OID) or bare_uid:
         return {"StudyInstanceUID": _literal(_uid(value))}
     return None if system else {"AccessionNumber": _literal(text)}

@@ -73,7 +73,7 @@ def search_imaging_studies(request: HttpRequest, principal: Principal) -> HttpRe
 def search_by_form(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     """`POST /fhir/ImagingStudy/_search`: the same, parameters in the URL, the body or both."""
     permit(principal, Permission.VIEW_IMAGES)
-    media_type, _ = parse_media_type(request.META.get("CONTENT_TYPE", _FORM))
+    media_type, _ = parse_media_type(request.META.get("CONTENT_TYPE") or _FORM)
     if media_type != _FORM:
         raise UnsupportedMediaType(f"Send the parameters as {_FORM}.")
     form = request.META["wsgi.input"].read(_LONGEST_FORM + 1)
@@ -130,7 +130,7 @@ def _page(
 
 def _check_format(request: HttpRequest, pairs: list[tuple[str, str]]) -> None:
     """JSON is all there is; `_format` overrides Accept (FHIR R4 3.1.0.1.11)."""
-    formats = [value for name, value in pairs if name == "_format"]
+    formats = [value for name, value in pairs if name == "_format" and value]
     # A `+` that was not percent-encoded arrives as a space.
     asked = [parse_media_type(each.replace(" ", "+"))[0] for each in formats]
     if not set(asked) <= _FORMATS:
