@@ -54,7 +54,11 @@ def validate_receiver(url: str) -> None:
 
     Names are looked up when events are delivered, as they may lead elsewhere by then.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValidationError("The address cannot be read, or has no such port.") from None
     if parts.username is not None or parts.password is not None:
         raise ValidationError("An address without user is needed: calls are signed instead.")
     host = (parts.hostname or "").rstrip(".").lower()

@@ -109,14 +109,23 @@ class WebArchive(models.Model):
         Whom the authorities vouch for is the server, whatever answers at its address. Then the
         secret is to be entered anew: who may change the address need not know it.
         """
-        before, after = urlsplit(self.url), urlsplit(url)
+        try:
+            before, after = urlsplit(self.url), urlsplit(url)
+            moved = (before.hostname, before.port) != (after.hostname, after.port)
+        except ValueError:
+            return True
         uncovered = (before.scheme, after.scheme) == ("https", "http")
-        moved = (before.hostname, before.port) != (after.hostname, after.port)
         return uncovered or moved or self.authorities.split() != authorities.split()
 
     def clean(self) -> None:
         """The address is a plain one, the name no AE's, and the credentials fit into a header."""
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+            _ = parts.port
+        except ValueError:
+            raise ValidationError(
+                {"url": "The address cannot be read, or has no such port."}
+            ) from None
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValidationError({"url": "An address without user, query and fragment is needed."})
         if ":" in self.user:

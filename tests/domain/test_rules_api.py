@@ -349,3 +349,17 @@ def test_rules_are_in_the_openapi_document() -> None:
     for path in KINDS:
         assert {"get", "post"} <= schema["paths"][f"/api/{path}/"].keys()
         assert {"get", "patch", "delete"} <= schema["paths"][f"/api/{path}/{{key}}/"].keys()
+
+
+@pytest.mark.parametrize("url", ["http://[", "https://[1/x", "https://north.example.org:99999/x"])
+def test_an_address_that_cannot_be_taken_apart_is_refused_in_words(url: str) -> None:
+    client, path = person("administrator"), "/api/dicomweb-archives/"
+    body = {"name": "NORTH", "url": "https://north.example.org", "secret": "letters"}
+    made = client.post(path, body, content_type=JSON)
+    answers = [
+        client.post(path, {"name": "SOUTH", "url": url}, content_type=JSON),
+        client.patch(f"{path}{made.json()['id']}/", {"url": url}, content_type=JSON),
+        client.patch(f"{path}{made.json()['id']}/", {**body, "url": url}, content_type=JSON),
+        client.post("/api/webhooks/", {"url": url}, content_type=JSON),
+    ]
+    assert [each.status_code for each in answers] == [400] * 4
