@@ -108,6 +108,7 @@ def test_who_comes_with_the_same_password_at_once_waits_for_one_check(
     clinician: User, settings: Any
 ):
     settings.PASSWORD_HASHERS = [f"{__name__}.Counting"]
+    Counting.verified.clear()
     together = threading.Barrier(4)
 
     def comes(_number: int) -> str:

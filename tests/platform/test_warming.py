@@ -8,10 +8,12 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from pacsweb.settings.environment import PROJECT_ROOT
 from tests.builders import ct_slice, part10
@@ -118,3 +120,11 @@ def test_a_process_starts_whatever_is_away(tmp_path: Path, lacks: str) -> None:
     assert (alive, ready, state["ready"]) == (200, 503, False)
     assert state["parts"]["redis"] == "no answer"
     assert state["parts"]["database"] == ("ok" if lacks == "its tables" else "no answer")
+
+
+def test_the_threads_of_a_process_share_their_connections_to_redis() -> None:
+    def connections() -> object:
+        return cache._cache._get_connection_pool(write=True)
+
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(connections).result() is connections()
