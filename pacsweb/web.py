@@ -20,7 +20,7 @@ def main() -> None:
     # WhiteNoise warns about a folder that is not there, and there may be nothing to collect.
     ENVIRONMENT.static_dir.mkdir(parents=True, exist_ok=True)
     # Beside this private name the server has no place where one could stand behind an answer.
-    mp._wsgi_call_wrap = in_turns(mp._wsgi_call_wrap)  # type: ignore[attr-defined]
+    mp._wsgi_call_wrap = in_turns(mp._wsgi_call_wrap)  # type: ignore[attr-defined]  # not exported
     Granian(
         "pacsweb.wsgi:application",
         address=ENVIRONMENT.bind,

@@ -8,13 +8,17 @@ No Accept at all is taken as `*/*`: a lenient reading, stated in the conformance
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from django.http import HttpRequest
 
 from apps.errors import InvalidRequest, NotAcceptable
+
+Choice = TypeVar("Choice")
+Made = TypeVar("Made")
 
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
@@ -220,3 +224,19 @@ def accepts_gzip(request: HttpRequest) -> bool:
         name, _, value = parameters.strip().partition("=")
         wanted[coding.strip().lower()] = _quality(value) if name.strip() == "q" else 1.0
     return wanted.get("gzip", wanted.get("*", 0.0)) > 0
+
+
+def first_made(choices: Iterable[Choice], make: Callable[[Choice], Made]) -> Made:
+    """What is made of the first choice that can be; raises the first refusal where none can.
+
+    That a codec refuses the samples, or cannot read them, is seen only by trying.
+    """
+    refusals: list[NotAcceptable] = []
+    for each in choices:
+        try:
+            return make(each)
+        except NotAcceptable as refusal:
+            if not refusals:
+                refusals.append(refusal)
+    # Popped: a name for it here would make a cycle with what it was raised in, and keep that.
+    raise refusals.pop(0) if refusals else NotAcceptable("Nothing accepted can be made here.")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from django.http import StreamingHttpResponse
-from pydicom.uid import JPEG2000Lossless
+from django.test import RequestFactory
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
+from apps.access.principals import system_principal
 from apps.archive.models import Instance
 from apps.dicom.part10 import HEAD_LENGTH, Provenance
 from apps.dicomweb.negotiation import DICOM, MediaRange
-from apps.dicomweb.wado_rs.instances import instance_response
+from apps.dicomweb.wado_rs.instances import instance_response, instances_response
+from apps.errors import UnsupportedPixels
 from apps.ingest import inbox
 from apps.ingest.actions.drain_inbox import drain_inbox
 from apps.retrieve import encapsulation
@@ -77,6 +81,34 @@ def test_what_is_made_step_by_step_is_whole(made: list[int]):
     pixels = np.frombuffer(dataset.PixelData, "<i2").reshape(FRAMES, 32, 32)
     assert np.array_equal(back.pixel_array, pixels)
     assert len(made) == FRAMES
+
+
+def test_of_several_the_one_that_cannot_be_made_to_its_end_goes_out_as_stored(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Nothing of it was sent yet, and those behind it are to come all the same."""
+    stored = [_stored(FRAMES) for _ in range(3)]
+    before = encapsulation.transcode_frame
+    made: list[int] = []
+
+    def failing(*given: Any, **named: Any) -> bytes:
+        made.append(1)
+        if len(made) == FRAMES + 4:  # the fourth frame of the second
+            raise UnsupportedPixels("cannot be decoded")
+        return before(*given, **named)
+
+    monkeypatch.setattr(encapsulation, "transcode_frame", failing)
+    accept = f'multipart/related; type="{DICOM}"; transfer-syntax={JPEG2000Lossless}'
+    request = RequestFactory().get("/dicom-web/studies/1.2.3", headers={"Accept": accept})
+    located = [location for _, location in stored]
+    response = instances_response(request, system_principal("test"), located, ("1.2.3", None, None))
+    content = b"".join(response.streaming_content)
+    named = re.findall(rb"transfer-syntax=([0-9.]+)", content)
+    assert named == [
+        each.encode() for each in (JPEG2000Lossless, ExplicitVRLittleEndian, JPEG2000Lossless)
+    ]
+    assert content.count(b"DICM") == len(stored)
+    assert content.endswith(b"--\r\n")
 
 
 def test_a_single_frame_says_its_length_beforehand():

@@ -16,9 +16,9 @@ from django.http import HttpRequest, HttpResponseBase
 from apps.access.audit import view_event
 from apps.access.principals import Permission, Principal, permit
 from apps.dicomweb.links import base_url
-from apps.dicomweb.negotiation import OCTET_STREAM, Offer, acceptable, choose
+from apps.dicomweb.negotiation import OCTET_STREAM, Offer, acceptable, choose, first_made
 from apps.dicomweb.wado_rs.bulkdata import ENCAPSULATED_DOCUMENT, types_of_document
-from apps.dicomweb.wado_rs.frames import Plan, first_made, plans_for
+from apps.dicomweb.wado_rs.frames import Plan, plans_for
 from apps.dicomweb.wado_rs.instances import admit_missing
 from apps.dicomweb.wado_rs.parts import Part, body, boundary_of, content_type, streamed_response
 from apps.dicomweb.wado_rs.pixel_parts import PIXEL_DATA, PIXELS, begun_parts

@@ -5,10 +5,10 @@ Media types and default Transfer Syntaxes are those of PS3.18 tables 8.7.3-5 and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, TypeVar
+from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
@@ -23,7 +23,7 @@ from apps.dicom.transfer_syntaxes import (
 )
 from apps.dicom.whole_numbers import read_whole_number
 from apps.dicomweb.links import base_url
-from apps.dicomweb.negotiation import OCTET_STREAM, MediaRange, acceptable
+from apps.dicomweb.negotiation import OCTET_STREAM, MediaRange, acceptable, first_made
 from apps.dicomweb.wado_rs.parts import (
     Part,
     body,
@@ -58,7 +58,6 @@ LONGEST_LIST: Final = 20_000
 WHOLE_BYTES: Final = 64 << 20
 _TAGGED: Final = 64
 _HELD: Final = 8 << 20
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +189,6 @@ def frame_numbers(text: str) -> list[int]:
             "The frame list must be whole numbers with commas between them.", offending=("frames",)
         )
     return found
-
-
-def first_made(plans: Iterable[Plan], make: Callable[[Plan], Made]) -> Made:
-    """What is made of the first plan that can be kept; the first refusal where none can.
-
-    That a codec refuses the samples, or cannot read them, is seen only by trying.
-    """
-    refusals: list[NotAcceptable] = []
-    for plan in plans:
-        try:
-            return make(plan)
-        except NotAcceptable as refusal:
-            if not refusals:
-                refusals.append(refusal)
-    # Popped: a name for it here would make a cycle with what it was raised in, and keep that.
-    raise refusals.pop(0) if refusals else NotAcceptable("Nothing accepted can be made here.")
 
 
 def plan_for(request: HttpRequest, location: Location, *, single: bool) -> Plan:

@@ -19,6 +19,7 @@ from apps.dicomweb.negotiation import (
     Offer,
     acceptable,
     choose,
+    first_made,
     matches,
 )
 from apps.dicomweb.wado_rs.archives import ZIP, zipped
@@ -104,18 +105,16 @@ def _first_that_can(
     ranges: Sequence[MediaRange], offers: Sequence[Offer], location: Location
 ) -> tuple[Offer, MediaRange, Pending]:
     """The most preferred entry that the first instance can be sent by. Raises NotAcceptable."""
-    failures: list[NotAcceptable] = []
-    for entry in ranges:
-        offer = next((each for each in offers if matches(entry, each)), None)
-        if offer is None:
-            continue
-        try:
-            return offer, entry, outgoing_instance(location, entry)
-        except NotAcceptable as refusal:
-            if not failures:
-                failures.append(refusal)
-    # Popped: a name for it here would make a cycle with what it was raised in, and keep that.
-    raise failures.pop(0) if failures else NotAcceptable("Nothing accepted can be made here.")
+    choices = [
+        (offer, entry)
+        for entry in ranges
+        if (offer := next((each for each in offers if matches(entry, each)), None)) is not None
+    ]
+
+    def made(choice: tuple[Offer, MediaRange]) -> tuple[Offer, MediaRange, Pending]:
+        return *choice, outgoing_instance(location, choice[1])
+
+    return first_made(choices, made)
 
 
 def admit_missing(request: HttpRequest, response: HttpResponseBase, count: int) -> None:
@@ -176,9 +175,12 @@ def _rest(
 def _made(
     location: Location, pending: Pending
 ) -> Iterator[tuple[Location, OutgoingInstance] | None]:
-    """The instance when it is made; None while it is waited for."""
-    for each in pending.steps:
-        yield None if each is None else (location, each)
+    """The instance when it is made, as stored where that fails; None while it is waited for."""
+    try:
+        for each in pending.steps:
+            yield None if each is None else (location, each)
+    except UnsupportedPixels:
+        yield location, as_stored(location)
 
 
 def _parts(

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponseBase
 
 from apps.dicom.frames import FrameTable
 from apps.dicomweb.links import base_url
-from apps.dicomweb.negotiation import OCTET_STREAM
-from apps.dicomweb.wado_rs.frames import Plan, first_made, frame_alone, frame_part, plans_for
+from apps.dicomweb.negotiation import OCTET_STREAM, first_made
+from apps.dicomweb.wado_rs.frames import Plan, frame_alone, frame_part, plans_for
 from apps.dicomweb.wado_rs.parts import (
     Part,
     body,

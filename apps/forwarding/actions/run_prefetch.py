@@ -58,7 +58,7 @@ def run_prefetch(job: Prefetch) -> int:
         # What nobody foresaw is an attempt too, or it would come again for a week and keep the
         # others from their turn. Its text may name patients.
         place = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("A prefetch failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400 - as said above
+        logger.error("A prefetch failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400 - no text
         _note_failure(job, f"Something unforeseen ended it ({type(error).__name__}).", final=False)
     return 0
 
